@@ -1,0 +1,70 @@
+# floe: `make help` lists what can be typed here.
+SHELL := /bin/bash
+VENV ?= .venv
+BIN := $(VENV)/bin
+UV := $(BIN)/uv
+SERVICES := gateway compiler executor catalog lineage semantic
+LIBS := contracts chassis dbt lakehouse
+MEMBERS := $(LIBS:%=libs/%) $(SERVICES:%=services/%) cli
+STAMP := $(VENV)/.floe-setup
+LOCK_FLAGS := --universal --generate-hashes --no-header --no-annotate --no-emit-index-url --no-emit-find-links \
+	--python-version 3.11 --quiet $(foreach name,$(LIBS) $(SERVICES) cli,--no-emit-package floe-$(name))
+# What each service needs from this repository, beside its lock.
+members-gateway := libs/contracts libs/chassis services/gateway cli
+members-compiler := libs/contracts libs/chassis libs/dbt services/compiler cli
+members-executor := libs/contracts libs/chassis libs/dbt libs/lakehouse services/executor cli
+members-catalog := libs/contracts libs/chassis libs/lakehouse services/catalog cli
+members-lineage := libs/contracts libs/chassis services/lineage cli
+members-semantic := libs/contracts libs/chassis services/semantic cli
+export UV_PYTHON_DOWNLOADS = never
+
+.PHONY: help setup demo test check bench lock generate coverage clean $(SERVICES:%=venv-%)
+.DEFAULT_GOAL := help
+
+help: ## list the targets
+	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@echo "  make venv-SERVICE VENV=folder  install one service alone, from its own lock"
+
+setup: $(STAMP) ## install everything into .venv
+$(STAMP): $(MEMBERS:%=%/pyproject.toml) pyproject.toml requirements/dev.txt
+	@bash deploy/setup.sh $(VENV)
+	@$(UV) pip install --quiet --python $(BIN)/python --require-hashes -r requirements/dev.txt
+	@$(UV) pip install --quiet --python $(BIN)/python --no-deps $(MEMBERS:%=-e ./%)
+	@touch $@
+
+demo: setup ## run examples/orders end to end, live
+	@$(BIN)/floe run examples/orders --summary
+
+test: setup ## run every test
+	@$(BIN)/python -m pytest
+
+check: setup ## ruff, mypy, import fences, generated files
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+	@$(BIN)/mypy $(foreach member,$(MEMBERS),-p floe_$(notdir $(member)))
+	@$(BIN)/lint-imports
+	@$(BIN)/python docs/generate_reference.py --check
+
+coverage: setup ## run every test and print coverage per package
+	@bash tests/coverage.sh $(BIN)
+
+bench: setup ## measure floe beside dbt and stock dagster-dbt
+	@$(BIN)/python benchmarks/run.py
+
+generate: setup ## write JSON Schemas and the reference again
+	@$(BIN)/python docs/generate_reference.py
+
+lock: setup ## resolve the locks again
+	@$(UV) pip compile $(LOCK_FLAGS) --group dev -o requirements/dev.txt
+	@for service in $(SERVICES); do \
+	  $(UV) pip compile $(LOCK_FLAGS) -c requirements/dev.txt services/$$service/pyproject.toml cli/pyproject.toml \
+	    -o requirements/$$service.txt || exit 1; done
+
+$(SERVICES:%=venv-%): venv-%:
+	@bash deploy/setup.sh $(VENV)
+	@$(UV) pip install --quiet --python $(BIN)/python --require-hashes -r requirements/$*.txt
+	@$(UV) pip install --quiet --python $(BIN)/python --no-deps $(foreach member,$(members-$*),./$(member))
+	@echo "$(BIN)/floe serve $* is ready"
+
+clean: ## remove what setup and runs left
+	@rm -rf $(VENV) examples/*/.floe .mypy_cache .ruff_cache .pytest_cache .import_linter_cache

@@ -1,0 +1,1 @@
+"""What crosses a boundary in floe: documents, artifacts, events, subjects, errors, lineage."""

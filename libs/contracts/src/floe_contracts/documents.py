@@ -1,0 +1,166 @@
+"""Reading `floe.yaml` and `platform.yaml`: text in, a model out, or every problem at once with its place."""
+
+from __future__ import annotations
+
+import difflib
+import types
+import typing
+from collections.abc import Iterable
+from typing import Any, TypeVar
+
+from pydantic import BaseModel, ValidationError
+from pydantic_core import ErrorDetails
+
+from floe_contracts.errors import DocumentInvalid, FloeError, Permanent
+from floe_contracts.floe_spec import PATTERN_HINTS, FloeSpec
+from floe_contracts.platform_spec import PlatformSpec
+from floe_contracts.yaml_tree import Path, Tree, read_tree
+
+DocumentT = TypeVar("DocumentT", FloeSpec, PlatformSpec)
+
+
+class FieldInvalid(Permanent):
+    """A field of a document has a value that is not allowed, is missing, or is unknown."""
+
+    code = "FLOE-SPEC-003"
+    title = "A field of a document is not valid"
+
+
+class KindUnknown(Permanent):
+    """A document does not say that it is what was asked for."""
+
+    code = "FLOE-SPEC-004"
+    title = "A document is of another kind or version"
+
+
+def read_floe_spec(text: str, file: str = "floe.yaml") -> FloeSpec:
+    """Read a `floe.yaml`.
+
+    Raises:
+        DocumentInvalid: with all problems.
+    """
+    return _read(FloeSpec, "FloeSpec", text, file)
+
+
+def read_platform_spec(text: str, file: str = "platform.yaml") -> PlatformSpec:
+    """Read a `platform.yaml`.
+
+    Raises:
+        DocumentInvalid: with all problems.
+    """
+    return _read(PlatformSpec, "PlatformSpec", text, file)
+
+
+def _read(model: type[DocumentT], kind: str, text: str, file: str) -> DocumentT:
+    tree = read_tree(text, file)
+    if not isinstance(tree.value, dict):
+        raise DocumentInvalid([FieldInvalid(f"a {kind} is a mapping", where=tree.where(()))])
+    for field, expected in (("apiVersion", "floe.dev/v1"), ("kind", kind)):
+        if (found := tree.value.get(field)) != expected:
+            said = f"it says {found!r}" if found is not None else "the field is missing"
+            problem = KindUnknown(
+                f"not a {kind}: {field} must be {expected!r}, and {said}",
+                where=tree.where((field,)),
+                hint=f"write `{field}: {expected}` at the top",
+            )
+            raise DocumentInvalid([problem])
+    try:
+        return model.model_validate(tree.value)
+    except ValidationError as error:
+        raise DocumentInvalid(_ordered(_problem(model, tree, detail) for detail in _told(error))) from None
+
+
+def _told(error: ValidationError) -> list[ErrorDetails]:
+    """The details worth telling: a list is not also "too short" because its items are invalid."""
+    details = error.errors()
+
+    def has_deeper(detail: ErrorDetails) -> bool:
+        location = detail["loc"]
+        return any(len(d["loc"]) > len(location) and d["loc"][: len(location)] == location for d in details)
+
+    return [detail for detail in details if detail["type"] != "too_short" or not has_deeper(detail)]
+
+
+def _ordered(problems: Iterable[FloeError]) -> list[FloeError]:
+    def place(problem: FloeError) -> tuple[int, int]:
+        where = problem.where
+        return (where.line or 0, where.column or 0) if where else (0, 0)
+
+    return sorted(problems, key=place)
+
+
+def _problem(model: type[BaseModel], tree: Tree, detail: ErrorDetails) -> FieldInvalid:
+    path = _written_path(tree.value, detail["loc"])
+    name = str(path[-1]) if path else ""
+    if detail["type"] == "extra_forbidden":
+        return FieldInvalid(
+            f"{name!r} is not a field here", where=tree.where(path), hint=_unknown_field_hint(model, path[:-1], name)
+        )
+    if detail["type"] == "missing":
+        return FieldInvalid(f"the field {name!r} is missing", where=tree.where(path), hint=f"add `{name}:`")
+    message = detail["msg"].removeprefix("Value error, ").removeprefix("Input ")
+    hint = _value_hint(detail)
+    if detail["type"] == "string_pattern_mismatch":
+        message = f"{detail['input']!r} is not allowed"
+        hint = PATTERN_HINTS.get((detail.get("ctx") or {}).get("pattern", ""))
+    if message.startswith("should"):
+        message = f"{detail['input']!r} {message}"
+    return FieldInvalid(message, where=tree.where(path), hint=hint)
+
+
+def _written_path(value: Any, location: tuple[int | str, ...]) -> Path:
+    """`location` without the parts that pydantic adds for tagged unions and map keys."""
+    path: list[str | int] = []
+    for index, part in enumerate(location):
+        last = index == len(location) - 1
+        if isinstance(value, dict) and isinstance(part, str) and (part in value or last) and part != "[key]":
+            path.append(part)
+            value = value.get(part)
+        elif isinstance(value, list) and isinstance(part, int) and part < len(value):
+            path.append(part)
+            value = value[part]
+    return tuple(path)
+
+
+def _unknown_field_hint(model: type[BaseModel], parent: Path, name: str) -> str:
+    known = _fields_at(model, parent)
+    close = difflib.get_close_matches(name, known, n=1)
+    return f"did you mean {close[0]!r}?" if close else f"known here: {', '.join(sorted(known)) or 'nothing'}"
+
+
+def _fields_at(model: type[BaseModel], path: Path) -> list[str]:
+    """The field names that the document may have at `path`."""
+    candidates: list[Any] = [model]
+    for part in path:
+        following: list[Any] = []
+        for candidate in candidates:
+            if isinstance(candidate, type) and issubclass(candidate, BaseModel):
+                fields = [f for n, f in candidate.model_fields.items() if (f.alias or n) == part]
+                following += [leaf for field in fields for leaf in _leaves(field.annotation)]
+            else:
+                arguments = typing.get_args(candidate)
+                following += _leaves(arguments[-1]) if arguments else []
+        candidates = following
+    models = [c for c in candidates if isinstance(c, type) and issubclass(c, BaseModel)]
+    return [field.alias or name for candidate in models for name, field in candidate.model_fields.items()]
+
+
+def _leaves(annotation: Any) -> list[Any]:
+    """An annotation without its unions and `Annotated`; containers stay, to be entered by the next part of a path."""
+    origin = typing.get_origin(annotation)
+    if origin in (typing.Union, types.UnionType):
+        return [leaf for argument in typing.get_args(annotation) for leaf in _leaves(argument)]
+    if origin is typing.Annotated:
+        return _leaves(typing.get_args(annotation)[0])
+    if origin is tuple:
+        return [list[typing.get_args(annotation)[0]]]  # type: ignore[misc]  # entered like a list
+    return [annotation]
+
+
+def _value_hint(detail: ErrorDetails) -> str | None:
+    expected = (detail.get("ctx") or {}).get("expected")
+    if not expected:
+        return None
+    known = [word.strip("' ") for word in str(expected).replace(" or ", ", ").split(",")]
+    close = difflib.get_close_matches(str(detail["input"]), known, n=1)
+    return f"did you mean {close[0]!r}?" if close else None

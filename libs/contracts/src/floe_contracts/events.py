@@ -1,0 +1,326 @@
+"""The data of every event (DESIGN section 3).
+
+Writers are strict: an unknown field is an error. Readers are tolerant: `read` ignores the fields of a newer minor.
+"""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar, Self
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from floe_contracts.errors import ContractError, FloeError
+from floe_contracts.subjects import EventKind, EventSubject, Scope
+
+VERSION = "1.0"
+
+
+class Data(BaseModel):
+    """Frozen data that crosses a boundary."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    @classmethod
+    def read(cls, document: object) -> Self:
+        """Read what another version of floe may have written: unknown fields are ignored.
+
+        Raises:
+            ContractError: the document does not fulfil the contract.
+        """
+        try:
+            return cls.model_validate(document, extra="ignore")
+        except ValidationError as error:
+            first = error.errors()[0]
+            place = ".".join(str(part) for part in first["loc"]) or "the document"
+            raise ContractError(f"{cls.__name__}: {place}: {first['msg']}") from error
+
+
+class Problem(Data):
+    """A `FloeError` as it travels in an event."""
+
+    code: str
+    message: str
+    file: str | None = None
+    line: int | None = None
+    column: int | None = None
+    path: str | None = None
+    hint: str | None = None
+
+    @classmethod
+    def of(cls, error: FloeError) -> Self:
+        """The problem that `error` tells of."""
+        where = error.where
+        return cls(
+            code=error.code,
+            message=error.message,
+            hint=error.hint,
+            file=where.file if where else None,
+            line=where.line if where else None,
+            column=where.column if where else None,
+            path=where.path if where else None,
+        )
+
+
+class SourceReference(Data):
+    """Where a submission came from. Stands in events only, never in the artifact."""
+
+    repository: str
+    ref: str | None = None
+    commit: str | None = None
+
+
+class Event(Data):
+    """What all events share: the tenant and the product they speak of."""
+
+    kind: ClassVar[EventKind]
+
+    tenant: str
+    product: str
+
+    def subject(self) -> str:
+        """The subject that this event is published on."""
+        scope = self.kind.scope
+        return str(
+            EventSubject(
+                self.kind,
+                tenant=self.tenant,
+                product=self.product,
+                environment=None if scope is Scope.PRODUCT else getattr(self, "environment", None),
+                detail=self.detail() if scope is Scope.DETAIL else None,
+            )
+        )
+
+    def detail(self) -> str:
+        """The last name of the subject, for the kinds that have one."""
+        raise ContractError(f"{self.kind} has no detail")
+
+
+class SpecSubmitted(Event):
+    """Somebody wants the source bundle compiled."""
+
+    kind = EventKind.SPEC_SUBMITTED
+
+    submission: str = Field(description="Chosen by who submits; the same submission is compiled once.")
+    bundle: str = Field(description="Digest of the source bundle.")
+    platform: str | None = Field(default=None, description="Digest of the platform.yaml that came with it.")
+    source: SourceReference | None = None
+
+
+class ArtifactCompiled(Event):
+    """A submission was compiled; carries the artifact itself."""
+
+    kind = EventKind.ARTIFACT_COMPILED
+
+    submission: str
+    artifact_digest: str
+    artifact: dict[str, Any] = Field(description="The CompiledArtifacts document; its canonical JSON has the digest.")
+    source: SourceReference | None = None
+    seconds: float = Field(description="Time that compiling took.")
+
+
+class ArtifactRejected(Event):
+    """A submission was refused."""
+
+    kind = EventKind.ARTIFACT_REJECTED
+
+    submission: str
+    stage: str = Field(description="The stage of the compiler that refused.")
+    problems: tuple[Problem, ...]
+    source: SourceReference | None = None
+
+
+class EnvironmentEvent(Event):
+    """An event of one environment."""
+
+    environment: str
+
+
+class RunRequested(EnvironmentEvent):
+    """Somebody wants a run of an artifact."""
+
+    kind = EventKind.RUN_REQUESTED
+
+    artifact_digest: str
+    requester: str
+    reason: str
+
+
+class RunEvent(EnvironmentEvent):
+    """An event of one run."""
+
+    run_id: str
+    artifact_digest: str
+
+
+class RunQueued(RunEvent):
+    """The request is recorded; the run waits for its lease."""
+
+    kind = EventKind.RUN_QUEUED
+
+
+class RunStarted(RunEvent):
+    """A worker has the lease and begins an attempt."""
+
+    kind = EventKind.RUN_STARTED
+
+    attempt: int
+
+
+class NodeOutcome(Data):
+    """How a node of dbt ended."""
+
+    unique_id: str
+    status: str = Field(description="success, warned, failed or skipped")
+    seconds: float
+
+
+class LandedTable(Data):
+    """An Iceberg table that a run has landed."""
+
+    identifier: str
+    unique_id: str = Field(description="The dbt node that built it.")
+    table_uuid: str
+    snapshot_id: int
+    rows: int
+    files: int
+    bytes: int
+
+
+class RunSeconds(Data):
+    """Where the time of a run went."""
+
+    run: float = Field(description="dbt under Dagster")
+    land: float = Field(description="landing in Iceberg")
+
+
+class RunCompleted(RunEvent):
+    """The run ended well: everything is built, tested and landed."""
+
+    kind = EventKind.RUN_COMPLETED
+
+    attempt: int
+    nodes: tuple[NodeOutcome, ...]
+    tables: tuple[LandedTable, ...]
+    lineage_events: int = Field(description="OpenLineage events on the stream for this run, all attempts.")
+    seconds: RunSeconds
+
+
+class RunFailed(RunEvent):
+    """The run ended badly. What was built before stays; nothing was landed unless `tables` says so."""
+
+    kind = EventKind.RUN_FAILED
+
+    attempt: int
+    nodes: tuple[NodeOutcome, ...]
+    tables: tuple[LandedTable, ...] = ()
+    problems: tuple[Problem, ...]
+    lineage_events: int
+    seconds: RunSeconds
+
+
+class NodeEvent(RunEvent):
+    """An event of one dbt node in one attempt of a run."""
+
+    attempt: int
+    unique_id: str
+
+    def detail(self) -> str:
+        """The node's unique id."""
+        return self.unique_id
+
+
+class NodeStarted(NodeEvent):
+    """dbt began the node."""
+
+    kind = EventKind.NODE_STARTED
+
+
+class NodeEnded(NodeEvent):
+    """dbt is done with the node."""
+
+    seconds: float
+    message: str | None = None
+
+
+class NodeCompleted(NodeEnded):
+    """The node ended well, or with a warning."""
+
+    kind = EventKind.NODE_COMPLETED
+
+    status: str = Field(description="success or warned")
+
+
+class NodeFailed(NodeEnded):
+    """The node failed."""
+
+    kind = EventKind.NODE_FAILED
+
+
+class NodeSkipped(NodeEnded):
+    """The node did not run, because something before it failed."""
+
+    kind = EventKind.NODE_SKIPPED
+
+
+class TableCommitted(EnvironmentEvent):
+    """A snapshot became the current one of a table."""
+
+    kind = EventKind.TABLE_COMMITTED
+
+    identifier: str
+    table_uuid: str
+    snapshot_id: int
+    parent_snapshot_id: int | None = None
+    operation: str
+    rows: int
+    files: int
+    bytes: int
+    run_id: str | None = None
+    artifact_digest: str | None = None
+
+    def detail(self) -> str:
+        """The table's identifier."""
+        return self.identifier
+
+
+class SemanticRendered(EnvironmentEvent):
+    """The Cube bundle of an artifact is in the blob store."""
+
+    kind = EventKind.SEMANTIC_RENDERED
+
+    artifact_digest: str
+    bundle_digest: str
+    cubes: tuple[str, ...]
+    views: tuple[str, ...]
+    skipped: tuple[str, ...] = Field(description="What could not be said in Cube, and why; one sentence each.")
+
+
+class SemanticFailed(EnvironmentEvent):
+    """The artifact could not be rendered for Cube."""
+
+    kind = EventKind.SEMANTIC_FAILED
+
+    artifact_digest: str
+    problems: tuple[Problem, ...]
+
+
+EVENTS: dict[EventKind, type[Event]] = {
+    model.kind: model
+    for model in (
+        SpecSubmitted,
+        ArtifactCompiled,
+        ArtifactRejected,
+        RunRequested,
+        RunQueued,
+        RunStarted,
+        RunCompleted,
+        RunFailed,
+        NodeStarted,
+        NodeCompleted,
+        NodeFailed,
+        NodeSkipped,
+        TableCommitted,
+        SemanticRendered,
+        SemanticFailed,
+    )
+}

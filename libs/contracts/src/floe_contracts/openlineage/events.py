@@ -1,0 +1,52 @@
+"""Building OpenLineage run events."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterable, Mapping
+from datetime import datetime
+from typing import Any, Final, Literal
+
+from floe_contracts.openlineage.naming import Place, job_namespace
+
+PRODUCER: Final = "https://floe.dev/executor"
+_SCHEMA: Final = "https://openlineage.io/spec/2-0-2/OpenLineage.json#/$defs/RunEvent"
+
+EventType = Literal["START", "COMPLETE", "FAIL", "ABORT"]
+Facets = Mapping[str, Mapping[str, Any]]
+
+
+def run_event(
+    event_type: EventType,
+    *,
+    time: datetime,
+    place: Place,
+    job: str,
+    run_id: str,
+    run_facets: Facets,
+    job_facets: Facets,
+    inputs: Iterable[Mapping[str, Any]] = (),
+    outputs: Iterable[Mapping[str, Any]] = (),
+) -> dict[str, Any]:
+    """One run event as JSON values."""
+    return {
+        "eventType": event_type,
+        "eventTime": time.isoformat(timespec="microseconds").replace("+00:00", "Z"),
+        "producer": PRODUCER,
+        "schemaURL": _SCHEMA,
+        "run": {"runId": run_id, "facets": run_facets},
+        "job": {"namespace": job_namespace(place), "name": job, "facets": job_facets},
+        "inputs": list(inputs),
+        "outputs": list(outputs),
+    }
+
+
+def to_bytes(event: Mapping[str, Any]) -> bytes:
+    """The event as it travels."""
+    return json.dumps(event, separators=(",", ":"), ensure_ascii=False).encode()
+
+
+def message_id(event: Mapping[str, Any], body: bytes) -> str:
+    """`runId:eventType:sha256`, as the NATS transport proposed for the OpenLineage clients does (PR 4972)."""
+    return f"{event['run']['runId']}:{event['eventType']}:{hashlib.sha256(body).hexdigest()}"

@@ -1,0 +1,59 @@
+"""How floe names jobs and datasets in OpenLineage: the same wherever a project is checked out and however it is run."""
+
+from __future__ import annotations
+
+import uuid
+from dataclasses import dataclass
+from typing import Final
+
+from floe_contracts.nodes import Node
+
+_RUN_IDS: Final = uuid.UUID("6f0b1a52-7a4e-5c8f-9d1e-0c5d3f2b7a10")
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """The tenant, environment and product that everything in a run belongs to."""
+
+    tenant: str
+    environment: str
+    product: str
+
+    def __str__(self) -> str:
+        """`tenant.environment.product`, for keys and messages."""
+        return f"{self.tenant}.{self.environment}.{self.product}"
+
+
+def run_id(cause: str) -> str:
+    """The id of the run that the request with the id `cause` leads to: the same for every delivery of the request."""
+    return str(uuid.uuid5(_RUN_IDS, cause))
+
+
+def node_run_id(run: str, attempt: int, job: str) -> str:
+    """The OpenLineage run id of one job in one attempt of a run (DESIGN section 5)."""
+    return str(uuid.uuid5(_RUN_IDS, f"{run}/{attempt}/{job}"))
+
+
+def job_namespace(place: Place) -> str:
+    """The namespace of all jobs of a tenant's environment."""
+    return f"floe://{place.tenant}/{place.environment}"
+
+
+def node_job(place: Place, unique_id: str) -> str:
+    """The job of a dbt node; it does not depend on the command that ran it."""
+    return f"{place.product}.{unique_id}"
+
+
+def landing_job(place: Place, identifier: str) -> str:
+    """The job that lands a table."""
+    return f"{place.product}.land.{identifier}"
+
+
+def warehouse_dataset(place: Place, node: Node) -> tuple[str, str]:
+    """Namespace and name of the relation that a node builds or reads in the product's own DuckDB."""
+    return f"duckdb://{place}", f"{node.database}.{node.schema_name}.{node.identifier}"
+
+
+def iceberg_dataset(place: Place, identifier: str) -> tuple[str, str]:
+    """Namespace and name of a landed table."""
+    return f"iceberg://{place.tenant}/{place.environment}", identifier

@@ -1,0 +1,96 @@
+"""PlatformSpec: what a platform engineer writes in `platform.yaml`. It holds places, never secrets."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import Field, StringConstraints
+
+from floe_contracts.floe_spec import ProfileName, Section, Semver
+from floe_contracts.nodes import ClassificationName
+
+EnvironmentName = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9-]{0,30}$")]
+PolicyAction = Literal["none", "mask", "redact", "restrict"]
+
+DEFAULT_PLATFORM = """\
+apiVersion: floe.dev/v1
+kind: PlatformSpec
+metadata: {name: embedded, version: 1.0.0, owner: floe}
+environments:
+  dev:
+    refs: ["*"]
+    profiles:
+      default: {compute: duckdb, storage: local, catalog: local}
+compute:
+  duckdb: {type: duckdb}
+storage:
+  local: {type: local}
+catalogs:
+  local: {type: sql}
+"""
+
+
+class PlatformMetadata(Section):
+    """Who owns the platform."""
+
+    name: ProfileName
+    version: Semver
+    owner: str
+    description: str = ""
+
+
+class Profiles(Section):
+    """What one logical name means in one environment."""
+
+    compute: ProfileName
+    storage: ProfileName
+    catalog: ProfileName
+
+
+class Policy(Section):
+    """What happens to columns of one classification when they are served."""
+
+    action: PolicyAction = Field(
+        description="none: shown. mask: a fixed text instead. redact: null instead. restrict: not there."
+    )
+    requires_role: tuple[str, ...] = Field(default=(), description="Roles, any of which sees the column as it is.")
+
+
+class Environment(Section):
+    """One environment: its Git refs, its profiles, its policies."""
+
+    refs: tuple[str, ...] = Field(default=("*",), description="Git refs that build in this environment; globs.")
+    profiles: dict[ProfileName, Profiles] = Field(min_length=1)
+    policies: dict[ClassificationName, Policy] = Field(default={})
+
+
+class DuckDbCompute(Section):
+    """DuckDB in the worker."""
+
+    type: Literal["duckdb"]
+    threads: Annotated[int, Field(ge=1, le=64)] = 2
+    memory_limit: Annotated[str, StringConstraints(pattern=r"^\d+(\.\d+)?(MB|GB)$")] = "1GB"
+
+
+class LocalStorage(Section):
+    """A folder of the machine; the executor's settings say where."""
+
+    type: Literal["local"]
+
+
+class SqlCatalog(Section):
+    """An Iceberg catalog in a SQL database; SQLite beside the local storage."""
+
+    type: Literal["sql"]
+
+
+class PlatformSpec(Section):
+    """One platform."""
+
+    api_version: Literal["floe.dev/v1"]
+    kind: Literal["PlatformSpec"]
+    metadata: PlatformMetadata
+    environments: dict[EnvironmentName, Environment] = Field(min_length=1)
+    compute: dict[ProfileName, DuckDbCompute] = Field(min_length=1)
+    storage: dict[ProfileName, LocalStorage] = Field(min_length=1)
+    catalogs: dict[ProfileName, SqlCatalog] = Field(min_length=1)

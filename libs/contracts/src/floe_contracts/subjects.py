@@ -1,0 +1,166 @@
+"""The subjects of the bus: the only place where they are built and parsed (DESIGN section 3).
+
+A token holds `[a-z0-9-]`; every other byte of its UTF-8 form is written `_hh`, so that any name can stand in a subject
+and can be read back from it.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Final
+
+from floe_contracts.errors import ContractError
+
+ROOT: Final = "floe.v1"
+_PLAIN: Final = frozenset(b"abcdefghijklmnopqrstuvwxyz0123456789-")
+_TOKEN: Final = re.compile(r"(?:[a-z0-9-]|_[0-9a-f]{2})+")
+_ESCAPED: Final = re.compile(r"_([0-9a-f]{2})")
+
+
+class Scope(StrEnum):
+    """Which tokens follow noun and verb."""
+
+    PRODUCT = "tenant.product"
+    ENVIRONMENT = "tenant.environment.product"
+    DETAIL = "tenant.environment.product.detail"
+
+
+class EventKind(StrEnum):
+    """Every kind of event, spelled as the noun and past verb of its subject."""
+
+    SPEC_SUBMITTED = "spec.submitted"
+    ARTIFACT_COMPILED = "artifacts.compiled"
+    ARTIFACT_REJECTED = "artifacts.rejected"
+    RUN_REQUESTED = "run.requested"
+    RUN_QUEUED = "run.queued"
+    RUN_STARTED = "run.started"
+    RUN_COMPLETED = "run.completed"
+    RUN_FAILED = "run.failed"
+    NODE_STARTED = "node.started"
+    NODE_COMPLETED = "node.completed"
+    NODE_FAILED = "node.failed"
+    NODE_SKIPPED = "node.skipped"
+    TABLE_COMMITTED = "table.committed"
+    SEMANTIC_RENDERED = "semantic.rendered"
+    SEMANTIC_FAILED = "semantic.failed"
+
+    @property
+    def scope(self) -> Scope:
+        """The tokens that follow the kind in a subject."""
+        noun = self.value.split(".")[0]
+        if noun in {"spec", "artifacts"}:
+            return Scope.PRODUCT
+        return Scope.DETAIL if noun in {"node", "table"} else Scope.ENVIRONMENT
+
+
+@dataclass(frozen=True, slots=True)
+class EventSubject:
+    """A parsed event subject; the names are unescaped."""
+
+    kind: EventKind
+    tenant: str
+    product: str
+    environment: str | None = None
+    detail: str | None = None
+
+    def __str__(self) -> str:
+        """The subject as it stands on the wire."""
+        names = {
+            Scope.PRODUCT: (self.tenant, self.product),
+            Scope.ENVIRONMENT: (self.tenant, self.environment, self.product),
+            Scope.DETAIL: (self.tenant, self.environment, self.product, self.detail),
+        }[self.kind.scope]
+        return ".".join([ROOT, self.kind.value, *(escape(name or "") for name in names)])
+
+
+def escape(name: str) -> str:
+    """`name` as one subject token.
+
+    Raises:
+        ContractError: the name is empty; a subject has no empty tokens.
+    """
+    if not name:
+        raise ContractError("a subject cannot hold an empty name", hint="every token of a subject needs a value")
+    return "".join(chr(byte) if byte in _PLAIN else f"_{byte:02x}" for byte in name.encode())
+
+
+def unescape(token: str) -> str:
+    """The name that `escape` turned into `token`.
+
+    Raises:
+        ContractError: the token was not written by `escape`.
+    """
+    if not _TOKEN.fullmatch(token):
+        raise ContractError(f"{token!r} is not a token of a floe subject")
+    try:
+        raw = _ESCAPED.sub(lambda match: chr(int(match.group(1), 16)), token).encode("latin-1")
+        return raw.decode()
+    except UnicodeDecodeError as error:
+        raise ContractError(f"{token!r} is not an escaped UTF-8 name") from error
+
+
+def parse(subject: str) -> EventSubject:
+    """Read an event subject.
+
+    Raises:
+        ContractError: not a subject of an event of this major.
+    """
+    parts = subject.split(".")
+    if ".".join(parts[:2]) != ROOT:
+        raise ContractError(f"{subject!r} is not a subject of {ROOT}")
+    try:
+        kind = EventKind(".".join(parts[2:4]))
+    except ValueError as error:
+        raise ContractError(f"{subject!r} names no known event") from error
+    names = [unescape(token) for token in parts[4:]]
+    expected = kind.scope.value.count(".") + 1
+    if len(names) != expected:
+        raise ContractError(f"{subject!r} has {len(names)} names after its kind, not {expected}")
+    if kind.scope is Scope.PRODUCT:
+        return EventSubject(kind, tenant=names[0], product=names[1])
+    detail = names[3] if kind.scope is Scope.DETAIL else None
+    return EventSubject(kind, tenant=names[0], environment=names[1], product=names[2], detail=detail)
+
+
+def pattern(
+    kind: EventKind, *, tenant: str | None = None, environment: str | None = None, product: str | None = None
+) -> str:
+    """The subscription pattern for a kind of event; a name left out matches all."""
+
+    def token(name: str | None) -> str:
+        return "*" if name is None else escape(name)
+
+    tokens = [token(tenant)]
+    if kind.scope is not Scope.PRODUCT:
+        tokens.append(token(environment))
+    tokens.append(token(product))
+    if kind.scope is Scope.DETAIL:
+        tokens.append("*")
+    return ".".join([ROOT, kind.value, *tokens])
+
+
+def template(subject: str) -> str:
+    """`subject` without its names, for metric labels: their number must not grow with tenants and products."""
+    parts = subject.split(".")
+    if ".".join(parts[:2]) != ROOT:
+        return "other"
+    return ".".join(parts[:3] if parts[2:3] in (["lineage"], ["dlq"]) else parts[:4])
+
+
+def lineage(tenant: str, environment: str, product: str, job: str, event_type: str) -> str:
+    """The subject of one OpenLineage event; `event_type` is START, COMPLETE, FAIL, ABORT, RUNNING or OTHER."""
+    names = (tenant, environment, product, job, event_type.lower())
+    return ".".join([ROOT, "lineage", *(escape(name) for name in names)])
+
+
+def lineage_pattern(tenant: str | None = None, environment: str | None = None, product: str | None = None) -> str:
+    """The subscription pattern for lineage events; a name left out matches all."""
+    names = ("*" if name is None else escape(name) for name in (tenant, environment, product))
+    return ".".join([ROOT, "lineage", *names, "*", "*"])
+
+
+def dead_letter(stream: str, consumer: str) -> str:
+    """Where the dead letters of one consumer go."""
+    return ".".join([ROOT, "dlq", escape(stream.lower()), escape(consumer)])
