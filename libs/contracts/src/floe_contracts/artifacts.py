@@ -148,7 +148,10 @@ def read_artifact(content: bytes, digest: str) -> CompiledArtifacts:
     """
     if digest_of(content) != digest:
         raise ArtifactCorrupt(f"the artifact announced as {digest} has the digest {digest_of(content)}")
-    document = json.loads(content)
+    try:
+        document = json.loads(content)
+    except (ValueError, RecursionError) as error:
+        raise ContractError(f"artifact {digest} is not JSON: {error}") from error
     version = str(document.get("version", "")) if isinstance(document, dict) else ""
     if version.split(".")[0] != VERSION.split(".")[0]:
         raise ContractError(

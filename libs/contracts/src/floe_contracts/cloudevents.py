@@ -20,6 +20,7 @@ from floe_contracts.subjects import EventKind
 
 TYPE_PREFIX: Final = "dev.floe."
 MAJOR: Final = "v1"
+SPEC_VERSION: Final = "1.0"
 SCHEMA_ROOT: Final = "https://floe.dev/schemas"
 MESSAGE_ID: Final = "Nats-Msg-Id"
 _SAFE: Final = frozenset(range(0x21, 0x7F)) - {ord('"'), ord("%")}
@@ -57,13 +58,13 @@ def event_type(kind: EventKind) -> str:
 
 def schema_uri(kind: EventKind) -> str:
     """The `ce-dataschema` that is written for a kind of event."""
-    return f"{SCHEMA_ROOT}/{kind.value}/{VERSION}.json"
+    return f"{SCHEMA_ROOT}/events/{kind.value}/{VERSION}.json"
 
 
 def encode(event: Event, attributes: Attributes) -> tuple[dict[str, str], bytes]:
     """Headers and body of `event` in binary mode, the message id for deduplication among them."""
     context = {
-        "specversion": "1.0",
+        "specversion": SPEC_VERSION,
         "id": attributes.id,
         "source": attributes.source,
         "type": event_type(event.kind),
@@ -89,7 +90,7 @@ def decode(subject: str, headers: Mapping[str, str] | None, body: bytes) -> Rece
     """
     lowered = {name.lower(): value for name, value in (headers or {}).items()}
     content_type = lowered.get("content-type") or lowered.get("ce-datacontenttype") or "application/json"
-    if content_type.startswith("application/cloudevents"):
+    if content_type.lower().startswith("application/cloudevents"):
         context, data = _structured(body)
     else:
         context = {name[3:]: unquote(value) for name, value in lowered.items() if name.startswith("ce-")}
@@ -104,8 +105,8 @@ def decode(subject: str, headers: Mapping[str, str] | None, body: bytes) -> Rece
     return Received(event, _attributes(context))
 
 
-def _kind(event_type_text: str | None) -> EventKind:
-    if not event_type_text or not event_type_text.startswith(TYPE_PREFIX):
+def _kind(event_type_text: object) -> EventKind:
+    if not isinstance(event_type_text, str) or not event_type_text.startswith(TYPE_PREFIX):
         raise ContractError(f"{event_type_text!r} is no event type of floe", hint="the attribute ce-type is required")
     name, _, major = event_type_text.removeprefix(TYPE_PREFIX).rpartition(".")
     if major != MAJOR:
@@ -120,18 +121,21 @@ def _kind(event_type_text: str | None) -> EventKind:
 
 
 def _attributes(context: Mapping[str, Any]) -> Attributes:
+    for name in ("specversion", "id", "source", "time"):
+        if not isinstance(context.get(name), str) or not context[name]:
+            raise ContractError(f"the attribute ce-{name} is missing")
+    for name in ("causeid", "traceparent"):
+        if not isinstance(context.get(name), str | None):
+            raise ContractError(f"the attribute ce-{name} is no text: {context[name]!r}")
+    if context["specversion"] != SPEC_VERSION:
+        raise ContractError(f"CloudEvents {context['specversion']!r} is not {SPEC_VERSION!r}")
     try:
-        return Attributes(
-            id=str(context["id"]),
-            source=str(context["source"]),
-            time=datetime.fromisoformat(str(context["time"])),
-            causeid=context.get("causeid"),
-            traceparent=context.get("traceparent"),
-        )
-    except KeyError as error:
-        raise ContractError(f"the attribute ce-{error.args[0]} is missing") from error
+        time = datetime.fromisoformat(context["time"])
     except ValueError as error:
         raise ContractError(f"the attribute ce-time is no RFC 3339 time: {context['time']!r}") from error
+    if time.tzinfo is None:
+        raise ContractError(f"the attribute ce-time has no offset: {context['time']!r}")
+    return Attributes(context["id"], context["source"], time, context.get("causeid"), context.get("traceparent"))
 
 
 def _structured(body: bytes) -> tuple[dict[str, Any], Any]:

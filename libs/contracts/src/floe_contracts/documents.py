@@ -3,18 +3,27 @@
 from __future__ import annotations
 
 import difflib
+import reprlib
 import types
 import typing
-from collections.abc import Iterable
-from typing import Any, TypeVar
+from typing import Any, Final, TypeVar
 
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
-from floe_contracts.errors import DocumentInvalid, FloeError, Permanent
+from floe_contracts.errors import DocumentInvalid, FloeError, Permanent, Where
 from floe_contracts.floe_spec import PATTERN_HINTS, FloeSpec
 from floe_contracts.platform_spec import PlatformSpec
-from floe_contracts.yaml_tree import Path, Tree, read_tree
+from floe_contracts.yaml_tree import MAX_PROBLEMS, Path, Tree, read_tree
+
+_EXPECTED: Final = {
+    "model_type": "should be a mapping",
+    "model_attributes_type": "should be a mapping",
+    "dict_type": "should be a mapping",
+    "tuple_type": "should be a list",
+    "string_type": "should be a text",
+}
+"""What pydantic calls by Python's names, in the words of YAML."""
 
 DocumentT = TypeVar("DocumentT", FloeSpec, PlatformSpec)
 
@@ -67,26 +76,28 @@ def _read(model: type[DocumentT], kind: str, text: str, file: str) -> DocumentT:
     try:
         return model.model_validate(tree.value)
     except ValidationError as error:
-        raise DocumentInvalid(_ordered(_problem(model, tree, detail) for detail in _told(error))) from None
+        raise DocumentInvalid(_problems(model, tree, error)) from None
+
+
+def _problems(model: type[BaseModel], tree: Tree, error: ValidationError) -> list[FloeError]:
+    """The first `MAX_PROBLEMS` problems in the order of their places, and how many more there are."""
+
+    def place(detail: ErrorDetails) -> tuple[int, int]:
+        where = tree.where(_written_path(tree.value, detail["loc"]))
+        return where.line or 0, where.column or 0
+
+    details = sorted(_told(error), key=place)
+    problems: list[FloeError] = [_problem(model, tree, detail) for detail in details[:MAX_PROBLEMS]]
+    if len(details) > MAX_PROBLEMS:
+        problems.append(FieldInvalid(f"and {len(details) - MAX_PROBLEMS} more problems", where=Where(tree.file)))
+    return problems
 
 
 def _told(error: ValidationError) -> list[ErrorDetails]:
     """The details worth telling: a list is not also "too short" because its items are invalid."""
-    details = error.errors()
-
-    def has_deeper(detail: ErrorDetails) -> bool:
-        location = detail["loc"]
-        return any(len(d["loc"]) > len(location) and d["loc"][: len(location)] == location for d in details)
-
-    return [detail for detail in details if detail["type"] != "too_short" or not has_deeper(detail)]
-
-
-def _ordered(problems: Iterable[FloeError]) -> list[FloeError]:
-    def place(problem: FloeError) -> tuple[int, int]:
-        where = problem.where
-        return (where.line or 0, where.column or 0) if where else (0, 0)
-
-    return sorted(problems, key=place)
+    details = error.errors(include_url=False)
+    above = {detail["loc"][:length] for detail in details for length in range(len(detail["loc"]))}
+    return [detail for detail in details if detail["type"] != "too_short" or detail["loc"] not in above]
 
 
 def _problem(model: type[BaseModel], tree: Tree, detail: ErrorDetails) -> FieldInvalid:
@@ -101,10 +112,12 @@ def _problem(model: type[BaseModel], tree: Tree, detail: ErrorDetails) -> FieldI
     message = detail["msg"].removeprefix("Value error, ").removeprefix("Input ")
     hint = _value_hint(detail)
     if detail["type"] == "string_pattern_mismatch":
-        message = f"{detail['input']!r} is not allowed"
+        message = f"{reprlib.repr(detail['input'])} is not allowed"
         hint = PATTERN_HINTS.get((detail.get("ctx") or {}).get("pattern", ""))
+    message = _EXPECTED.get(detail["type"], message)
     if message.startswith("should"):
-        message = f"{detail['input']!r} {message}"
+        found = "no value" if detail["input"] is None else reprlib.repr(detail["input"])
+        message = f"{found}: {message}"
     return FieldInvalid(message, where=tree.where(path), hint=hint)
 
 

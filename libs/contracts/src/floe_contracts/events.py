@@ -38,13 +38,13 @@ class Data(BaseModel):
 class Problem(Data):
     """A `FloeError` as it travels in an event."""
 
-    code: str
-    message: str
-    file: str | None = None
-    line: int | None = None
-    column: int | None = None
-    path: str | None = None
-    hint: str | None = None
+    code: str = Field(description="FLOE-<AREA>-<nnn>, see the reference of errors.")
+    message: str = Field(description="What is wrong, in one sentence.")
+    file: str | None = Field(default=None, description="The file that it speaks of.")
+    line: int | None = Field(default=None, description="From 1.")
+    column: int | None = Field(default=None, description="From 1.")
+    path: str | None = Field(default=None, description="The field, as in metadata.name.")
+    hint: str | None = Field(default=None, description="How to mend it.")
 
     @classmethod
     def of(cls, error: FloeError) -> Self:
@@ -64,9 +64,9 @@ class Problem(Data):
 class SourceReference(Data):
     """Where a submission came from. Stands in events only, never in the artifact."""
 
-    repository: str
-    ref: str | None = None
-    commit: str | None = None
+    repository: str = Field(description="Address or name of the Git repository.")
+    ref: str | None = Field(default=None, description="The Git ref, as in refs/heads/main.")
+    commit: str | None = Field(default=None, description="The commit's full hash.")
 
 
 class Event(Data):
@@ -74,8 +74,8 @@ class Event(Data):
 
     kind: ClassVar[EventKind]
 
-    tenant: str
-    product: str
+    tenant: str = Field(description="Whom the product belongs to.")
+    product: str = Field(description="Name of the product, as floe.yaml says.")
 
     def subject(self) -> str:
         """The subject that this event is published on."""
@@ -103,7 +103,7 @@ class SpecSubmitted(Event):
     submission: str = Field(description="Chosen by who submits; the same submission is compiled once.")
     bundle: str = Field(description="Digest of the source bundle.")
     platform: str | None = Field(default=None, description="Digest of the platform.yaml that came with it.")
-    source: SourceReference | None = None
+    source: SourceReference | None = Field(default=None, description="Where the submission came from.")
 
 
 class ArtifactCompiled(Event):
@@ -111,10 +111,10 @@ class ArtifactCompiled(Event):
 
     kind = EventKind.ARTIFACT_COMPILED
 
-    submission: str
-    artifact_digest: str
+    submission: str = Field(description="The submission that was compiled.")
+    artifact_digest: str = Field(description="Digest of the artifact.")
     artifact: dict[str, Any] = Field(description="The CompiledArtifacts document; its canonical JSON has the digest.")
-    source: SourceReference | None = None
+    source: SourceReference | None = Field(default=None, description="Where the submission came from.")
     seconds: float = Field(description="Time that compiling took.")
 
 
@@ -123,16 +123,16 @@ class ArtifactRejected(Event):
 
     kind = EventKind.ARTIFACT_REJECTED
 
-    submission: str
+    submission: str = Field(description="The submission that was refused.")
     stage: str = Field(description="The stage of the compiler that refused.")
-    problems: tuple[Problem, ...]
-    source: SourceReference | None = None
+    problems: tuple[Problem, ...] = Field(description="Why.")
+    source: SourceReference | None = Field(default=None, description="Where the submission came from.")
 
 
 class EnvironmentEvent(Event):
     """An event of one environment."""
 
-    environment: str
+    environment: str = Field(description="Name of the environment, as platform.yaml says.")
 
 
 class RunRequested(EnvironmentEvent):
@@ -140,16 +140,16 @@ class RunRequested(EnvironmentEvent):
 
     kind = EventKind.RUN_REQUESTED
 
-    artifact_digest: str
-    requester: str
-    reason: str
+    artifact_digest: str = Field(description="Digest of the artifact to run.")
+    requester: str = Field(description="Who asks, as the caller names itself.")
+    reason: str = Field(description="Why, in the caller's words.")
 
 
 class RunEvent(EnvironmentEvent):
     """An event of one run."""
 
-    run_id: str
-    artifact_digest: str
+    run_id: str = Field(description="Derived from the id of the request, so that a repeated request is one run.")
+    artifact_digest: str = Field(description="Digest of the artifact that is run.")
 
 
 class RunQueued(RunEvent):
@@ -163,27 +163,27 @@ class RunStarted(RunEvent):
 
     kind = EventKind.RUN_STARTED
 
-    attempt: int
+    attempt: int = Field(description="Attempt of the run, from 1.")
 
 
 class NodeOutcome(Data):
     """How a node of dbt ended."""
 
-    unique_id: str
+    unique_id: str = Field(description="The dbt node.")
     status: str = Field(description="success, warned, failed or skipped")
-    seconds: float
+    seconds: float = Field(description="Time that the node took.")
 
 
 class LandedTable(Data):
     """An Iceberg table that a run has landed."""
 
-    identifier: str
+    identifier: str = Field(description="Namespace and name in the catalog.")
     unique_id: str = Field(description="The dbt node that built it.")
-    table_uuid: str
-    snapshot_id: int
-    rows: int
-    files: int
-    bytes: int
+    table_uuid: str = Field(description="Iceberg's id of the table.")
+    snapshot_id: int = Field(description="Iceberg's id of the snapshot: 64 bits, more than a double holds.")
+    rows: int = Field(description="Rows of the table in this snapshot.")
+    files: int = Field(description="Data files of the snapshot.")
+    bytes: int = Field(description="Size of the data files.")
 
 
 class RunSeconds(Data):
@@ -198,11 +198,11 @@ class RunCompleted(RunEvent):
 
     kind = EventKind.RUN_COMPLETED
 
-    attempt: int
-    nodes: tuple[NodeOutcome, ...]
-    tables: tuple[LandedTable, ...]
+    attempt: int = Field(description="Attempt of the run, from 1.")
+    nodes: tuple[NodeOutcome, ...] = Field(description="How each dbt node ended.")
+    tables: tuple[LandedTable, ...] = Field(description="What was landed.")
     lineage_events: int = Field(description="OpenLineage events on the stream for this run, all attempts.")
-    seconds: RunSeconds
+    seconds: RunSeconds = Field(description="Where the time went.")
 
 
 class RunFailed(RunEvent):
@@ -210,19 +210,19 @@ class RunFailed(RunEvent):
 
     kind = EventKind.RUN_FAILED
 
-    attempt: int
-    nodes: tuple[NodeOutcome, ...]
-    tables: tuple[LandedTable, ...] = ()
-    problems: tuple[Problem, ...]
-    lineage_events: int
-    seconds: RunSeconds
+    attempt: int = Field(description="Attempt of the run, from 1.")
+    nodes: tuple[NodeOutcome, ...] = Field(description="How each dbt node ended.")
+    tables: tuple[LandedTable, ...] = Field(default=(), description="What was landed all the same.")
+    problems: tuple[Problem, ...] = Field(description="Why.")
+    lineage_events: int = Field(description="OpenLineage events on the stream for this run, all attempts.")
+    seconds: RunSeconds = Field(description="Where the time went.")
 
 
 class NodeEvent(RunEvent):
     """An event of one dbt node in one attempt of a run."""
 
-    attempt: int
-    unique_id: str
+    attempt: int = Field(description="Attempt of the run, from 1.")
+    unique_id: str = Field(description="The dbt node.")
 
     def detail(self) -> str:
         """The node's unique id."""
@@ -238,8 +238,8 @@ class NodeStarted(NodeEvent):
 class NodeEnded(NodeEvent):
     """dbt is done with the node."""
 
-    seconds: float
-    message: str | None = None
+    seconds: float = Field(description="Time that the node took.")
+    message: str | None = Field(default=None, description="What dbt says about the node.")
 
 
 class NodeCompleted(NodeEnded):
@@ -267,16 +267,16 @@ class TableCommitted(EnvironmentEvent):
 
     kind = EventKind.TABLE_COMMITTED
 
-    identifier: str
-    table_uuid: str
-    snapshot_id: int
-    parent_snapshot_id: int | None = None
-    operation: str
-    rows: int
-    files: int
-    bytes: int
-    run_id: str | None = None
-    artifact_digest: str | None = None
+    identifier: str = Field(description="Namespace and name in the catalog.")
+    table_uuid: str = Field(description="Iceberg's id of the table.")
+    snapshot_id: int = Field(description="Iceberg's id of the snapshot: 64 bits, more than a double holds.")
+    parent_snapshot_id: int | None = Field(default=None, description="The snapshot that was current before.")
+    operation: str = Field(description="append, overwrite, replace or delete, as Iceberg calls it.")
+    rows: int = Field(description="Rows of the table in this snapshot.")
+    files: int = Field(description="Data files of the snapshot.")
+    bytes: int = Field(description="Size of the data files.")
+    run_id: str | None = Field(default=None, description="The run that committed it, if floe did.")
+    artifact_digest: str | None = Field(default=None, description="The artifact of that run.")
 
     def detail(self) -> str:
         """The table's identifier."""
@@ -288,10 +288,10 @@ class SemanticRendered(EnvironmentEvent):
 
     kind = EventKind.SEMANTIC_RENDERED
 
-    artifact_digest: str
-    bundle_digest: str
-    cubes: tuple[str, ...]
-    views: tuple[str, ...]
+    artifact_digest: str = Field(description="Digest of the artifact that was rendered.")
+    bundle_digest: str = Field(description="Digest of the Cube bundle.")
+    cubes: tuple[str, ...] = Field(description="Names of the cubes in the bundle.")
+    views: tuple[str, ...] = Field(description="Names of the views in the bundle.")
     skipped: tuple[str, ...] = Field(description="What could not be said in Cube, and why; one sentence each.")
 
 
@@ -300,8 +300,8 @@ class SemanticFailed(EnvironmentEvent):
 
     kind = EventKind.SEMANTIC_FAILED
 
-    artifact_digest: str
-    problems: tuple[Problem, ...]
+    artifact_digest: str = Field(description="Digest of the artifact that could not be rendered.")
+    problems: tuple[Problem, ...] = Field(description="Why.")
 
 
 EVENTS: dict[EventKind, type[Event]] = {

@@ -10,11 +10,15 @@ from pydantic.alias_generators import to_camel
 
 _PRODUCT_PATTERN: Final = r"^[a-z][a-z0-9-]{0,62}$"
 _PROFILE_PATTERN: Final = r"^[a-zA-Z][a-zA-Z0-9_-]{0,62}$"
-_SEMVER_PATTERN: Final = r"^\d+\.\d+\.\d+(?:-[0-9A-Za-z.-]+)?(?:\+[0-9A-Za-z.-]+)?$"
+_SEMVER_PATTERN: Final = r"^[0-9]+\.[0-9]+\.[0-9]+(?:-[0-9A-Za-z.-]+)?(?:\+[0-9A-Za-z.-]+)?$"
+ENVIRONMENT_PATTERN: Final = r"^[a-z][a-z0-9-]{0,30}$"
+MEMORY_PATTERN: Final = r"^[0-9]+(\.[0-9]+)?(MB|GB)$"
 PATTERN_HINTS: Final[dict[str, str]] = {
     _PRODUCT_PATTERN: "lower-case letters, digits and hyphens, a letter first, at most 63",
     _PROFILE_PATTERN: "letters, digits, hyphens and underscores, a letter first, at most 63",
     _SEMVER_PATTERN: "three numbers, as in 1.0.0",
+    ENVIRONMENT_PATTERN: "lower-case letters, digits and hyphens, a letter first, at most 31",
+    MEMORY_PATTERN: "a number and MB or GB, as in 2GB",
 }
 
 ProductName = Annotated[str, StringConstraints(pattern=_PRODUCT_PATTERN)]

@@ -40,6 +40,7 @@ class Check(Data):
     unique_id: str
     name: str = Field(description="unique, not_null, relationships, ... or the name of a singular test")
     column: str | None = None
+    depends_on: tuple[str, ...] = ()
     to_node: str | None = Field(default=None, description="The other side of a relationships test.")
     to_column: str | None = None
 

@@ -6,10 +6,10 @@ from typing import Annotated, Literal
 
 from pydantic import Field, StringConstraints
 
-from floe_contracts.floe_spec import ProfileName, Section, Semver
+from floe_contracts.floe_spec import ENVIRONMENT_PATTERN, MEMORY_PATTERN, ProfileName, Section, Semver
 from floe_contracts.nodes import ClassificationName
 
-EnvironmentName = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9-]{0,30}$")]
+EnvironmentName = Annotated[str, StringConstraints(pattern=ENVIRONMENT_PATTERN)]
 PolicyAction = Literal["none", "mask", "redact", "restrict"]
 
 DEFAULT_PLATFORM = """\
@@ -69,7 +69,7 @@ class DuckDbCompute(Section):
 
     type: Literal["duckdb"]
     threads: Annotated[int, Field(ge=1, le=64)] = 2
-    memory_limit: Annotated[str, StringConstraints(pattern=r"^\d+(\.\d+)?(MB|GB)$")] = "1GB"
+    memory_limit: Annotated[str, StringConstraints(pattern=MEMORY_PATTERN)] = "1GB"
 
 
 class LocalStorage(Section):

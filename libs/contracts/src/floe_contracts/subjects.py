@@ -55,6 +55,9 @@ class EventKind(StrEnum):
         return Scope.DETAIL if noun in {"node", "table"} else Scope.ENVIRONMENT
 
 
+_KINDS: Final = frozenset(kind.value for kind in EventKind)
+
+
 @dataclass(frozen=True, slots=True)
 class EventSubject:
     """A parsed event subject; the names are unescaped."""
@@ -79,11 +82,15 @@ def escape(name: str) -> str:
     """`name` as one subject token.
 
     Raises:
-        ContractError: the name is empty; a subject has no empty tokens.
+        ContractError: the name is empty, or no Unicode text; a subject has no empty tokens.
     """
     if not name:
         raise ContractError("a subject cannot hold an empty name", hint="every token of a subject needs a value")
-    return "".join(chr(byte) if byte in _PLAIN else f"_{byte:02x}" for byte in name.encode())
+    try:
+        encoded = name.encode()
+    except UnicodeEncodeError as error:
+        raise ContractError(f"{name!r} is not text that UTF-8 can hold") from error
+    return "".join(chr(byte) if byte in _PLAIN else f"_{byte:02x}" for byte in encoded)
 
 
 def unescape(token: str) -> str:
@@ -95,10 +102,12 @@ def unescape(token: str) -> str:
     if not _TOKEN.fullmatch(token):
         raise ContractError(f"{token!r} is not a token of a floe subject")
     try:
-        raw = _ESCAPED.sub(lambda match: chr(int(match.group(1), 16)), token).encode("latin-1")
-        return raw.decode()
+        name = _ESCAPED.sub(lambda match: chr(int(match.group(1), 16)), token).encode("latin-1").decode()
     except UnicodeDecodeError as error:
         raise ContractError(f"{token!r} is not an escaped UTF-8 name") from error
+    if escape(name) != token:
+        raise ContractError(f"{token!r} is not how {name!r} is written in a subject")
+    return name
 
 
 def parse(subject: str) -> EventSubject:
@@ -142,11 +151,14 @@ def pattern(
 
 
 def template(subject: str) -> str:
-    """`subject` without its names, for metric labels: their number must not grow with tenants and products."""
+    """`subject` without its names, for metric labels: their number must not grow with what somebody publishes."""
     parts = subject.split(".")
-    if ".".join(parts[:2]) != ROOT:
-        return "other"
-    return ".".join(parts[:3] if parts[2:3] in (["lineage"], ["dlq"]) else parts[:4])
+    if ".".join(parts[:2]) == ROOT:
+        if parts[2:3] in (["lineage"], ["dlq"]):
+            return ".".join(parts[:3])
+        if ".".join(parts[2:4]) in _KINDS:
+            return ".".join(parts[:4])
+    return "other"
 
 
 def lineage(tenant: str, environment: str, product: str, job: str, event_type: str) -> str:

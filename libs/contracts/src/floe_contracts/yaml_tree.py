@@ -1,14 +1,18 @@
 """Strict YAML: values with the place where each one stands.
 
 Every scalar stays the text that was written (`1.10`, `NO`, `12:30:45`); the model that reads the tree decides the
-type. Only a plain `null`, `~` or nothing is None. Aliases, anchors' reuse, tags, duplicate keys, depth over
-`MAX_DEPTH` and files over `MAX_BYTES` are refused.
+type. Only a plain `null`, `~` or nothing is None. Aliases, tags, duplicate keys, keys over `MAX_KEY`, depth over
+`MAX_DEPTH`, more than `MAX_VALUES` values and files over `MAX_BYTES` are refused.
+
+The tree is built from the parser's events, not by its composer: libyaml's composer recurses in C, and a document of
+200 kB of `[` kills the process.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, TypeAlias
 
 import yaml
 
@@ -16,12 +20,13 @@ from floe_contracts.errors import DocumentInvalid, FloeError, Permanent, Where
 
 MAX_BYTES: Final = 256 * 1024
 MAX_DEPTH: Final = 40
+MAX_KEY: Final = 128
+MAX_VALUES: Final = 10_000
+MAX_PROBLEMS: Final = 100
+"""So that the event that tells of a refusal stays small."""
 _NULLS: Final = frozenset({"", "~", "null"})
-_PLAIN_TAGS: Final = frozenset(
-    f"tag:yaml.org,2002:{name}" for name in ("str", "int", "float", "bool", "null", "timestamp", "map", "seq", "merge")
-)
 
-Path = tuple[str | int, ...]
+Path: TypeAlias = tuple[str | int, ...]
 
 
 class YamlInvalid(Permanent):
@@ -41,11 +46,10 @@ class Tree:
 
     def where(self, path: Path) -> Where:
         """The place of `path`, or of the nearest part above it that was written."""
-        shown = ".".join(str(part) for part in path) or None
         for length in range(len(path), -1, -1):
             if place := self.places.get(path[:length]):
-                return Where(self.file, *place, shown)
-        return Where(self.file, path=shown)
+                return Where(self.file, *place, _shown(path))
+        return Where(self.file, path=_shown(path))
 
 
 def read_tree(text: str, file: str) -> Tree:
@@ -58,80 +62,116 @@ def read_tree(text: str, file: str) -> Tree:
     Raises:
         DocumentInvalid: with every problem of the YAML itself.
     """
-    if len(text.encode()) > MAX_BYTES:
-        raise _refused(YamlInvalid(f"the file is over {MAX_BYTES // 1024} kB", where=Where(file)))
     try:
-        root = yaml.compose(text, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))
+        size = len(text.encode())
+    except UnicodeEncodeError as error:
+        raise DocumentInvalid([YamlInvalid("the file is not UTF-8", where=Where(file))]) from error
+    if size > MAX_BYTES:
+        raise DocumentInvalid([YamlInvalid(f"the file is over {MAX_BYTES // 1024} kB", where=Where(file))])
+    reader = _Reader(file, yaml.parse(text, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader)))
+    try:
+        value = reader.document()
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark
         where = Where(file, mark.line + 1, mark.column + 1) if mark else Where(file)
-        raise _refused(YamlInvalid(f"not YAML: {error.problem or error.context}", where=where)) from error
+        reader.problems.append(YamlInvalid(f"not YAML: {error.problem or error.context}", where=where))
     except yaml.YAMLError as error:
-        raise _refused(YamlInvalid(f"not YAML: {error}", where=Where(file))) from error
-    except RecursionError as error:
-        raise _refused(_too_deep(Where(file))) from error
-    if root is None:
-        raise _refused(YamlInvalid("the document is empty", where=Where(file, 1, 1)))
-    walk = _Walk(file)
-    value = walk.visit(root, ())
-    if walk.problems:
-        raise DocumentInvalid(walk.problems)
-    return Tree(file, value, walk.places)
+        reader.problems.append(YamlInvalid(f"not YAML: {error}", where=Where(file)))
+    except _Stopped:
+        pass
+    if reader.problems:
+        raise DocumentInvalid(reader.problems)
+    return Tree(file, value, reader.places)
 
 
-def _refused(problem: FloeError) -> DocumentInvalid:
-    return DocumentInvalid([problem])
+class _Stopped(Exception):
+    """Reading on makes no sense."""
 
 
-def _too_deep(where: Where) -> YamlInvalid:
-    return YamlInvalid(f"nested deeper than {MAX_DEPTH} levels", where=where)
+class _Reader:
+    """Turns the parser's events into values, and collects what is refused on the way."""
 
-
-class _Walk:
-    """Turns composed nodes into values, and collects what is refused on the way."""
-
-    def __init__(self, file: str) -> None:
-        self.file = file
+    def __init__(self, file: str, events: Iterator[yaml.Event]) -> None:
         self.places: dict[Path, tuple[int, int]] = {}
         self.problems: list[FloeError] = []
-        self._seen: set[int] = set()
+        self._file = file
+        self._events = events
 
-    def visit(self, node: yaml.Node, path: Path) -> Any:
-        mark = node.start_mark
-        place = (mark.line + 1, mark.column + 1)
-        self.places.setdefault(path, place)
-        where = Where(self.file, *place, ".".join(str(part) for part in path) or None)
-        if len(path) > MAX_DEPTH:
-            self.problems.append(_too_deep(where))
-            return None
-        if id(node) in self._seen:
-            self.problems.append(
-                YamlInvalid("aliases are not allowed", where=where, hint="write the value out where it is needed")
-            )
-            return None
-        self._seen.add(id(node))
-        if node.tag not in _PLAIN_TAGS:
-            self.problems.append(YamlInvalid(f"the tag {node.tag!r} is not allowed", where=where))
-            return None
-        if isinstance(node, yaml.MappingNode):
-            return self._mapping(node, path)
-        if isinstance(node, yaml.SequenceNode):
-            return [self.visit(item, (*path, index)) for index, item in enumerate(node.value)]
-        if isinstance(node, yaml.ScalarNode) and node.style is None and node.value in _NULLS:
-            return None
-        return node.value
+    def document(self) -> Any:
+        """The only document of the stream."""
+        next(self._events)
+        start = next(self._events)
+        if not isinstance(start, yaml.DocumentStartEvent):
+            self._refuse("the document is empty", start, ())
+            raise _Stopped
+        value = self._value(next(self._events), ())
+        next(self._events)
+        after = next(self._events)
+        if isinstance(after, yaml.DocumentStartEvent):
+            self._refuse("a second document starts here", after, (), hint="one file holds one document")
+        return value
 
-    def _mapping(self, node: yaml.MappingNode, path: Path) -> dict[str, Any]:
+    def _value(self, event: yaml.Event, path: Path) -> Any:
+        self.places.setdefault(path, _place(event))
+        if len(self.places) > MAX_VALUES:
+            self._refuse(f"the document has over {MAX_VALUES} values", event, path)
+            raise _Stopped
+        if isinstance(event, yaml.AliasEvent):
+            self._refuse("aliases are not allowed", event, path, hint="write the value out where it is needed")
+            return None
+        if getattr(event, "tag", None) is not None:
+            self._refuse(f"the tag {event.tag!r} is not allowed", event, path)  # type: ignore[attr-defined]
+        if isinstance(event, yaml.ScalarEvent):
+            return None if event.implicit[0] and event.value in _NULLS else event.value
+        if len(path) >= MAX_DEPTH:
+            self._refuse(f"nested deeper than {MAX_DEPTH} levels", event, path)
+            raise _Stopped
+        if isinstance(event, yaml.SequenceStartEvent):
+            return [self._value(item, (*path, index)) for index, item in enumerate(self._until(yaml.SequenceEndEvent))]
+        return self._mapping(path)
+
+    def _mapping(self, path: Path) -> dict[str, Any]:
         result: dict[str, Any] = {}
-        for key, item in node.value:
-            mark = key.start_mark
-            where = Where(self.file, mark.line + 1, mark.column + 1, ".".join(str(part) for part in path) or None)
-            if not isinstance(key, yaml.ScalarNode):
-                self.problems.append(YamlInvalid("a key must be a plain text", where=where))
-                continue
-            if key.value in result:
-                self.problems.append(YamlInvalid(f"the key {key.value!r} stands twice", where=where))
-                continue
-            self.places[(*path, key.value)] = (mark.line + 1, mark.column + 1)
-            result[key.value] = self.visit(item, (*path, key.value))
+        for event in self._until(yaml.MappingEndEvent):
+            key = self._key(event, path, result)
+            if key is None:
+                self._value(next(self._events), (*path, "?"))
+            else:
+                self.places[(*path, key)] = _place(event)
+                result[key] = self._value(next(self._events), (*path, key))
         return result
+
+    def _key(self, event: yaml.Event, path: Path, known: dict[str, Any]) -> str | None:
+        problems = len(self.problems)
+        key = self._value(event, (*path, "?"))
+        if len(self.problems) > problems:
+            return None
+        if not isinstance(key, str):
+            self._refuse("a key must be a plain text", event, path)
+        elif len(key) > MAX_KEY:
+            self._refuse(f"a key has over {MAX_KEY} characters", event, path)
+        elif key in known:
+            self._refuse(f"the key {key!r} stands twice", event, path)
+        else:
+            return key
+        return None
+
+    def _until(self, end: type[yaml.Event]) -> Iterator[yaml.Event]:
+        while not isinstance(event := next(self._events), end):
+            yield event
+
+    def _refuse(self, message: str, event: yaml.Event, path: Path, hint: str | None = None) -> None:
+        where = Where(self._file, *_place(event), _shown(path))
+        self.problems.append(YamlInvalid(message, where=where, hint=hint))
+        if len(self.problems) >= MAX_PROBLEMS:
+            self.problems.append(YamlInvalid("too many problems to go on", where=where))
+            raise _Stopped
+
+
+def _place(event: yaml.Event) -> tuple[int, int]:
+    mark = event.start_mark
+    return (mark.line + 1, mark.column + 1) if mark else (1, 1)
+
+
+def _shown(path: Path) -> str | None:
+    return ".".join(str(part) for part in path) or None

@@ -10,7 +10,7 @@ from floe_contracts.openlineage.events import PRODUCER
 from floe_contracts.openlineage.naming import Place, job_namespace
 
 _OFFICIAL: Final = "https://openlineage.io/spec/facets"
-_OWN: Final = "https://floe.dev/spec/facets/1-0-0"
+_OWN: Final = "https://floe.dev/schemas/openlineage/1-0-0"
 
 Facet = dict[str, Any]
 

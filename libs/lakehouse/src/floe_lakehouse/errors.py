@@ -1,0 +1,134 @@
+"""The errors of the lakehouse library."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from floe_contracts.errors import LeaseLost, Permanent, Transient, Unreachable, Where
+
+
+class CatalogMisconfigured(Permanent):
+    """The properties of a catalog are unknown, missing or contradict each other."""
+
+    code = "FLOE-LAKE-001"
+    title = "The Iceberg catalog is not configured correctly"
+
+
+class CatalogUnreachable(Unreachable):
+    """The catalog's database or server does not answer."""
+
+    code = "FLOE-LAKE-002"
+    title = "The Iceberg catalog is unreachable"
+
+
+class InvalidIdentifier(Permanent):
+    """A namespace or table name that catalogs would read in different ways."""
+
+    code = "FLOE-LAKE-003"
+    title = "A namespace or table name is not usable in an Iceberg catalog"
+
+
+class TableMissing(Permanent):
+    """The catalog has no such table."""
+
+    code = "FLOE-LAKE-004"
+    title = "An Iceberg table does not exist"
+
+
+@dataclass(frozen=True, slots=True)
+class UnsupportedColumn:
+    """A column that has no Iceberg form: its name, its DuckDB type, and the part of the type that is the reason."""
+
+    name: str
+    duckdb_type: str
+    part: str
+
+    def __str__(self) -> str:
+        """`"name" has type TYPE`, with the reason when it is only a part of the type."""
+        inside = f", which holds {self.part}" if self.part != self.duckdb_type else ""
+        return f'column "{self.name}" has type {self.duckdb_type}{inside}'
+
+
+class UnsupportedColumnType(Permanent):
+    """Columns of a table to land have types that Iceberg cannot hold.
+
+    Attributes:
+        table: the table, dotted.
+        columns: every such column, in the order of the table.
+    """
+
+    code = "FLOE-LAND-001"
+    title = "A column has a type that Iceberg cannot hold"
+
+    def __init__(self, table: str, columns: Sequence[UnsupportedColumn]) -> None:
+        self.table = table
+        self.columns = tuple(columns)
+        named = "; ".join(map(str, self.columns))
+        super().__init__(
+            f"{table} cannot be landed: {named}",
+            where=Where(path=f"{table}.{self.columns[0].name}"),
+            hint="cast the column in the model, for example to VARCHAR",
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class BrokenColumn:
+    """A column whose change breaks readers: its dotted path, its type in the table and the type that was built."""
+
+    path: str
+    old: str
+    new: str
+
+    def __str__(self) -> str:
+        """`"path" was OLD and is now NEW`."""
+        return f'column "{self.path}" was {self.old} and is now {self.new}'
+
+
+class SchemaBroken(Permanent):
+    """A landing would change columns in a way that Iceberg cannot evolve.
+
+    Attributes:
+        table: the table, dotted.
+        columns: every broken column, in the order of the table.
+    """
+
+    code = "FLOE-LAND-002"
+    title = "A landing would break the schema of its table"
+
+    def __init__(self, table: str, columns: Sequence[BrokenColumn]) -> None:
+        self.table = table
+        self.columns = tuple(columns)
+        super().__init__(
+            f"the new schema of {table} breaks its readers: {'; '.join(map(str, self.columns))}",
+            where=Where(path=f"{table}.{self.columns[0].path}"),
+            hint="cast the column back in the model, or give the new form a new column name",
+        )
+
+
+class NewerRunLanded(LeaseLost):
+    """The table already holds the landing of a newer run; an older run must not overwrite it."""
+
+    code = "FLOE-LAND-003"
+    title = "A newer run has landed its table already"
+
+
+class LandingConflict(Transient):
+    """Other writers won every try to commit a landing."""
+
+    code = "FLOE-LAND-004"
+    title = "A landing lost against other writers too often"
+
+
+class StagedFileMissing(Permanent):
+    """A staged file is gone: its attempt was discarded, or the storage was changed by hand."""
+
+    code = "FLOE-LAND-005"
+    title = "A staged file is missing"
+
+
+class CopyFailed(Permanent):
+    """DuckDB could not read the table or could not write its files."""
+
+    code = "FLOE-LAND-006"
+    title = "DuckDB could not copy a table"

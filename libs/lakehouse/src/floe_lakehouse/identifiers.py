@@ -1,0 +1,38 @@
+"""Names of namespaces and tables: a tuple of levels, the table's name last."""
+
+from __future__ import annotations
+
+from typing import TypeAlias
+
+from floe_lakehouse.errors import InvalidIdentifier
+
+Identifier: TypeAlias = tuple[str, ...]
+
+
+def dotted(identifier: Identifier) -> str:
+    """`acme.dev.orders.customers`, for messages."""
+    return ".".join(identifier)
+
+
+def checked(identifier: Identifier, *, least: int) -> Identifier:
+    """`identifier` itself, if every catalog reads it in the same way.
+
+    A SQL catalog stores a namespace as its levels joined by dots, and every level becomes a part of a path, so a
+    level holds neither.
+
+    Args:
+        identifier: the levels.
+        least: how many levels there must be: 1 for a namespace, 2 for a table.
+
+    Raises:
+        InvalidIdentifier: too few levels, or a level that is empty or holds a dot, a slash or a control character.
+    """
+    if len(identifier) < least:
+        raise InvalidIdentifier(f"{dotted(identifier)!r} has {len(identifier)} levels, needed are at least {least}")
+    for level in identifier:
+        if not level or not level.isprintable() or any(sign in level for sign in "./\\?#%"):
+            raise InvalidIdentifier(
+                f"{level!r} cannot be a level of an Iceberg name",
+                hint="use letters, digits, '_' and '-'",
+            )
+    return identifier

@@ -1,0 +1,103 @@
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, Protocol
+
+import duckdb
+import pytest
+from pyiceberg.catalog import Catalog
+
+from floe_lakehouse.catalogs import open_catalog
+from floe_lakehouse.landing import LandedTable, switch_table
+from floe_lakehouse.staged import LandingRequest, StagedTable
+from floe_lakehouse.staging import stage_table
+
+ORDERS = ("acme", "dev", "shop", "orders")
+
+
+class Stage(Protocol):
+    """Makes a DuckDB file whose table (or view) holds the rows of a query, and stages it."""
+
+    def __call__(
+        self, query: str, run_id: str = "run-1", attempt: int = 1, kind: str = "table", **changes: Any
+    ) -> StagedTable: ...
+
+
+class Switch(Protocol):
+    """Switches with a fence that always holds."""
+
+    def __call__(
+        self,
+        staged: StagedTable,
+        sequence: int = 1,
+        fence: Callable[[], None] = ...,
+        tries: int = 20,
+        **properties: str,
+    ) -> LandedTable: ...
+
+
+@pytest.fixture
+def properties(tmp_path: Path) -> dict[str, str]:
+    return {"type": "sql", "uri": f"sqlite:///{tmp_path}/catalog/floe.db", "warehouse": str(tmp_path / "warehouse")}
+
+
+@pytest.fixture
+def catalog(properties: dict[str, str]) -> Catalog:
+    return open_catalog(properties)
+
+
+@pytest.fixture
+def identifier() -> tuple[str, ...]:
+    return ORDERS
+
+
+@pytest.fixture
+def build(tmp_path: Path) -> Callable[[str], Path]:
+    """Makes a DuckDB file by running statements, and closes it, as dbt does."""
+    numbers = itertools.count()
+
+    def run(statements: str) -> Path:
+        database = tmp_path / f"built_{next(numbers)}.duckdb"
+        with duckdb.connect(database) as connection:
+            connection.execute(statements)
+        return database
+
+    return run
+
+
+@pytest.fixture
+def stage(catalog: Catalog, build: Callable[[str], Path]) -> Stage:
+    def run(query: str, run_id: str = "run-1", attempt: int = 1, kind: str = "table", **changes: Any) -> StagedTable:
+        database = build(f"create {kind} main.orders as {query}")
+        request = {"database": database, "schema": "main", "table": "orders", "identifier": ORDERS, **changes}
+        return stage_table(catalog, LandingRequest(run_id=run_id, attempt=attempt, **request))
+
+    return run
+
+
+@pytest.fixture
+def switch(catalog: Catalog) -> Switch:
+    def run(
+        staged: StagedTable,
+        sequence: int = 1,
+        fence: Callable[[], None] = lambda: None,
+        tries: int = 20,
+        **properties: str,
+    ) -> LandedTable:
+        return switch_table(catalog, staged, sequence=sequence, properties=properties, fence=fence, tries=tries)
+
+    return run
+
+
+@pytest.fixture
+def read(catalog: Catalog) -> Callable[[], list[dict[str, Any]]]:
+    """The rows of the landed table, as pyiceberg reads them."""
+    return lambda: catalog.load_table(ORDERS).scan().to_arrow().to_pylist()
+
+
+@pytest.fixture
+def files_under(tmp_path: Path) -> Callable[[str], list[str]]:
+    """The names of the files under the warehouse that match a pattern."""
+    return lambda pattern: sorted(path.name for path in (tmp_path / "warehouse").rglob(pattern) if path.is_file())
