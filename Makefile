@@ -33,7 +33,7 @@ $(STAMP): $(MEMBERS:%=%/pyproject.toml) pyproject.toml requirements/dev.txt
 	@touch $@
 
 demo: setup ## run examples/orders end to end, live
-	@$(BIN)/floe run examples/orders --summary
+	@$(BIN)/floe run examples/orders
 
 test: setup ## run every test
 	@$(BIN)/python -m pytest

@@ -1,0 +1,41 @@
+"""`floe up`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+
+@click.command()
+@click.argument("path", type=click.Path(path_type=Path), default=".")
+@click.option("--http-port", default=8080, show_default=True, help="Port of the gateway; 0 takes a free one.")
+def up(path: Path, http_port: int) -> None:
+    """Keep the embedded stack of the product in PATH running, until Ctrl-C.
+
+    `floe run PATH` and `floe publish PATH` find it and use it.
+    """
+    import asyncio
+    import signal
+
+    from floe_cli.stack.embedded import embedded_stack
+    from floe_cli.stack.folders import stack_folder
+
+    async def main() -> None:
+        stopped = asyncio.Event()
+        for number in (signal.SIGINT, signal.SIGTERM):
+            asyncio.get_running_loop().add_signal_handler(number, stopped.set)
+        folder = stack_folder(path)
+        async with embedded_stack(folder, http_port=http_port) as stack:
+            click.echo(f"bus      {stack.nats_url}")
+            await stack.until_all()
+            click.echo(f"services {', '.join(stack.services)}")
+            gateway = stack.services.get("gateway")
+            if gateway is not None and gateway.http_address:
+                click.echo(f"gateway  {gateway.http_address}")
+            click.echo(f"log      {folder.log}")
+            click.echo("ready; Ctrl-C stops it")
+            await stopped.wait()
+            click.echo("stopping")
+
+    asyncio.run(main())

@@ -1,0 +1,166 @@
+"""Following a submission and its run on the bus."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import time
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from typing import Final
+
+from nats.aio.msg import Msg
+from nats.js.api import DeliverPolicy
+
+from floe_chassis.bus import Bus
+from floe_chassis.stream_reader import read_stream
+from floe_chassis.topology import ARTIFACTS, EVENTS, LINEAGE
+from floe_cli.follow.progress import Progress, after, after_lineage
+from floe_contracts import subjects
+from floe_contracts.cloudevents import decode
+from floe_contracts.errors import ContractError, Unreachable
+from floe_contracts.events import (
+    ArtifactCompiled,
+    ArtifactRejected,
+    Event,
+    RunCompleted,
+    RunEvent,
+    RunFailed,
+    SemanticFailed,
+    SemanticRendered,
+)
+from floe_contracts.openlineage.events import RUN_HEADER
+from floe_contracts.openlineage.naming import Place
+from floe_contracts.subjects import EventKind
+
+_LOOK_AGAIN_SECONDS: Final = 2.0
+_RENDER_SECONDS: Final = 20.0
+_ENDS: Final = {EventKind.RUN_COMPLETED: RunCompleted, EventKind.RUN_FAILED: RunFailed}
+
+
+class Follower:
+    """Keeps the progress of one submission, and tells each change.
+
+    The live subscriptions feed the view; what they miss while the bus is away is read from the streams.
+    """
+
+    def __init__(self, bus: Bus, place: Place, submission: str, changed: Callable[[Progress], None]) -> None:
+        self._bus = bus
+        self._place = place
+        self._submission = submission
+        self._changed = changed
+        self._news = asyncio.Event()
+        self.progress = Progress()
+        self.run_id: str | None = None
+
+    @asynccontextmanager
+    async def following(self) -> AsyncIterator[None]:
+        """Listen, from now on, until the end of the context."""
+        place = self._place
+        lineage = subjects.lineage_pattern(place.tenant, place.environment, place.product)
+        subscriptions = []
+        for stream, pattern, callback in (
+            (ARTIFACTS, f"{subjects.ROOT}.artifacts.*.{_names(place.tenant, place.product)}", self._on_event),
+            (EVENTS, f"{subjects.ROOT}.*.*.{_names(*_parts(place))}", self._on_event),
+            (EVENTS, f"{subjects.ROOT}.*.*.{_names(*_parts(place))}.*", self._on_event),
+            (LINEAGE, lineage, self._on_lineage),
+        ):
+            subscription = await self._bus.js.subscribe(
+                pattern, stream=stream, cb=callback, ordered_consumer=True, deliver_policy=DeliverPolicy.NEW
+            )
+            subscriptions.append(subscription)
+        try:
+            yield
+        finally:
+            for subscription in subscriptions:
+                await subscription.unsubscribe()
+
+    async def until_compiled(self) -> Progress:
+        """Wait until the submission is compiled or rejected."""
+        kinds = (EventKind.ARTIFACT_COMPILED, EventKind.ARTIFACT_REJECTED)
+        while self.progress.compiled is None and self.progress.rejected is None:
+            if not await self._news_came():
+                await self._catch_up(ARTIFACTS, [subjects.pattern(k, **_filter(self._place, k)) for k in kinds])
+        return self.progress
+
+    async def until_ended(self, run_id: str) -> Progress:
+        """Wait until the run has ended."""
+        self.run_id = run_id
+        while self.progress.outcome is None:
+            if not await self._news_came():
+                await self._catch_up(EVENTS, [subjects.pattern(k, **_filter(self._place, k)) for k in _ENDS])
+        return self.progress
+
+    async def until_rendered(self) -> Progress:
+        """Wait, not for ever, until the artifact is rendered for Cube.
+
+        Raises:
+            Unreachable: the semantic service does not answer.
+        """
+        kinds = (EventKind.SEMANTIC_RENDERED, EventKind.SEMANTIC_FAILED)
+        deadline = time.monotonic() + _RENDER_SECONDS
+        while self.progress.rendered is None:
+            if not await self._news_came():
+                await self._catch_up(EVENTS, [subjects.pattern(k, **_filter(self._place, k)) for k in kinds])
+            if time.monotonic() > deadline:
+                raise Unreachable(
+                    f"the artifact was not rendered for Cube within {_RENDER_SECONDS:.0f} s",
+                    hint="is the semantic service running?",
+                )
+        return self.progress
+
+    async def _news_came(self) -> bool:
+        """Wait for news; False if there were none for a while."""
+        try:
+            await asyncio.wait_for(self._news.wait(), _LOOK_AGAIN_SECONDS)
+        except TimeoutError:
+            return False
+        self._news.clear()
+        return True
+
+    async def _catch_up(self, stream: str, patterns: list[str]) -> None:
+        """Read from the stream what the live subscriptions may have missed."""
+        if not self._bus.connected:
+            return
+        for pattern in patterns:
+            async for message in read_stream(self._bus.js, stream, pattern):
+                await self._on_event(message)
+
+    async def _on_event(self, message: Msg) -> None:
+        try:
+            event = decode(message.subject, message.headers, message.data).event
+        except ContractError:
+            return  # a newer floe may publish kinds that this one does not know
+        if self._belongs(event):
+            self._show(after(self.progress, event))
+
+    async def _on_lineage(self, message: Msg) -> None:
+        if (message.headers or {}).get(RUN_HEADER) == self.run_id and self.progress.outcome is None:
+            event = json.loads(message.data)
+            self._show(after_lineage(self.progress, event["job"]["name"], event["eventType"]))
+
+    def _belongs(self, event: Event) -> bool:
+        if isinstance(event, ArtifactCompiled | ArtifactRejected):
+            return event.submission == self._submission
+        if isinstance(event, SemanticRendered | SemanticFailed):
+            compiled = self.progress.compiled
+            return compiled is not None and event.artifact_digest == compiled.artifact_digest
+        return isinstance(event, RunEvent) and event.run_id == self.run_id and self.progress.outcome is None
+
+    def _show(self, progress: Progress) -> None:
+        self.progress = progress
+        self._news.set()
+        self._changed(progress)
+
+
+def _parts(place: Place) -> tuple[str, str, str]:
+    return place.tenant, place.environment, place.product
+
+
+def _names(*names: str) -> str:
+    return ".".join(subjects.escape(name) for name in names)
+
+
+def _filter(place: Place, kind: EventKind) -> dict[str, str]:
+    names = {"tenant": place.tenant, "product": place.product}
+    return names if kind.scope is subjects.Scope.PRODUCT else names | {"environment": place.environment}

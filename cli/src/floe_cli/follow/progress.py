@@ -1,0 +1,153 @@
+"""What has happened so far, folded from events. Pure: every event makes the next state."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from enum import StrEnum
+
+from floe_contracts.events import (
+    ArtifactCompiled,
+    ArtifactRejected,
+    Event,
+    NodeCompleted,
+    NodeEnded,
+    NodeFailed,
+    NodeStarted,
+    RunCompleted,
+    RunFailed,
+    RunQueued,
+    RunStarted,
+    SemanticFailed,
+    SemanticRendered,
+)
+
+
+class StageName(StrEnum):
+    """The stages that a person follows, in their order."""
+
+    COMPILE = "compile"
+    BUILD = "build"
+    LAND = "land"
+    LINEAGE = "lineage"
+    RENDER = "render"
+
+
+class StageStatus(StrEnum):
+    """How far a stage is."""
+
+    WAITING = "waiting"
+    RUNNING = "running"
+    DONE = "done"
+    FAILED = "failed"
+
+
+@dataclass(frozen=True, slots=True)
+class NodeProgress:
+    """A dbt node."""
+
+    unique_id: str
+    status: str
+    seconds: float = 0.0
+    message: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """One run as it is seen from outside."""
+
+    stages: dict[StageName, StageStatus] = field(
+        default_factory=lambda: dict.fromkeys(StageName, StageStatus.WAITING) | {StageName.COMPILE: StageStatus.RUNNING}
+    )
+    compiled: ArtifactCompiled | None = None
+    rejected: ArtifactRejected | None = None
+    run_id: str | None = None
+    attempt: int = 0
+    nodes: dict[str, NodeProgress] = field(default_factory=dict)
+    landed: tuple[str, ...] = ()
+    lineage_events: int = 0
+    outcome: RunCompleted | RunFailed | None = None
+    rendered: SemanticRendered | SemanticFailed | None = None
+
+    def stage(self, **changes: StageStatus) -> dict[StageName, StageStatus]:
+        """The stages with some of them changed."""
+        return self.stages | {StageName(name): status for name, status in changes.items()}
+
+
+def after(progress: Progress, event: Event) -> Progress:
+    """The progress after an event that belongs to it."""
+    match event:
+        case ArtifactCompiled():
+            return replace(progress, compiled=event, stages=progress.stage(compile=StageStatus.DONE))
+        case ArtifactRejected():
+            return replace(progress, rejected=event, stages=progress.stage(compile=StageStatus.FAILED))
+        case RunQueued():
+            return replace(progress, run_id=event.run_id)
+        case RunStarted():
+            return replace(
+                progress,
+                run_id=event.run_id,
+                attempt=event.attempt,
+                stages=progress.stage(build=StageStatus.RUNNING, lineage=StageStatus.RUNNING),
+            )
+        case NodeStarted():
+            return _with_node(progress, NodeProgress(event.unique_id, "running"))
+        case NodeEnded():
+            status = event.status if isinstance(event, NodeCompleted) else event.kind.value.split(".")[1]
+            return _with_node(progress, NodeProgress(event.unique_id, status, event.seconds, event.message))
+        case SemanticRendered():
+            return replace(progress, rendered=event, stages=progress.stage(render=StageStatus.DONE))
+        case SemanticFailed():
+            return replace(progress, rendered=event, stages=progress.stage(render=StageStatus.FAILED))
+        case RunCompleted() | RunFailed():
+            return _ended(progress, event)
+        case _:
+            return progress
+
+
+def after_lineage(progress: Progress, job: str, event_type: str) -> Progress:
+    """The progress after an OpenLineage event of the run.
+
+    Args:
+        progress: the progress so far.
+        job: name of the event's job.
+        event_type: START, COMPLETE, FAIL or ABORT.
+    """
+    changed = replace(progress, lineage_events=progress.lineage_events + 1)
+    _, marker, table = job.partition(".land.")
+    if not marker:
+        return changed
+    landed = progress.landed if event_type == "START" or table in progress.landed else (*progress.landed, table)
+    stages = progress.stage(build=StageStatus.DONE, land=StageStatus.RUNNING)
+    return replace(changed, landed=landed, stages=stages)
+
+
+def _with_node(progress: Progress, node: NodeProgress) -> Progress:
+    failed = isinstance(node, NodeProgress) and node.status == NodeFailed.kind.value.split(".")[1]
+    stages = progress.stage(build=StageStatus.FAILED) if failed else progress.stages
+    return replace(progress, nodes=progress.nodes | {node.unique_id: node}, stages=stages)
+
+
+def _ended(progress: Progress, outcome: RunCompleted | RunFailed) -> Progress:
+    if isinstance(outcome, RunCompleted):
+        stages = progress.stage(build=StageStatus.DONE, land=StageStatus.DONE, lineage=StageStatus.DONE)
+    else:
+        stages = progress.stage(build=StageStatus.FAILED, lineage=StageStatus.DONE)
+    landed = tuple(table.identifier for table in outcome.tables)
+    nodes = progress.nodes | {
+        node.unique_id: replace(
+            progress.nodes.get(node.unique_id, NodeProgress(node.unique_id, node.status)),
+            status=node.status,
+            seconds=node.seconds,
+        )
+        for node in outcome.nodes
+    }
+    return replace(
+        progress,
+        outcome=outcome,
+        run_id=outcome.run_id,
+        attempt=outcome.attempt,
+        stages=stages,
+        landed=landed,
+        nodes=nodes,
+        lineage_events=outcome.lineage_events,
+    )

@@ -1,0 +1,100 @@
+"""One product taken from its spec to its end: publish, follow the compilation, request the run, follow it."""
+
+from __future__ import annotations
+
+import time
+import uuid
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from floe_chassis.stream_reader import read_stream
+from floe_chassis.topology import EVENTS
+from floe_cli.follow.follower import Follower
+from floe_cli.follow.progress import Progress
+from floe_cli.products import Product
+from floe_cli.publishing import publish_spec
+from floe_cli.stack.connection import Connection
+from floe_contracts import subjects
+from floe_contracts.cloudevents import decode
+from floe_contracts.events import RunCompleted, RunRequested
+from floe_contracts.openlineage.naming import Place, run_id
+from floe_contracts.subjects import EventKind
+
+
+@dataclass(frozen=True, slots=True)
+class SessionResult:
+    """How it ended."""
+
+    progress: Progress
+    total: float
+    """Seconds from the publication to the end."""
+    unchanged: bool = False
+    """The artifact had been run before, and nothing was asked for."""
+
+
+async def compile_product(
+    connection: Connection, product: Product, environment: str, changed: Callable[[Progress], None]
+) -> SessionResult:
+    """Publish the product's spec, and wait until it is compiled or rejected."""
+    submission = str(uuid.uuid4())
+    started = time.monotonic()
+    follower = Follower(connection.bus, _place(connection, product, environment), submission, changed)
+    async with follower.following():
+        await publish_spec(connection, product, submission)
+        progress = await follower.until_compiled()
+    return SessionResult(progress, time.monotonic() - started)
+
+
+async def run_product(
+    connection: Connection,
+    product: Product,
+    environment: str,
+    changed: Callable[[Progress], None],
+    *,
+    only_if_changed: bool = False,
+) -> SessionResult:
+    """Publish the product's spec, run what it compiles to, and wait until all has ended."""
+    submission = str(uuid.uuid4())
+    started = time.monotonic()
+    place = _place(connection, product, environment)
+    follower = Follower(connection.bus, place, submission, changed)
+    async with follower.following():
+        await publish_spec(connection, product, submission)
+        progress = await follower.until_compiled()
+        compiled = progress.compiled
+        if compiled is None:
+            return SessionResult(progress, time.monotonic() - started)
+        if only_if_changed and await last_run_artifact(connection, place) == compiled.artifact_digest:
+            return SessionResult(progress, time.monotonic() - started, unchanged=True)
+        cause = f"{product.name}:{submission}:run"
+        request = RunRequested(
+            tenant=place.tenant,
+            environment=environment,
+            product=product.name,
+            artifact_digest=compiled.artifact_digest,
+            requester="floe run",
+            reason="asked for on the command line",
+        )
+        run = run_id(cause)
+        follower.run_id = run
+        await connection.bus.publish(request, id=cause)
+        progress = await follower.until_ended(run)
+        if compiled.artifact["serving"]["cube"] and isinstance(progress.outcome, RunCompleted):
+            progress = await follower.until_rendered()
+    return SessionResult(progress, time.monotonic() - started)
+
+
+async def last_run_artifact(connection: Connection, place: Place) -> str | None:
+    """The artifact of the last completed run of a place."""
+    pattern = subjects.pattern(
+        EventKind.RUN_COMPLETED, tenant=place.tenant, environment=place.environment, product=place.product
+    )
+    last = None
+    async for message in read_stream(connection.bus.js, EVENTS, pattern):
+        event = decode(message.subject, message.headers, message.data).event
+        last = event.artifact_digest if isinstance(event, RunCompleted) else last
+    return last
+
+
+def _place(connection: Connection, product: Product, environment: str) -> Place:
+    return Place(connection.settings.tenant, environment, product.name)

@@ -1,0 +1,55 @@
+"""What `floe run` says at the end: the chain of ids, the tables, the times, and what to try next."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+
+
+def show_summary(console: Console, document: dict[str, Any], path: Path) -> None:
+    """Show the result document of a completed run."""
+    console.print()
+    for name, value in _chain(document):
+        console.print(f"[dim]{name:12}[/dim] {value}", highlight=False, soft_wrap=True)
+    console.print()
+    console.print(_tables(document))
+    console.print()
+    seconds = document["seconds"]
+    console.print(
+        f"compile {seconds['compile']:.2f} s · dbt {seconds['run']:.2f} s · land {seconds['land']:.2f} s · "
+        f"total {seconds['total']:.2f} s",
+        highlight=False,
+    )
+    console.print("\nTry next:", style="bold")
+    for command, purpose in (
+        (f"floe trace {document['run_id']} {path}", "verify the chain of ids, offline"),
+        (f"floe lineage export --run {document['run_id']} {path}", "the OpenLineage events, one JSON a line"),
+        (f"floe run {path} --if-changed", "nothing to do, until something changes"),
+    ):
+        console.print(f"  {command}", style="cyan", highlight=False, soft_wrap=True)
+        console.print(f"      {purpose}", style="dim")
+
+
+def _chain(document: dict[str, Any]) -> list[tuple[str, str]]:
+    tables = document["tables"]
+    return [
+        ("source", document["source_digest"]),
+        ("artifact", document["artifact_digest"]),
+        ("run", document["run_id"]),
+        ("snapshots", f"{len(tables)} tables, below; each snapshot carries the run and the artifact"),
+        ("lineage", f"{document['lineage_events']} OpenLineage events, each names the run and the artifact"),
+        ("Cube bundle", document["cube_bundle_digest"] or "not served"),
+    ]
+
+
+def _tables(document: dict[str, Any]) -> Table:
+    tables = Table(box=None, padding=(0, 2, 0, 0), pad_edge=False)
+    tables.add_column("table")
+    tables.add_column("rows", justify="right")
+    tables.add_column("snapshot", justify="right")
+    for table in document["tables"]:
+        tables.add_row(table["identifier"], f"{table['rows']:,}", str(table["snapshot_id"]))
+    return tables

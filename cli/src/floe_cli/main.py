@@ -1,0 +1,94 @@
+"""The entry point of `floe`: the group of commands, exit codes, and how errors are shown."""
+
+from __future__ import annotations
+
+import importlib
+import sys
+from typing import Any, Final
+
+import click
+
+from floe_cli.exit_codes import ExitCode
+
+_COMMANDS: Final = {
+    "validate": ("floe_cli.commands.validate:validate", "Check floe.yaml and platform.yaml of a product."),
+    "compile": ("floe_cli.commands.compile:compile_", "Compile a product into its artifact, and show it."),
+    "run": ("floe_cli.commands.run:run", "Compile, build, land, trace and render a product, live."),
+    "up": ("floe_cli.commands.up:up", "Keep the embedded stack of a folder running."),
+    "serve": ("floe_cli.commands.serve:serve", "Run one service by itself."),
+    "publish": ("floe_cli.commands.publish:publish", "Publish a product's spec, and go."),
+    "status": ("floe_cli.commands.status:status", "Show what is live, and the last run, of each product."),
+    "trace": ("floe_cli.commands.trace:trace", "Show and verify the chain of ids of a run."),
+    "lineage": ("floe_cli.commands.lineage:lineage", "Read the lineage stream."),
+    "topology": ("floe_cli.commands.topology:topology", "Streams, consumers and buckets of the bus."),
+}
+
+
+class LazyGroup(click.Group):
+    """A group that knows the names and one-line helps of its commands, and imports one only to run it."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        del ctx
+        return list(_COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        del ctx
+        if cmd_name not in _COMMANDS:
+            return None
+        module, _, attribute = _COMMANDS[cmd_name][0].partition(":")
+        command: click.Command = getattr(importlib.import_module(module), attribute)
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        del ctx
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, text) for name, (_, text) in _COMMANDS.items()])
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        try:
+            return super().resolve_command(ctx, args)
+        except click.UsageError as error:
+            from difflib import get_close_matches
+
+            close = get_close_matches(args[0], _COMMANDS, n=1)
+            if close:
+                raise click.UsageError(f"{error.message} Did you mean {close[0]!r}?", ctx) from error
+            raise
+
+
+@click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(package_name="floe-cli", prog_name="floe")
+def floe() -> None:
+    """A data platform runtime: from floe.yaml and a dbt project to governed, traced tables."""
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Run `floe`, and exit with the code that DESIGN section 8 gives to the outcome."""
+    sys.exit(_run(arguments))
+
+
+def _run(arguments: list[str] | None) -> int:
+    try:
+        result: Any = floe.main(args=arguments, prog_name="floe", standalone_mode=False)
+    except click.UsageError as error:
+        error.show()
+        return ExitCode.WRONG_USAGE
+    except click.exceptions.Exit as error:
+        return error.exit_code
+    except (click.Abort, KeyboardInterrupt):
+        click.echo("interrupted", err=True)
+        return ExitCode.INTERRUPTED
+    except click.ClickException as error:
+        error.show()
+        return ExitCode.WRONG_USAGE
+    except Exception as error:
+        from floe_contracts.errors import FloeError
+
+        if not isinstance(error, FloeError):
+            raise
+        from floe_cli.show_problems import show_error
+
+        return show_error(error)
+    return int(result) if isinstance(result, int) else ExitCode.OK

@@ -1,0 +1,57 @@
+"""A product's folder on disk: finding and reading its two documents."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from floe_contracts.documents import read_floe_spec, read_platform_spec
+from floe_contracts.errors import DocumentInvalid, FloeError, WrongUsage
+from floe_contracts.floe_spec import FloeSpec
+from floe_contracts.platform_spec import DEFAULT_PLATFORM, PlatformSpec
+
+
+@dataclass(frozen=True, slots=True)
+class Product:
+    """A product's folder and its documents."""
+
+    folder: Path
+    spec: FloeSpec
+    platform: PlatformSpec
+    platform_yaml: str | None
+    """The text of platform.yaml; None where the embedded default stands in for it."""
+
+    @property
+    def name(self) -> str:
+        """The product's name."""
+        return self.spec.metadata.name
+
+
+def read_product(path: Path) -> Product:
+    """Read the product of a folder.
+
+    Raises:
+        WrongUsage: the folder has no floe.yaml.
+        DocumentInvalid: with the problems of both documents.
+    """
+    folder = path.resolve()
+    floe_yaml = folder / "floe.yaml"
+    if not floe_yaml.is_file():
+        raise WrongUsage(
+            f"there is no floe.yaml in {path}", hint="name the folder of a product, as in: floe run examples/orders"
+        )
+    platform_file = folder / "platform.yaml"
+    platform_yaml = platform_file.read_text() if platform_file.is_file() else None
+    problems: list[FloeError] = []
+    spec, platform = None, None
+    try:
+        spec = read_floe_spec(floe_yaml.read_text(), str(path / "floe.yaml"))
+    except DocumentInvalid as error:
+        problems += error.problems
+    try:
+        platform = read_platform_spec(platform_yaml or DEFAULT_PLATFORM, str(path / "platform.yaml"))
+    except DocumentInvalid as error:
+        problems += error.problems
+    if spec is None or platform is None:
+        raise DocumentInvalid(problems)
+    return Product(folder, spec, platform, platform_yaml)

@@ -1,0 +1,36 @@
+"""How errors are shown to a person: code, place, what is wrong, how to mend it. Never a stack trace."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import click
+
+from floe_cli.exit_codes import ExitCode
+from floe_contracts.errors import DocumentInvalid, FloeError, Transient, WrongUsage
+from floe_contracts.events import Problem
+
+
+def show_error(error: FloeError) -> ExitCode:
+    """Show an error, and tell the exit code that belongs to it."""
+    if isinstance(error, DocumentInvalid):
+        show_problems(Problem.of(problem) for problem in error.problems)
+        return ExitCode.INVALID_DOCUMENT
+    show_problems([Problem.of(error)])
+    if isinstance(error, WrongUsage):
+        return ExitCode.WRONG_USAGE
+    return ExitCode.UNREACHABLE if isinstance(error, Transient) else ExitCode.INVALID_DOCUMENT
+
+
+def show_problems(problems: Iterable[Problem]) -> None:
+    """Show problems on standard error, one after the other."""
+    for problem in problems:
+        position = ":".join(str(part) for part in (problem.file, problem.line, problem.column) if part is not None)
+        place = " ".join(part for part in (position, f"({problem.path})" if problem.path else "") if part)
+        click.secho(f"error {problem.code}", fg="red", bold=True, nl=False, err=True)
+        click.echo(f" {place}" if place else "", err=True)
+        for line in problem.message.splitlines():
+            click.echo(f"  {line}", err=True)
+        if problem.hint:
+            click.secho("  hint: ", fg="cyan", nl=False, err=True)
+            click.echo(problem.hint, err=True)

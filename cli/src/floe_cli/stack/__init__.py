@@ -1,0 +1,1 @@
+"""Where the bus and the services are: a configured one, a running `floe up`, or the embedded stack."""

@@ -1,0 +1,112 @@
+"""The embedded stack: a supervised nats-server and all installed services on this event loop (DESIGN section 7)."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import AsyncIterator, Callable
+from contextlib import AsyncExitStack, asynccontextmanager
+from typing import Final
+
+from floe_chassis import topology
+from floe_chassis.bus import Bus
+from floe_chassis.http_server import HttpServer
+from floe_chassis.service import Service
+from floe_chassis.settings import ChassisSettings, load_settings
+from floe_chassis.telemetry import configure
+from floe_chassis.topology_apply import apply
+from floe_cli.stack.bus_server import bus_server
+from floe_cli.stack.folders import RunningStack, StackFolder
+from floe_cli.stack.services import installed_services, load_service
+from floe_contracts.errors import WrongUsage
+
+_FIRST: Final = ("compiler", "gateway", "lineage", "semantic", "catalog", "executor")
+"""The compiler comes first: dbt warms up in its fork server while the others are imported."""
+_NEEDED: Final = ("compiler", "executor", "lineage", "semantic")
+_BACKENDS: Final = ("file",)
+
+Say = Callable[[str], None]
+
+
+class EmbeddedStack:
+    """A running embedded stack. Services come up one after the other; `until_all` waits for the last."""
+
+    def __init__(self, nats_url: str) -> None:
+        self.nats_url = nats_url
+        self.services: dict[str, Service] = {}
+        self.starting: asyncio.Task[None] | None = None
+
+    async def until_all(self) -> None:
+        """Wait until every service is up.
+
+        Raises:
+            FloeError: what kept one from starting.
+        """
+        if self.starting is not None:
+            await self.starting
+
+
+@asynccontextmanager
+async def embedded_stack(folder: StackFolder, *, http_port: int = 0) -> AsyncIterator[EmbeddedStack]:
+    """Run the stack of `folder` for as long as the context lasts; the bus is up when it begins.
+
+    Args:
+        folder: where everything is kept.
+        http_port: port of the gateway; 0 takes a free one.
+
+    Raises:
+        WrongUsage: services that the stack cannot do without are not installed.
+    """
+    missing = [name for name in _NEEDED if name not in installed_services()]
+    if missing:
+        raise WrongUsage(
+            f"the embedded stack needs services that are not installed: {', '.join(missing)}",
+            hint="install floe-cli[embedded], or set FLOE_NATS_URL to a stack that runs elsewhere",
+        )
+    folder.root.mkdir(parents=True, exist_ok=True)
+    async with AsyncExitStack() as cleanup:
+        nats_url = await cleanup.enter_async_context(bus_server(folder))
+        environment = _environment(folder, nats_url) | {"FLOE_HTTP_PORT": str(http_port)}
+        settings = load_settings(ChassisSettings, environment)
+        configure("floe", settings)
+        await _apply_topology(settings)
+        stack = EmbeddedStack(nats_url)
+        stack.starting = asyncio.create_task(_start_services(stack, environment, cleanup))
+        cleanup.push_async_callback(_end, stack)
+        folder.announce(RunningStack(pid=os.getpid(), nats_url=nats_url))
+        cleanup.callback(folder.withdraw)
+        yield stack
+
+
+def _environment(folder: StackFolder, nats_url: str) -> dict[str, str]:
+    """The caller's environment, so that any setting may be set, below what the stack itself decides."""
+    dbt = str(folder.root / "dbt")
+    own = folder.environment(nats_url) | {"FLOE_COMPILER_DBT_FOLDER": dbt, "FLOE_EXECUTOR_DBT_FOLDER": dbt}
+    return {"FLOE_LOG_FILE": str(folder.log)} | dict(os.environ) | own
+
+
+async def _apply_topology(settings: ChassisSettings) -> None:
+    bus = Bus("topology", settings)
+    await bus.connect()
+    try:
+        await apply(bus, topology.declared(settings, _BACKENDS))
+    finally:
+        await bus.close()
+
+
+async def _start_services(stack: EmbeddedStack, environment: dict[str, str], cleanup: AsyncExitStack) -> None:
+    installed = installed_services()
+    for name in [name for name in _FIRST if name in installed]:
+        create = await asyncio.to_thread(load_service, name)
+        service = create(environment)
+        cleanup.push_async_callback(service.stop)
+        if service.routes:
+            await cleanup.enter_async_context(HttpServer(service))
+        await service.start()
+        stack.services[name] = service
+
+
+async def _end(stack: EmbeddedStack) -> None:
+    if stack.starting is not None:
+        stack.starting.cancel()
+        await asyncio.gather(stack.starting, return_exceptions=True)

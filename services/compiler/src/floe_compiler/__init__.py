@@ -1,0 +1,1 @@
+"""The compiler: spec events in, CompiledArtifacts events (or a rejection with reasons) out."""

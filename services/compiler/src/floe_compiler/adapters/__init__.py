@@ -1,0 +1,1 @@
+"""What the compiler reaches outside of itself, one system a module."""

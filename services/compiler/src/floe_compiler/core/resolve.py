@@ -1,0 +1,86 @@
+"""From logical profile names to what they mean in each environment of the platform."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable, Mapping
+from typing import TypeVar
+
+from floe_compiler.errors import ProfileUnknown
+from floe_contracts.artifacts import (
+    Catalog,
+    CompiledEnvironment,
+    CompiledPolicy,
+    Compute,
+    Storage,
+)
+from floe_contracts.errors import DocumentInvalid, FloeError, Where
+from floe_contracts.floe_spec import FloeSpec
+from floe_contracts.platform_spec import Environment, PlatformSpec
+
+ProfileT = TypeVar("ProfileT")
+NOT_PARSED = ""
+
+
+def resolve(spec: FloeSpec, platform: PlatformSpec) -> dict[str, CompiledEnvironment]:
+    """Every environment of `platform` as `spec` has it; the digests of its dbt parts are still `NOT_PARSED`.
+
+    Raises:
+        DocumentInvalid: with a `ProfileUnknown` for every name that leads nowhere.
+    """
+    problems: list[FloeError] = []
+    resolved = {
+        name: _environment(name, environment, spec, platform, problems)
+        for name, environment in sorted(platform.environments.items())
+    }
+    if problems:
+        raise DocumentInvalid(problems)
+    return {name: environment for name, environment in resolved.items() if environment is not None}
+
+
+def _environment(
+    name: str, environment: Environment, spec: FloeSpec, platform: PlatformSpec, problems: list[FloeError]
+) -> CompiledEnvironment | None:
+    def concrete(part: str, logical: str, defined: Mapping[str, ProfileT], section: str) -> tuple[str, ProfileT] | None:
+        profiles = environment.profiles.get(logical)
+        if profiles is None:
+            where = Where("floe.yaml", path=part)
+            text = f"{part}: the environment {name!r} of platform.yaml has no profile {logical!r}"
+            problems.append(ProfileUnknown(text, where=where, hint=_known(logical, environment.profiles)))
+            return None
+        chosen: str = getattr(profiles, part)
+        if chosen not in defined:
+            where = Where("platform.yaml", path=f"environments.{name}.profiles.{logical}.{part}")
+            text = f"{chosen!r} is not defined under {section}"
+            problems.append(ProfileUnknown(text, where=where, hint=_known(chosen, defined)))
+            return None
+        return chosen, defined[chosen]
+
+    compute = concrete("compute", spec.compute, platform.compute, "compute")
+    storage = concrete("storage", spec.storage, platform.storage, "storage")
+    catalog = concrete("catalog", spec.catalog, platform.catalogs, "catalogs")
+    if compute is None or storage is None or catalog is None:
+        return None
+    return CompiledEnvironment(
+        refs=environment.refs,
+        compute=Compute(
+            name=compute[0],
+            type=compute[1].type,
+            threads=compute[1].threads,
+            memory_limit=compute[1].memory_limit,
+        ),
+        storage=Storage(name=storage[0], type=storage[1].type),
+        catalog=Catalog(name=catalog[0], type=catalog[1].type),
+        policies={
+            classification: CompiledPolicy(action=policy.action, requires_role=policy.requires_role)
+            for classification, policy in sorted(environment.policies.items())
+        },
+        manifest=NOT_PARSED,
+        nodes=NOT_PARSED,
+    )
+
+
+def _known(name: str, defined: Iterable[str]) -> str:
+    known = sorted(defined)
+    close = difflib.get_close_matches(name, known, n=1)
+    return f"did you mean {close[0]!r}?" if close else f"defined are: {', '.join(known)}"

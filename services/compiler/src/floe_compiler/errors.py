@@ -1,0 +1,40 @@
+"""What the compiler refuses, beside the problems of the documents themselves."""
+
+from __future__ import annotations
+
+from floe_contracts.errors import Permanent
+
+
+class SpecMissing(Permanent):
+    """The submitted bundle has no floe.yaml at its top."""
+
+    code = "FLOE-COMP-001"
+    title = "A submission holds no floe.yaml"
+
+
+class ProductMismatch(Permanent):
+    """The submission was announced for another product than its floe.yaml names."""
+
+    code = "FLOE-COMP-002"
+    title = "A submission speaks of another product than its floe.yaml"
+
+
+class ProfileUnknown(Permanent):
+    """A name of a profile that platform.yaml does not define."""
+
+    code = "FLOE-COMP-003"
+    title = "A profile name is not defined"
+
+
+class PlatformFixed(Permanent):
+    """A submission brought a platform.yaml where the platform's owner has set one."""
+
+    code = "FLOE-COMP-004"
+    title = "A submission may not bring its own platform.yaml"
+
+
+class RowOwnerUnknown(Permanent):
+    """No served model has the column that names the owner of a row."""
+
+    code = "FLOE-COMP-005"
+    title = "The row owner's column is in no served model"

@@ -1,0 +1,1 @@
+"""What the executor reaches outside of itself, one system a module."""

@@ -1,0 +1,147 @@
+"""Building a dbt project: dbt in a warm child, Dagster in a thread, reports on the event loop."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import Any, Final
+
+from floe_contracts.openlineage.naming import Place
+from floe_contracts.subjects import escape
+from floe_dbt.environment import dbt_environment
+from floe_dbt.profiles import PROFILE, write_profile
+from floe_dbt.warm_dbt import WarmDbt
+from floe_executor.adapters.dagster_assets import DagsterRuns
+from floe_executor.adapters.dbt_process import DbtCommand, DbtProcess
+from floe_executor.adapters.dbt_reports import ReportReader
+from floe_executor.core.node_reports import NodeReport
+from floe_executor.core.ports import BuildRequest
+from floe_executor.errors import DbtBuildFailed, DbtDied, DbtRefused
+
+_ENDED_BY_ITSELF: Final = (0, 1, 2)
+
+
+class DagsterBuilder:
+    """Fulfils `Builder`."""
+
+    def __init__(self, dbt: WarmDbt, runs: DagsterRuns, folder: Path, database_of: Callable[[Place], Path]) -> None:
+        self._dbt = dbt
+        self._runs = runs
+        self._folder = folder
+        self._database_of = database_of
+
+    async def build(self, request: BuildRequest, on_report: Callable[[NodeReport], None]) -> None:
+        loop = asyncio.get_running_loop()
+        reader = ReportReader(request.artifact.transforms[0].path)
+        build = _Build(self._command(request), reader, lambda report: loop.call_soon_threadsafe(on_report, report))
+        working = asyncio.create_task(asyncio.to_thread(self._execute, request, build))
+        try:
+            await asyncio.shield(working)
+        except asyncio.CancelledError:
+            build.kill()
+            await asyncio.gather(working, return_exceptions=True)
+            raise
+
+    def _execute(self, request: BuildRequest, build: _Build) -> None:
+        record = request.record
+        self._dbt.wait_ready()
+        succeeded = self._runs.execute(
+            record.place,
+            run_id=record.run_id,
+            attempt=record.attempt,
+            manifest=request.manifest,
+            manifest_digest=request.environment.manifest,
+            tags={
+                "floe/run_id": record.run_id,
+                "floe/attempt": str(record.attempt),
+                "floe/artifact": record.artifact_digest,
+                "floe/product": record.product,
+                "floe/environment": record.environment,
+            },
+            raw_events=build.raw_events,
+        )
+        build.check(succeeded=succeeded)
+
+    def _command(self, request: BuildRequest) -> DbtCommand:
+        record = request.record
+        place = record.place
+        own = self._folder / escape(place.tenant) / escape(place.environment) / escape(place.product)
+        database = self._database_of(place)
+        database.parent.mkdir(parents=True, exist_ok=True)
+        profiles = own / "profiles"
+        write_profile(
+            profiles,
+            environment=place.environment,
+            compute=request.environment.compute,
+            database=database,
+            allowed_directories=[request.project, database.parent],
+        )
+        environment = dbt_environment(os.environ, profiles_dir=profiles)
+        return DbtCommand(
+            executable=self._dbt.executable,
+            environment={**environment, **self._dbt.variables},
+            project=request.project,
+            target=own / "runs" / f"{record.run_id}-{record.attempt}",
+            parsed=own / "parsed",
+            arguments=("build", "--profile", PROFILE, "--target", place.environment),
+        )
+
+
+class _Build:
+    """One build: its process, and what its events say."""
+
+    def __init__(self, command: DbtCommand, reader: ReportReader, on_report: Callable[[NodeReport], object]) -> None:
+        self._command = command
+        self._reader = reader
+        self._on_report = on_report
+        self._process: DbtProcess | None = None
+        self._killed = False
+        self._returncode: int | None = None
+
+    def raw_events(self) -> Iterator[Mapping[str, Any]]:
+        """Start dbt, tell each report, and hand its events on.
+
+        Raises:
+            DbtBuildFailed: dbt ended with another code than 0; Dagster marks its run as failed.
+        """
+        self._process = DbtProcess(self._command)
+        if self._killed:
+            self._process.kill()
+        for raw in self._process.events():
+            report = self._reader.read(raw)
+            if report is not None:
+                self._on_report(report)
+            yield raw
+        self._returncode = self._process.wait()
+        if self._returncode:
+            raise DbtBuildFailed("dbt ended with errors")
+
+    def kill(self) -> None:
+        """End dbt, also one that is only about to start."""
+        self._killed = True
+        if self._process is not None:
+            self._process.kill()
+
+    def check(self, *, succeeded: bool) -> None:
+        """Tell how the build ended.
+
+        Raises:
+            DbtDied: the process was killed.
+            DbtBuildFailed: nodes failed.
+            DbtRefused: dbt did not come to any node, or Dagster failed.
+        """
+        words = self._process.last_words() if self._process else ""
+        if self._returncode is not None and self._returncode not in _ENDED_BY_ITSELF:
+            raise DbtDied(f"dbt ended with the code {self._returncode} and without an outcome: {words}".strip(": "))
+        failed = self._reader.failed()
+        if failed:
+            shown = "\n".join(f"{node.unique_id}: {node.message or 'failed'}" for node in failed)
+            raise DbtBuildFailed(
+                f"{len(failed)} node{'s' if len(failed) > 1 else ''} failed\n{shown}",
+                where=self._reader.where_of(failed[0]),
+                hint="mend the model or the data, and run again; nothing was landed",
+            )
+        if not succeeded:
+            raise DbtRefused(f"the project was not built: {words or 'Dagster could not run it'}")

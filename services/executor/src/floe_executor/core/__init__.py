@@ -1,0 +1,1 @@
+"""What the executor decides. Pure: no I/O, no clock, no environment."""

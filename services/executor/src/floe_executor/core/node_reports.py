@@ -1,0 +1,72 @@
+"""What dbt tells about its nodes while it builds, and what a run makes of it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+
+from floe_contracts.events import NodeCompleted, NodeEvent, NodeFailed, NodeOutcome, NodeSkipped, NodeStarted
+from floe_contracts.runs import RunRecord
+
+
+class NodeStatus(StrEnum):
+    """How a node ended."""
+
+    SUCCESS = "success"
+    WARNED = "warned"
+    FAILED = "failed"
+    SKIPPED = "skipped"
+
+
+@dataclass(frozen=True, slots=True)
+class NodeBegan:
+    """dbt began a node."""
+
+    unique_id: str
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class NodeDone:
+    """dbt is done with a node. A skipped node was never begun."""
+
+    unique_id: str
+    at: datetime
+    status: NodeStatus
+    seconds: float
+    message: str | None = None
+
+
+NodeReport = NodeBegan | NodeDone
+
+
+def event_of(report: NodeReport, record: RunRecord) -> NodeEvent:
+    """The event that tells a report."""
+    identity = {
+        "tenant": record.tenant,
+        "environment": record.environment,
+        "product": record.product,
+        "run_id": record.run_id,
+        "artifact_digest": record.artifact_digest,
+        "attempt": record.attempt,
+        "unique_id": report.unique_id,
+    }
+    if isinstance(report, NodeBegan):
+        return NodeStarted(**identity)
+    ended = identity | {"seconds": report.seconds, "message": report.message}
+    if report.status is NodeStatus.SKIPPED:
+        return NodeSkipped(**ended)
+    if report.status is NodeStatus.FAILED:
+        return NodeFailed(**ended)
+    return NodeCompleted(**ended, status=report.status.value)
+
+
+def outcomes(reports: Iterable[NodeReport]) -> tuple[NodeOutcome, ...]:
+    """One outcome a node that ended, sorted by id."""
+    done = {report.unique_id: report for report in reports if isinstance(report, NodeDone)}
+    return tuple(
+        NodeOutcome(unique_id=unique_id, status=report.status.value, seconds=round(report.seconds, 3))
+        for unique_id, report in sorted(done.items())
+    )
