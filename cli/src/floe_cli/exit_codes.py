@@ -14,4 +14,5 @@ class ExitCode(IntEnum):
     RUN_FAILED = 3
     UNREACHABLE = 4
     WRONG_USAGE = 64
+    UNEXPECTED = 70
     INTERRUPTED = 130

@@ -83,12 +83,9 @@ def _run(arguments: list[str] | None) -> int:
     except click.ClickException as error:
         error.show()
         return ExitCode.WRONG_USAGE
-    except Exception as error:
+    except Exception as error:  # noqa: BLE001  # whatever it is, a person gets a message
+        from floe_cli.show_problems import show_error, show_unexpected
         from floe_contracts.errors import FloeError
 
-        if not isinstance(error, FloeError):
-            raise
-        from floe_cli.show_problems import show_error
-
-        return show_error(error)
+        return show_error(error) if isinstance(error, FloeError) else show_unexpected(error)
     return int(result) if isinstance(result, int) else ExitCode.OK

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import tempfile
+import traceback
 from collections.abc import Iterable
 
 import click
@@ -20,6 +22,19 @@ def show_error(error: FloeError) -> ExitCode:
     if isinstance(error, WrongUsage):
         return ExitCode.WRONG_USAGE
     return ExitCode.UNREACHABLE if isinstance(error, Transient) else ExitCode.INVALID_DOCUMENT
+
+
+def show_unexpected(error: Exception) -> ExitCode:
+    """Say that floe itself is at fault; the traceback goes to a file that a report can bring along."""
+    with tempfile.NamedTemporaryFile("w", prefix="floe-error-", suffix=".txt", delete=False) as report:
+        report.writelines(traceback.format_exception(error))
+    problem = Problem(
+        code=FloeError.code,
+        message=f"{type(error).__name__}: {error}",
+        hint=f"this is a defect of floe; the details are in {report.name}",
+    )
+    show_problems([problem])
+    return ExitCode.UNEXPECTED
 
 
 def show_problems(problems: Iterable[Problem]) -> None:
