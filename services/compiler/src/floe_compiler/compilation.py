@@ -4,28 +4,32 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Iterator
+from collections.abc import Coroutine, Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from pathlib import PurePosixPath
+from typing import Any, TypeVar, cast
 
 import structlog
 from opentelemetry import trace
 
 from floe_compiler.core.assemble import assemble, check_row_owner
-from floe_compiler.core.ports import Blobs, CheckedOut, DbtParser, Sources
+from floe_compiler.core.ports import Blobs, CheckedOut, DbtParser, ParsedProject, Sources
 from floe_compiler.core.resolve import resolve
 from floe_compiler.core.stages import Stage
 from floe_compiler.errors import ProductMismatch, SpecMissing
 from floe_contracts.artifacts import CompiledArtifacts, CompiledEnvironment
 from floe_contracts.digests import canonical_json, digest_of
 from floe_contracts.documents import read_floe_spec, read_platform_spec
-from floe_contracts.errors import DocumentInvalid, Permanent, Where
+from floe_contracts.errors import DocumentInvalid, FloeError, Permanent, Where
 from floe_contracts.events import ArtifactCompiled, ArtifactRejected, Problem, SpecSubmitted
 from floe_contracts.floe_spec import FloeSpec
 from floe_contracts.platform_spec import PlatformSpec
+from floe_contracts.subjects import escape
 
 log = structlog.get_logger(__name__)
 tracer = trace.get_tracer(__name__)
+ResultT = TypeVar("ResultT")
 
 
 @dataclass(slots=True)
@@ -52,14 +56,13 @@ class Compiler:
         try:
             artifact = await self._stages(submitted, progress)
         except Permanent as refusal:
-            problems = refusal.problems if isinstance(refusal, DocumentInvalid) else (refusal,)
             return ArtifactRejected(
                 tenant=submitted.tenant,
                 product=submitted.product,
                 submission=submitted.submission,
                 source=submitted.source,
                 stage=progress.stage.value,
-                problems=tuple(Problem.of(problem) for problem in problems),
+                problems=tuple(Problem.of(problem) for problem in _problems(refusal)),
             )
         return ArtifactCompiled(
             tenant=submitted.tenant,
@@ -83,9 +86,9 @@ class Compiler:
         with _stage(Stage.RESOLVE, progress):
             resolved = resolve(spec, platform)
         with _stage(Stage.COMPILE, progress):
-            place = f"{submitted.tenant}/{submitted.product}"
-            parsed = await asyncio.gather(
-                *(self._environment(spec, checked_out, place, name, one) for name, one in resolved.items())
+            place = f"{escape(submitted.tenant)}/{escape(submitted.product)}"
+            parsed = await _all(
+                self._environment(spec, checked_out, place, name, one) for name, one in resolved.items()
             )
         with _stage(Stage.GENERATE, progress):
             artifact = assemble(
@@ -101,19 +104,30 @@ class Compiler:
     async def _environment(
         self, spec: FloeSpec, checked_out: CheckedOut, place: str, name: str, compiled: CompiledEnvironment
     ) -> CompiledEnvironment:
-        project = await self._parser.parse(
-            checked_out.folder / spec.transforms[0].path,
-            place=place,
-            environment=name,
-            product=spec.metadata.name,
-            compiled=compiled,
-        )
+        path = spec.transforms[0].path
+        with _placed_in(path):
+            project = await self._parser.parse(
+                checked_out.folder / path,
+                place=place,
+                environment=name,
+                product=spec.metadata.name,
+                compiled=compiled,
+            )
         check_row_owner(spec, project.graph)
-        manifest, nodes = await asyncio.gather(
-            self._blobs.put(canonical_json(project.manifest)),
-            self._blobs.put(canonical_json(project.graph.model_dump(mode="json", exclude_none=True))),
-        )
-        return compiled.model_copy(update={"manifest": manifest, "nodes": nodes})
+        # A large manifest takes a while to write; the heartbeats of this and other services go on meanwhile.
+        manifest, nodes = await asyncio.to_thread(_parts, project)
+        stored = await asyncio.gather(self._blobs.put(manifest), self._blobs.put(nodes))
+        return compiled.model_copy(update={"manifest": stored[0], "nodes": stored[1]})
+
+
+def _parts(project: ParsedProject) -> tuple[bytes, bytes]:
+    """The manifest and the node graph as they are stored."""
+    graph = project.graph.model_dump(mode="json", exclude_none=True)
+    return canonical_json(project.manifest), canonical_json(graph)
+
+
+def _problems(refusal: Permanent) -> tuple[FloeError, ...]:
+    return refusal.problems if isinstance(refusal, DocumentInvalid) else (refusal,)
 
 
 def _read(checked_out: CheckedOut, product: str) -> tuple[FloeSpec, PlatformSpec]:
@@ -132,6 +146,28 @@ def _read(checked_out: CheckedOut, product: str) -> tuple[FloeSpec, PlatformSpec
             hint="submit it under the name that floe.yaml gives it",
         )
     return spec, platform
+
+
+@contextmanager
+def _placed_in(folder: str) -> Iterator[None]:
+    """Dbt names files from its project's folder; people know them from the product's."""
+    try:
+        yield
+    except Permanent as refusal:
+        for problem in _problems(refusal):
+            if problem.where is not None and problem.where.file is not None:
+                file = (PurePosixPath(folder) / problem.where.file).as_posix()
+                problem.where = replace(problem.where, file=file)
+        raise
+
+
+async def _all(works: Iterable[Coroutine[Any, Any, ResultT]]) -> list[ResultT]:
+    """Wait for all, also when one fails: the next submission may not begin while dbt still reads this one's files."""
+    results = await asyncio.gather(*works, return_exceptions=True)
+    for result in results:
+        if isinstance(result, BaseException):
+            raise result
+    return cast("list[ResultT]", results)
 
 
 @contextmanager

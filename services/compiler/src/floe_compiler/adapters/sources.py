@@ -26,7 +26,7 @@ class BundleSources:
         floe_yaml = folder / "floe.yaml"
         return CheckedOut(
             folder=folder,
-            floe_yaml=floe_yaml.read_text() if floe_yaml.is_file() else None,
+            floe_yaml=_text(floe_yaml.read_bytes()) if floe_yaml.is_file() else None,
             platform_yaml=await self._platform(platform),
         )
 
@@ -37,5 +37,10 @@ class BundleSources:
                     "this installation has its own platform.yaml",
                     hint="publish without platform.yaml; ask the platform's owner for what you need changed",
                 )
-            return self._platform_file.read_text()
-        return DEFAULT_PLATFORM if digest is None else (await self._blobs.get(digest)).decode()
+            return _text(self._platform_file.read_bytes())
+        return DEFAULT_PLATFORM if digest is None else _text(await self._blobs.get(digest))
+
+
+def _text(content: bytes) -> str:
+    """The text of a document; bytes that are not UTF-8 stay visible, so that reading the document refuses them."""
+    return content.decode(errors="surrogateescape")

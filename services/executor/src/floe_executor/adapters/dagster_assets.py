@@ -7,6 +7,7 @@ every thread.
 
 # No `from __future__ import annotations` here: Dagster reads the annotation of `context` as it stands.
 
+import json
 import threading
 import uuid
 from collections.abc import Callable, Iterator, Mapping
@@ -23,6 +24,10 @@ _INSTANCE_CONFIG: Final = """\
 telemetry: {enabled: false}
 # The services share one process in the embedded stack: capturing its output would swallow theirs.
 compute_logs: {module: dagster._core.storage.noop_compute_log_manager, class: NoOpComputeLogManager}
+event_log_storage:
+  {module: floe_executor.adapters.dagster_storage, class: KeptEventLogStorage, config: {base_dir: HOME}}
+run_storage:
+  {module: floe_executor.adapters.dagster_storage, class: KeptRunStorage, config: {base_dir: HOME}}
 """
 _DEFINITIONS_KEPT: Final = 8
 _RUN_CONFIG: Final = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
@@ -95,7 +100,7 @@ class DagsterRuns:
                 self._home.mkdir(parents=True, exist_ok=True)
                 config = self._home / "dagster.yaml"
                 if not config.exists():
-                    config.write_text(_INSTANCE_CONFIG)
+                    config.write_text(_INSTANCE_CONFIG.replace("HOME", json.dumps(str(self._home / "history"))))
                 self._opened = dagster.DagsterInstance.from_config(str(self._home))
             return self._opened
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import os
+import queue
+import threading
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, Final
@@ -47,21 +49,25 @@ class DagsterBuilder:
     def _execute(self, request: BuildRequest, build: _Build) -> None:
         record = request.record
         self._dbt.wait_ready()
-        succeeded = self._runs.execute(
-            record.place,
-            run_id=record.run_id,
-            attempt=record.attempt,
-            manifest=request.manifest,
-            manifest_digest=request.environment.manifest,
-            tags={
-                "floe/run_id": record.run_id,
-                "floe/attempt": str(record.attempt),
-                "floe/artifact": record.artifact_digest,
-                "floe/product": record.product,
-                "floe/environment": record.environment,
-            },
-            raw_events=build.raw_events,
-        )
+        build.start()
+        try:
+            succeeded = self._runs.execute(
+                record.place,
+                run_id=record.run_id,
+                attempt=record.attempt,
+                manifest=request.manifest,
+                manifest_digest=request.environment.manifest,
+                tags={
+                    "floe/run_id": record.run_id,
+                    "floe/attempt": str(record.attempt),
+                    "floe/artifact": record.artifact_digest,
+                    "floe/product": record.product,
+                    "floe/environment": record.environment,
+                },
+                raw_events=build.raw_events,
+            )
+        finally:
+            build.kill()  # nothing is left to kill, unless Dagster itself has failed
         build.check(succeeded=succeeded)
 
     def _command(self, request: BuildRequest) -> DbtCommand:
@@ -90,50 +96,66 @@ class DagsterBuilder:
 
 
 class _Build:
-    """One build: its process, and what its events say."""
+    """One build: its process, what its events say, and the events themselves on their way to Dagster.
+
+    dbt does not wait for Dagster: a thread reads its events as they come and tells the reports at once, while Dagster
+    takes the events from a queue at its own pace.
+    """
 
     def __init__(self, command: DbtCommand, reader: ReportReader, on_report: Callable[[NodeReport], object]) -> None:
-        self._command = command
         self._reader = reader
         self._on_report = on_report
+        self._events: queue.SimpleQueue[Mapping[str, Any] | None] = queue.SimpleQueue()
+        self._command = command
         self._process: DbtProcess | None = None
+        self._reading: threading.Thread | None = None
         self._killed = False
+        self._lock = threading.Lock()
         self._returncode: int | None = None
 
+    def start(self) -> None:
+        """Start dbt, unless the build was killed before.
+
+        Raises:
+            DbtDied: it was.
+        """
+        with self._lock:
+            if self._killed:
+                raise DbtDied("the build was ended before it began")
+            process = self._process = DbtProcess(self._command)
+        self._reading = threading.Thread(target=self._read, args=(process,), name="dbt events", daemon=True)
+        self._reading.start()
+
     def raw_events(self) -> Iterator[Mapping[str, Any]]:
-        """Start dbt, tell each report, and hand its events on.
+        """Dbt's events, for Dagster.
 
         Raises:
             DbtBuildFailed: dbt ended with another code than 0; Dagster marks its run as failed.
         """
-        self._process = DbtProcess(self._command)
-        if self._killed:
-            self._process.kill()
-        for raw in self._process.events():
-            report = self._reader.read(raw)
-            if report is not None:
-                self._on_report(report)
+        while (raw := self._events.get()) is not None:
             yield raw
-        self._returncode = self._process.wait()
         if self._returncode:
             raise DbtBuildFailed("dbt ended with errors")
 
     def kill(self) -> None:
-        """End dbt, also one that is only about to start."""
-        self._killed = True
-        if self._process is not None:
-            self._process.kill()
+        """End dbt and everything that it started; a build that has not begun will not."""
+        with self._lock:
+            self._killed = True
+            if self._process is not None:
+                self._process.kill()
 
     def check(self, *, succeeded: bool) -> None:
-        """Tell how the build ended.
+        """Tell how the build ended, once Dagster is done.
 
         Raises:
             DbtDied: the process was killed.
             DbtBuildFailed: nodes failed.
             DbtRefused: dbt did not come to any node, or Dagster failed.
         """
-        words = self._process.last_words() if self._process else ""
-        if self._returncode is not None and self._returncode not in _ENDED_BY_ITSELF:
+        if self._reading is not None:
+            self._reading.join()
+        words = self._process.last_words() if self._process is not None else ""
+        if self._returncode not in _ENDED_BY_ITSELF:
             raise DbtDied(f"dbt ended with the code {self._returncode} and without an outcome: {words}".strip(": "))
         failed = self._reader.failed()
         if failed:
@@ -143,5 +165,16 @@ class _Build:
                 where=self._reader.where_of(failed[0]),
                 hint="mend the model or the data, and run again; nothing was landed",
             )
-        if not succeeded:
+        if not succeeded or self._returncode:
             raise DbtRefused(f"the project was not built: {words or 'Dagster could not run it'}")
+
+    def _read(self, process: DbtProcess) -> None:
+        try:
+            for raw in process.events():
+                report = self._reader.read(raw)
+                if report is not None:
+                    self._on_report(report)
+                self._events.put(raw)
+            self._returncode = process.wait()
+        finally:
+            self._events.put(None)
