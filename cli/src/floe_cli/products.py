@@ -4,11 +4,15 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Final
 
 from floe_contracts.documents import read_floe_spec, read_platform_spec
 from floe_contracts.errors import DocumentInvalid, FloeError, WrongUsage
 from floe_contracts.floe_spec import FloeSpec
 from floe_contracts.platform_spec import DEFAULT_PLATFORM, PlatformSpec
+
+_KEPT: Final = "surrogateescape"
+"""Bytes that are not UTF-8 stay visible, so that reading the document refuses them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,11 +45,11 @@ def read_product(path: Path) -> Product:
             f"there is no floe.yaml in {path}", hint="name the folder of a product, as in: floe run examples/orders"
         )
     platform_file = folder / "platform.yaml"
-    platform_yaml = platform_file.read_text() if platform_file.is_file() else None
+    platform_yaml = platform_file.read_text("utf-8", _KEPT) if platform_file.is_file() else None
     problems: list[FloeError] = []
     spec, platform = None, None
     try:
-        spec = read_floe_spec(floe_yaml.read_text(), str(path / "floe.yaml"))
+        spec = read_floe_spec(floe_yaml.read_text("utf-8", _KEPT), str(path / "floe.yaml"))
     except DocumentInvalid as error:
         problems += error.problems
     try:

@@ -8,6 +8,7 @@ from collections.abc import Iterable
 
 import click
 
+from floe_cli.errors import RunGivenUp, SubmissionGivenUp
 from floe_cli.exit_codes import ExitCode
 from floe_contracts.errors import DocumentInvalid, FloeError, Transient, WrongUsage
 from floe_contracts.events import Problem
@@ -19,6 +20,10 @@ def show_error(error: FloeError) -> ExitCode:
         show_problems(Problem.of(problem) for problem in error.problems)
         return ExitCode.INVALID_DOCUMENT
     show_problems([Problem.of(error)])
+    if isinstance(error, SubmissionGivenUp):
+        return ExitCode.COMPILATION_FAILED
+    if isinstance(error, RunGivenUp):
+        return ExitCode.RUN_FAILED
     if isinstance(error, WrongUsage):
         return ExitCode.WRONG_USAGE
     return ExitCode.UNREACHABLE if isinstance(error, Transient) else ExitCode.INVALID_DOCUMENT

@@ -13,11 +13,13 @@ from nats.aio.msg import Msg
 from nats.js.api import DeliverPolicy
 
 from floe_chassis.bus import Bus
+from floe_chassis.dead_letters import DeadLetter, read_dead_letter
 from floe_chassis.stream_reader import read_stream
-from floe_chassis.topology import ARTIFACTS, EVENTS, LINEAGE
+from floe_chassis.topology import ARTIFACTS, DLQ, EVENTS, LINEAGE
+from floe_cli.errors import RunGivenUp, SubmissionGivenUp
 from floe_cli.follow.progress import Progress, after, after_lineage
 from floe_contracts import subjects
-from floe_contracts.cloudevents import decode
+from floe_contracts.cloudevents import MESSAGE_ID, decode
 from floe_contracts.errors import ContractError, Unreachable
 from floe_contracts.events import (
     ArtifactCompiled,
@@ -28,13 +30,14 @@ from floe_contracts.events import (
     RunFailed,
     SemanticFailed,
     SemanticRendered,
+    TableCommitted,
 )
 from floe_contracts.openlineage.events import RUN_HEADER
 from floe_contracts.openlineage.naming import Place
 from floe_contracts.subjects import EventKind
 
 _LOOK_AGAIN_SECONDS: Final = 2.0
-_RENDER_SECONDS: Final = 20.0
+_TELL_SECONDS: Final = 20.0
 _ENDS: Final = {EventKind.RUN_COMPLETED: RunCompleted, EventKind.RUN_FAILED: RunFailed}
 
 
@@ -50,6 +53,7 @@ class Follower:
         self._submission = submission
         self._changed = changed
         self._news = asyncio.Event()
+        self._given_up: DeadLetter | None = None
         self.progress = Progress()
         self.run_id: str | None = None
 
@@ -64,6 +68,7 @@ class Follower:
             (EVENTS, f"{subjects.ROOT}.*.*.{_names(*_parts(place))}", self._on_event),
             (EVENTS, f"{subjects.ROOT}.*.*.{_names(*_parts(place))}.*", self._on_event),
             (LINEAGE, lineage, self._on_lineage),
+            (DLQ, f"{subjects.ROOT}.dlq.>", self._on_dead_letter),
         ):
             subscription = await self._bus.js.subscribe(
                 pattern, stream=stream, cb=callback, ordered_consumer=True, deliver_policy=DeliverPolicy.NEW
@@ -76,38 +81,61 @@ class Follower:
                 await subscription.unsubscribe()
 
     async def until_compiled(self) -> Progress:
-        """Wait until the submission is compiled or rejected."""
+        """Wait until the submission is compiled or rejected.
+
+        Raises:
+            SubmissionGivenUp: the compiler could not handle it.
+        """
         kinds = (EventKind.ARTIFACT_COMPILED, EventKind.ARTIFACT_REJECTED)
         while self.progress.compiled is None and self.progress.rejected is None:
+            if self._given_up is not None:
+                raise SubmissionGivenUp(f"the compiler gave the submission up: {self._given_up.reason}")
             if not await self._news_came():
                 await self._catch_up(ARTIFACTS, [subjects.pattern(k, **_filter(self._place, k)) for k in kinds])
         return self.progress
 
     async def until_ended(self, run_id: str) -> Progress:
-        """Wait until the run has ended."""
+        """Wait until the run has ended.
+
+        Raises:
+            RunGivenUp: the executor could not take the request.
+        """
         self.run_id = run_id
         while self.progress.outcome is None:
+            if self._given_up is not None:
+                raise RunGivenUp(f"the executor gave the request up: {self._given_up.reason}")
             if not await self._news_came():
                 await self._catch_up(EVENTS, [subjects.pattern(k, **_filter(self._place, k)) for k in _ENDS])
         return self.progress
 
-    async def until_rendered(self) -> Progress:
-        """Wait, not for ever, until the artifact is rendered for Cube.
+    async def until_told(self, *, rendered: bool) -> Progress:
+        """Wait, not for ever, until the other services have told of the run: its tables, and its Cube bundle.
+
+        Args:
+            rendered: wait for the Cube bundle too.
 
         Raises:
-            Unreachable: the semantic service does not answer.
+            Unreachable: the catalog or the semantic service does not answer.
         """
-        kinds = (EventKind.SEMANTIC_RENDERED, EventKind.SEMANTIC_FAILED)
-        deadline = time.monotonic() + _RENDER_SECONDS
-        while self.progress.rendered is None:
-            if not await self._news_came():
-                await self._catch_up(EVENTS, [subjects.pattern(k, **_filter(self._place, k)) for k in kinds])
+        kinds = (EventKind.TABLE_COMMITTED, EventKind.SEMANTIC_RENDERED, EventKind.SEMANTIC_FAILED)
+        deadline = time.monotonic() + _TELL_SECONDS
+        while missing := self._untold(rendered=rendered):
             if time.monotonic() > deadline:
                 raise Unreachable(
-                    f"the artifact was not rendered for Cube within {_RENDER_SECONDS:.0f} s",
-                    hint="is the semantic service running?",
+                    f"the run has ended, but the {missing} service did not tell of it within {_TELL_SECONDS:.0f} s",
+                    hint=f"is the {missing} service running?",
                 )
+            if not await self._news_came():
+                await self._catch_up(EVENTS, [subjects.pattern(k, **_filter(self._place, k)) for k in kinds])
         return self.progress
+
+    def _untold(self, *, rendered: bool) -> str | None:
+        """The service that has not told yet."""
+        if rendered and self.progress.rendered is None:
+            return "semantic"
+        tables = self.progress.outcome.tables if self.progress.outcome else ()
+        landed = {(table.identifier, table.snapshot_id) for table in tables}
+        return None if landed <= self.progress.committed else "catalog"
 
     async def _news_came(self) -> bool:
         """Wait for news; False if there were none for a while."""
@@ -134,6 +162,12 @@ class Follower:
         if self._belongs(event):
             self._show(after(self.progress, event))
 
+    async def _on_dead_letter(self, message: Msg) -> None:
+        letter = read_dead_letter(message.headers or {}, message.data)
+        if self._submission in letter.headers.get(MESSAGE_ID, ""):  # the ids of both requests name the submission
+            self._given_up = letter
+            self._news.set()
+
     async def _on_lineage(self, message: Msg) -> None:
         if (message.headers or {}).get(RUN_HEADER) == self.run_id and self.progress.outcome is None:
             event = json.loads(message.data)
@@ -145,6 +179,8 @@ class Follower:
         if isinstance(event, SemanticRendered | SemanticFailed):
             compiled = self.progress.compiled
             return compiled is not None and event.artifact_digest == compiled.artifact_digest
+        if isinstance(event, TableCommitted):
+            return event.run_id == self.run_id
         return isinstance(event, RunEvent) and event.run_id == self.run_id and self.progress.outcome is None
 
     def _show(self, progress: Progress) -> None:

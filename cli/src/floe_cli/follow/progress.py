@@ -19,6 +19,7 @@ from floe_contracts.events import (
     RunStarted,
     SemanticFailed,
     SemanticRendered,
+    TableCommitted,
 )
 
 
@@ -64,6 +65,8 @@ class Progress:
     attempt: int = 0
     nodes: dict[str, NodeProgress] = field(default_factory=dict)
     landed: tuple[str, ...] = ()
+    committed: frozenset[tuple[str, int]] = frozenset()
+    """Identifier and snapshot of the tables that the catalog has told of."""
     lineage_events: int = 0
     outcome: RunCompleted | RunFailed | None = None
     rendered: SemanticRendered | SemanticFailed | None = None
@@ -94,10 +97,11 @@ def after(progress: Progress, event: Event) -> Progress:
         case NodeEnded():
             status = event.status if isinstance(event, NodeCompleted) else event.kind.value.split(".")[1]
             return _with_node(progress, NodeProgress(event.unique_id, status, event.seconds, event.message))
-        case SemanticRendered():
-            return replace(progress, rendered=event, stages=progress.stage(render=StageStatus.DONE))
-        case SemanticFailed():
-            return replace(progress, rendered=event, stages=progress.stage(render=StageStatus.FAILED))
+        case TableCommitted():
+            return replace(progress, committed=progress.committed | {(event.identifier, event.snapshot_id)})
+        case SemanticRendered() | SemanticFailed():
+            status = StageStatus.DONE if isinstance(event, SemanticRendered) else StageStatus.FAILED
+            return replace(progress, rendered=event, stages=progress.stage(render=status))
         case RunCompleted() | RunFailed():
             return _ended(progress, event)
         case _:

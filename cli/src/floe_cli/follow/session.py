@@ -79,8 +79,8 @@ async def run_product(
         follower.run_id = run
         await connection.bus.publish(request, id=cause)
         progress = await follower.until_ended(run)
-        if compiled.artifact["serving"]["cube"] and isinstance(progress.outcome, RunCompleted):
-            progress = await follower.until_rendered()
+        if isinstance(progress.outcome, RunCompleted):
+            progress = await follower.until_told(rendered=compiled.artifact["serving"]["cube"])
     return SessionResult(progress, time.monotonic() - started)
 
 

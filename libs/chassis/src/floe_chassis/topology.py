@@ -1,0 +1,183 @@
+"""Every stream, consumer and bucket of floe (DESIGN section 3), as data. `topology_apply` brings it onto a bus."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final, Literal
+
+from floe_chassis.settings import ChassisSettings
+from floe_contracts.errors import ContractError
+from floe_contracts.subjects import ROOT, EventKind, escape, unescape
+
+SPECS: Final = "FLOE_SPECS"
+ARTIFACTS: Final = "FLOE_ARTIFACTS"
+RUNS: Final = "FLOE_RUNS"
+EVENTS: Final = "FLOE_EVENTS"
+LINEAGE: Final = "FLOE_LINEAGE"
+ADVISORIES: Final = "FLOE_ADVISORIES"
+DLQ: Final = "FLOE_DLQ"
+RUNS_BUCKET: Final = "floe_runs"
+LEASES_BUCKET: Final = "floe_leases"
+
+COMPILER: Final = "compiler"
+CATALOG: Final = "catalog"
+SEMANTIC: Final = "semantic"
+EXECUTOR: Final = "executor"
+CATALOG_RUNS: Final = "catalog-runs"
+DEAD_LETTERS: Final = "gateway-dead-letters"
+LINEAGE_PREFIX: Final = "lineage-"
+
+MAX_DELIVERIES: Final = "$JS.EVENT.ADVISORY.CONSUMER.MAX_DELIVERIES.>"
+MSG_TERMINATED: Final = "$JS.EVENT.ADVISORY.CONSUMER.MSG_TERMINATED.>"
+
+_MINUTE: Final = 60.0
+_DAY: Final = 24 * 60 * _MINUTE
+_LINEAGE_IN_FLIGHT: Final = 256
+
+
+@dataclass(frozen=True, slots=True)
+class Stream:
+    """A stream; times in seconds, -1 is no limit. Storage is file, retention is by limits."""
+
+    name: str
+    subjects: tuple[str, ...]
+    max_age: float
+    duplicate_window: float = 10 * _MINUTE
+    max_msgs_per_subject: int = -1
+    replicas: int = 1
+    allow_direct: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Consumer:
+    """A durable pull consumer with explicit acknowledgement; `ack_wait` in seconds, `max_deliver` -1 is no limit."""
+
+    name: str
+    stream: str
+    filters: tuple[str, ...]
+    ack_wait: float
+    max_deliver: int
+    max_ack_pending: int | None = None
+    deliver_policy: Literal["all", "last_per_subject"] = "all"
+
+
+@dataclass(frozen=True, slots=True)
+class Bucket:
+    """A key-value bucket; keys vanish `ttl` seconds after they were last written, None keeps them."""
+
+    name: str
+    ttl: float | None = None
+    replicas: int = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Topology:
+    """All that floe needs on a bus."""
+
+    streams: tuple[Stream, ...]
+    consumers: tuple[Consumer, ...]
+    buckets: tuple[Bucket, ...]
+
+
+def declared(settings: ChassisSettings, lineage_backends: Sequence[str] = ()) -> Topology:
+    """The topology for these settings.
+
+    Args:
+        settings: ack_wait, max_deliver, lease_seconds and bus_replicas are used.
+        lineage_backends: names of the configured lineage backends; each has a consumer of its own.
+    """
+    return Topology(
+        streams=_streams(settings.bus_replicas),
+        consumers=(*_consumers(settings), *(_lineage_consumer(settings, name) for name in lineage_backends)),
+        buckets=(
+            Bucket(RUNS_BUCKET, replicas=settings.bus_replicas),
+            Bucket(LEASES_BUCKET, ttl=settings.lease_seconds, replicas=settings.bus_replicas),
+        ),
+    )
+
+
+def lineage_consumer(backend: str) -> str:
+    """Name of the consumer that forwards to a lineage backend."""
+    return LINEAGE_PREFIX + escape(backend)
+
+
+def consumer(name: str, settings: ChassisSettings) -> Consumer:
+    """The declaration of one consumer.
+
+    Raises:
+        ContractError: the topology has no consumer of that name.
+    """
+    if name.startswith(LINEAGE_PREFIX):
+        return _lineage_consumer(settings, unescape(name.removeprefix(LINEAGE_PREFIX)))
+    found = next((item for item in _consumers(settings) if item.name == name), None)
+    if found is None:
+        raise ContractError(f"the topology has no consumer {name!r}", hint="declare it in floe_chassis.topology")
+    return found
+
+
+def _streams(replicas: int) -> tuple[Stream, ...]:
+    runs = ("queued", "started", "completed", "failed", "cancelled", "superseded")
+    nodes = ("started", "completed", "failed", "skipped")
+    return (
+        Stream(SPECS, _below("git.pushed", "spec.submitted"), 30 * _DAY, replicas=replicas),
+        Stream(
+            ARTIFACTS,
+            _below("artifacts.compiled", "artifacts.rejected", "artifacts.retired"),
+            max_age=0,
+            max_msgs_per_subject=20,
+            replicas=replicas,
+            allow_direct=True,
+        ),
+        Stream(RUNS, _below("run.requested"), 30 * _DAY, replicas=replicas),
+        Stream(
+            EVENTS,
+            _below(*(f"run.{verb}" for verb in runs), *(f"node.{verb}" for verb in nodes), "table", "semantic"),
+            30 * _DAY,
+            replicas=replicas,
+        ),
+        Stream(LINEAGE, _below("lineage"), 30 * _DAY, replicas=replicas),
+        Stream(ADVISORIES, (MAX_DELIVERIES, MSG_TERMINATED), _DAY, replicas=replicas),
+        # As long as an advisory may wait: the chassis' own dead letter and the advisory's are then always one.
+        Stream(DLQ, _below("dlq"), 30 * _DAY, duplicate_window=_DAY, replicas=replicas),
+    )
+
+
+def _consumers(settings: ChassisSettings) -> tuple[Consumer, ...]:
+    def finite(
+        name: str,
+        stream: str,
+        *filters: str,
+        max_ack_pending: int | None = None,
+        deliver_policy: Literal["all", "last_per_subject"] = "all",
+    ) -> Consumer:
+        return Consumer(name, stream, filters, settings.ack_wait, settings.max_deliver, max_ack_pending, deliver_policy)
+
+    compiled = _below(EventKind.ARTIFACT_COMPILED)[0]
+    return (
+        # One at a time, so that a submission which is delivered again cannot overtake the one after it: the newest
+        # must be the last that is announced.
+        finite(COMPILER, SPECS, *_below(EventKind.SPEC_SUBMITTED), max_ack_pending=1),
+        # A reader that is added late begins with the newest artifact of each product.
+        finite(CATALOG, ARTIFACTS, compiled, deliver_policy="last_per_subject"),
+        finite(SEMANTIC, ARTIFACTS, compiled, deliver_policy="last_per_subject"),
+        finite(EXECUTOR, RUNS, *_below(EventKind.RUN_REQUESTED)),
+        finite(CATALOG_RUNS, EVENTS, *_below(EventKind.RUN_COMPLETED)),
+        finite(DEAD_LETTERS, ADVISORIES, MAX_DELIVERIES, MSG_TERMINATED),
+    )
+
+
+def _lineage_consumer(settings: ChassisSettings, backend: str) -> Consumer:
+    # A backend may be away for days; the stream's age is the limit, not a number of deliveries.
+    return Consumer(
+        lineage_consumer(backend),
+        LINEAGE,
+        _below("lineage"),
+        settings.ack_wait,
+        max_deliver=-1,
+        max_ack_pending=_LINEAGE_IN_FLIGHT,
+    )
+
+
+def _below(*kinds: str) -> tuple[str, ...]:
+    return tuple(f"{ROOT}.{kind}.>" for kind in kinds)
