@@ -126,7 +126,7 @@ class DagsterRuns:
 
         @dbt_assets(manifest=manifest, name="dbt_build", dagster_dbt_translator=translator)
         def dbt_build(context: dagster.AssetExecutionContext) -> Iterator[Any]:
-            for raw in self._sources[context.run_id]():
+            for raw in self._sources[context.run.run_id]():
                 message = DbtCoreCliEventMessage(raw_event=dict(raw), event_history_metadata={})
                 yield from message.to_default_asset_events(manifest, translator, context)
 

@@ -23,6 +23,8 @@ from floe_executor.core.ports import BuildRequest
 from floe_executor.errors import DbtBuildFailed, DbtDied, DbtRefused
 
 _ENDED_BY_ITSELF: Final = (0, 1, 2)
+_LEAN: Final = ("--no-write-json", "--log-level-file", "none")
+"""The artifact has the manifest, and the events say the rest: dbt need not write both down again in every run."""
 
 
 class DagsterBuilder:
@@ -91,7 +93,7 @@ class DagsterBuilder:
             project=request.project,
             target=own / "runs" / f"{record.run_id}-{record.attempt}",
             parsed=own / "parsed",
-            arguments=("build", "--profile", PROFILE, "--target", place.environment),
+            arguments=(*_LEAN, "build", "--profile", PROFILE, "--target", place.environment),
         )
 
 

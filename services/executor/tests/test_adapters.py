@@ -1,0 +1,341 @@
+from __future__ import annotations
+
+import inspect
+import json
+import os
+import stat
+import threading
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import psutil
+import pytest
+from dagster_dbt.core.dbt_cli_event import DbtCoreCliEventMessage
+
+from floe_chassis.blobs import BlobStore
+from floe_chassis.bus import Bus
+from floe_chassis.topology import RUNS_BUCKET
+from floe_contracts.artifacts import CompiledArtifacts
+from floe_contracts.digests import canonical_json
+from floe_contracts.errors import LeaseLost, Where
+from floe_contracts.nodes import Node
+from floe_contracts.openlineage.naming import Place, run_id
+from floe_contracts.runs import RunRecord, RunStatus, run_key
+from floe_executor.adapters.dagster_assets import DagsterRuns
+from floe_executor.adapters.dbt_process import DbtCommand, DbtProcess
+from floe_executor.adapters.dbt_reports import ReportReader
+from floe_executor.adapters.iceberg_landing import IcebergLander
+from floe_executor.adapters.open_lineage import lineage_of, open_starts, publish_lineage
+from floe_executor.adapters.project_sources import ProjectSources
+from floe_executor.adapters.run_store import RunStore
+from floe_executor.adapters.warehouse_files import database_file
+from floe_executor.core import run_states
+from floe_executor.core.lineage import LineageEvent
+from floe_executor.core.node_reports import NodeBegan, NodeDone, NodeStatus
+from floe_executor.core.ports import BuildRequest
+from floe_executor.errors import DbtBuildFailed, RunChanged
+from floe_lakehouse.errors import NewerRunLanded
+
+NOW = datetime(2026, 11, 20, 9, 30, tzinfo=UTC)
+
+
+# ---- the records of runs
+
+
+@pytest.mark.bus
+async def test_a_run_is_added_once_and_waits_until_it_is_settled(store: RunStore, run_record: RunRecord) -> None:
+    added = await store.add(run_record)
+    later = run_record.model_copy(update={"requested_at": "2030-01-01T00:00:00+00:00"})
+    assert await store.add(later) == added
+    assert [stored async for stored in store.pending()] == [added]
+    await store.settle(run_record)
+    assert [stored async for stored in store.pending()] == []
+    assert (await store.read(run_key(run_record.place, run_record.run_id))).record == run_record
+
+
+@pytest.mark.bus
+async def test_a_run_that_has_ended_does_not_wait_again(store: RunStore, run_record: RunRecord) -> None:
+    ended = run_record.model_copy(update={"status": RunStatus.COMPLETED})
+    await store.add(ended)
+    assert [stored async for stored in store.pending()] == []
+
+
+@pytest.mark.bus
+async def test_only_one_of_two_workers_writes_the_next_state(store: RunStore, run_record: RunRecord) -> None:
+    seen = await store.add(run_record)
+    first = await store.update(seen, run_states.started(run_record, NOW))
+    assert first.revision > seen.revision
+    assert await store.update(seen, first.record) == first  # asked again, after an answer that was lost
+    with pytest.raises(RunChanged, match=run_record.run_id):
+        await store.update(seen, run_states.staged(run_record, "sha256:journal", 1))
+    assert await store.read(run_key(run_record.place, run_record.run_id)) == first
+
+
+@pytest.mark.bus
+async def test_the_oldest_request_comes_first_and_a_marker_of_nothing_is_swept(
+    bus: Bus, store: RunStore, run_record: RunRecord
+) -> None:
+    for day, cause in ((3, "c"), (1, "a"), (2, "b")):
+        changes = {"run_id": run_id(cause), "requested_at": f"2026-11-0{day}T00:00:00+00:00"}
+        await store.add(run_record.model_copy(update=changes))
+    bucket = await bus.key_value(RUNS_BUCKET)
+    await bucket.put("pending.default.dev.shop.nothing", b"")
+    assert [stored.record.run_id async for stored in store.pending()] == [run_id(cause) for cause in "abc"]
+    assert len([stored async for stored in store.pending()]) == 3
+    assert "pending.default.dev.shop.nothing" not in await bucket.keys()
+
+
+# ---- lineage on the stream
+
+
+@pytest.mark.bus
+async def test_what_a_dead_worker_left_open_is_found(bus: Bus, run_record: RunRecord) -> None:
+    def event(kind: str, run: str) -> LineageEvent:
+        return {"eventType": kind, "run": {"runId": run}, "job": {"name": f"job {run}"}, "eventTime": kind}
+
+    other = run_record.model_copy(update={"run_id": run_id("other")})
+    for kind, run in (("START", run_record.run_id), ("START", "a"), ("START", "b"), ("COMPLETE", "a")):
+        await publish_lineage(bus, run_record, event(kind, run))
+    await publish_lineage(bus, other, event("START", "c"))
+    await publish_lineage(bus, run_record, event("START", "b"))  # the same event again is stored once
+    assert [found["run"]["runId"] async for found in lineage_of(bus, run_record)] == [run_record.run_id, "a", "b", "a"]
+    assert [found["run"]["runId"] for found in await open_starts(bus, run_record)] == ["b"]
+
+
+# ---- dbt as a process
+
+
+@pytest.fixture
+def command(tmp_path: Path) -> Callable[[str], DbtCommand]:
+    """A command that runs a shell script in dbt's place."""
+
+    def make(script: str) -> DbtCommand:
+        executable = tmp_path / "dbt"
+        executable.write_text(f"#!/bin/sh\n{script}\n")
+        executable.chmod(executable.stat().st_mode | stat.S_IXUSR)
+        project = tmp_path / "project"
+        project.mkdir(exist_ok=True)
+        return DbtCommand(
+            executable=executable,
+            environment={"PATH": os.environ["PATH"], "SHOWN": "yes"},
+            project=project,
+            target=tmp_path / "target",
+            parsed=tmp_path / "parsed",
+        )
+
+    return make
+
+
+def line(message: str, level: str = "info") -> str:
+    return f"echo '{json.dumps({'info': {'name': 'X', 'level': level, 'msg': message}, 'data': {}})}'"
+
+
+def test_events_are_read_and_the_rest_are_last_words(command: Callable[[str], DbtCommand]) -> None:
+    script = "\n".join(
+        [line("one"), "echo plain", "echo '[1]'", line("two", "error"), "echo $SHOWN $HOME to stderr >&2", "exit 2"]
+    )
+    process = DbtProcess(command(script))
+    assert [event["info"]["msg"] for event in process.events()] == ["one", "two"]
+    assert process.wait() == 2
+    assert process.last_words() == "plain\ntwo\nyes to stderr"
+
+
+def test_only_the_last_words_are_kept(command: Callable[[str], DbtCommand]) -> None:
+    process = DbtProcess(command("for n in $(seq 1 100); do echo word $n; done"))
+    assert list(process.events()) == []
+    assert process.last_words().splitlines() == [f"word {number}" for number in range(81, 101)]
+
+
+def test_the_partial_parse_goes_from_one_run_to_the_next(command: Callable[[str], DbtCommand], tmp_path: Path) -> None:
+    script = 'cat "$DBT_TARGET_PATH/partial_parse.msgpack"; echo parsed > "$DBT_TARGET_PATH/partial_parse.msgpack"'
+    for number, words in (("1", "No such file"), ("2", "parsed")):
+        process = DbtProcess(command(f"{script}; exit {'1' if number == '1' else '0'}"))
+        list(process.events())
+        process.wait()
+        assert words in process.last_words()
+    process = DbtProcess(command('echo half > "$DBT_TARGET_PATH/partial_parse.msgpack"; exit 2'))
+    list(process.events())
+    process.wait()
+    assert (tmp_path / "parsed" / "partial_parse.msgpack").read_text() == "parsed\n"
+
+
+def test_killing_ends_dbt_and_all_that_it_started(command: Callable[[str], DbtCommand]) -> None:
+    process = DbtProcess(command('sleep 1000 &\necho "{\\"info\\": {\\"msg\\": \\"$!\\"}}"\nwait'))
+    events = process.events()
+    started = psutil.Process(int(next(events)["info"]["msg"]))
+    killing = threading.Thread(target=process.kill)
+    killing.start()
+    assert list(events) == []
+    assert process.wait() == -9
+    killing.join()
+    process.kill()  # once more changes nothing
+    _, alive = psutil.wait_procs([started], timeout=10)
+    assert [child for child in alive if child.status() != psutil.STATUS_ZOMBIE] == []
+
+
+# ---- what dbt says of its nodes
+
+
+def raw(name: str, unique_id: str, msg: str = "", **data: Any) -> dict[str, Any]:
+    node = {"unique_id": unique_id, "resource_type": "model", **data.pop("node", {})}
+    return {"info": {"name": name, "msg": msg, "ts": "2026-11-20T09:30:00Z"}, "data": {"node_info": node, **data}}
+
+
+def test_a_failure_is_explained_after_it_was_told() -> None:
+    reader = ReportReader("dbt")
+    assert reader.read(raw("MainReportVersion", "", "running")) is None
+    began = reader.read(raw("LogStartLine", "model.shop.a"))
+    assert began == NodeBegan("model.shop.a", NOW)
+    done = reader.read(
+        raw("LogModelResult", "model.shop.a", "ERROR", execution_time=1.5, node={"node_status": "error"})
+    )
+    assert isinstance(done, NodeDone)
+    assert (done.status, done.message, done.seconds) == (NodeStatus.FAILED, "ERROR", 1.5)
+    skipped = reader.read(raw("SkippingDetails", "model.shop.b", "SKIP"))
+    assert isinstance(skipped, NodeDone)
+    assert skipped.status is NodeStatus.SKIPPED
+    text = "Runtime Error in model a (models/deep/a.sql)\n  Binder Error\n  LINE 3: select"
+    assert reader.read(raw("RunResultError", "model.shop.a", text)) is None
+    assert reader.read(raw("RunResultError", "model.shop.never_failed", text)) is None
+    (failed,) = reader.failed()
+    assert failed.message == text
+    assert reader.where_of(failed) == Where("dbt/models/deep/a.sql", 3)
+    assert ReportReader(".").where_of(failed) == Where("models/deep/a.sql", 3)
+
+
+def test_a_success_needs_no_words() -> None:
+    done = ReportReader("dbt").read(raw("LogModelResult", "model.shop.a", "OK", node={"node_status": "success"}))
+    assert isinstance(done, NodeDone)
+    assert (done.status, done.message) == (NodeStatus.SUCCESS, None)
+    assert ReportReader("dbt").where_of(done) is None
+
+
+# ---- Dagster
+
+
+def test_the_private_parts_of_dagster_dbt_that_are_used_are_still_there() -> None:
+    assert list(inspect.signature(DbtCoreCliEventMessage).parameters) == ["raw_event", "event_history_metadata"]
+    parameters = list(inspect.signature(DbtCoreCliEventMessage.to_default_asset_events).parameters)
+    assert parameters[:4] == ["self", "manifest", "dagster_dbt_translator", "context"]
+
+
+_PARTS = (
+    *("sources", "macros", "exposures", "metrics", "groups", "selectors", "disabled", "parent_map", "child_map"),
+    *("docs", "semantic_models", "saved_queries", "unit_tests", "functions"),
+)
+MANIFEST: dict[str, Any] = {
+    "metadata": {"project_name": "shop", "adapter_type": "duckdb"},
+    "nodes": {
+        "model.shop.a": {
+            "unique_id": "model.shop.a",
+            "resource_type": "model",
+            "name": "a",
+            "alias": "a",
+            "schema": "main",
+            "database": "shop",
+            "fqn": ["shop", "a"],
+            "path": "a.sql",
+            "original_file_path": "models/a.sql",
+            "package_name": "shop",
+            "description": "",
+            "tags": [],
+            "meta": {},
+            "config": {"materialized": "table", "enabled": True, "tags": [], "meta": {}},
+            "columns": {},
+            "depends_on": {"nodes": [], "macros": []},
+        }
+    },
+    **{part: {} for part in _PARTS},
+}
+
+
+def test_dagster_keeps_a_failure_to_itself_and_can_run_again(dagster_home: Path, place: Place) -> None:
+    runs = DagsterRuns(dagster_home)
+
+    def execute(number: int, events: Iterator[dict[str, Any]]) -> bool:
+        return runs.execute(
+            place,
+            run_id=run_id(f"{number}"),
+            attempt=1,
+            manifest=MANIFEST,
+            manifest_digest=f"digest {number}",
+            tags={},
+            raw_events=lambda: events,
+        )
+
+    def failing() -> Iterator[dict[str, Any]]:
+        raise DbtBuildFailed("dbt ended with errors")
+        yield
+
+    try:
+        assert execute(100, failing()) is False
+        for number in range(101, 110):  # more than it keeps definitions of
+            assert execute(number, iter([])) is True
+    finally:
+        runs.close()
+
+
+# ---- landing
+
+
+def build_request(record: RunRecord, artifact: CompiledArtifacts, tmp_path: Path) -> BuildRequest:
+    return BuildRequest(record, artifact, artifact.environments["dev"], {}, tmp_path)
+
+
+async def test_staged_rows_become_the_table_once_and_only_under_the_lease(
+    run_record: RunRecord, artifact: CompiledArtifacts, place: Place, tmp_path: Path
+) -> None:
+    database = database_file(tmp_path / "warehouse", place)
+    assert database == tmp_path / "warehouse" / "default" / "dev" / "shop.duckdb"
+    database.parent.mkdir(parents=True)
+    with duckdb.connect(str(database)) as connection:
+        connection.execute("create table orders as select 1 as id, 'ann' as customer")
+    lander = IcebergLander(
+        f"sqlite:///{tmp_path}/catalog.db",
+        f"file://{tmp_path}/lake",
+        lambda at: database_file(tmp_path / "warehouse", at),
+    )
+    orders = Node(
+        unique_id="model.shop.orders",
+        name="orders",
+        resource_type="model",
+        materialized="table",
+        database="shop",
+        schema_name="main",
+        identifier="orders",
+        path="models/orders.sql",
+    )
+    request = build_request(run_record, artifact, tmp_path)
+    (staged,) = await lander.stage(request, [orders])
+
+    def lost() -> None:
+        raise LeaseLost("somebody else has it")
+
+    with pytest.raises(LeaseLost):
+        await lander.switch(request, staged, token=5, fence=lost)
+    landed = await lander.switch(request, staged, token=5, fence=lambda: None)
+    assert (landed.table.identifier, landed.table.rows) == ("default.dev.shop.main.orders", 1)
+    assert [(name, kind) for name, kind, _ in landed.columns] == [("id", "int"), ("customer", "string")]
+    assert await lander.switch(request, staged, token=6, fence=lost) == landed
+
+    older = build_request(run_record.model_copy(update={"run_id": run_id("older")}), artifact, tmp_path)
+    (late,) = await lander.stage(older, [orders])
+    with pytest.raises(NewerRunLanded):
+        await lander.switch(older, late, token=4, fence=lambda: None)
+
+
+# ---- sources
+
+
+async def test_manifests_are_read_once_as_long_as_they_are_kept(blobs: BlobStore, tmp_path: Path) -> None:
+    sources = ProjectSources(blobs, tmp_path)
+    digests = [await blobs.put(canonical_json({"number": number})) for number in range(9)]
+    first = await sources.manifest(digests[0])
+    assert await sources.manifest(digests[0]) is first
+    for digest in digests[1:]:
+        await sources.manifest(digest)
+    assert await sources.manifest(digests[0]) == first
+    assert await sources.manifest(digests[0]) is not first
