@@ -1,0 +1,1 @@
+"""The semantic service: dbt models, metrics and classifications rendered to Cube bundles."""

@@ -1,0 +1,1 @@
+"""The rendering of Cube bundles: pure functions and frozen data."""

@@ -1,0 +1,107 @@
+"""SQL of a dbt project in a Cube model: columns are found, and what cannot be accounted for is refused."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from floe_semantic.core.column_types import dimension_type
+from floe_semantic.core.sql_expression import Expression, Scope, translate
+from floe_semantic.core.untranslatable import Untranslatable
+
+SCOPE = Scope(
+    columns={name.casefold(): name for name in ("amount", "Email", "status", "order")},
+    relations=frozenset({"orders"}),
+    names={"net": Expression("{net}", frozenset({"amount"}))},
+)
+
+
+@pytest.mark.parametrize(
+    ("sql", "carried", "columns"),
+    [
+        ("amount", "{CUBE}.amount", {"amount"}),
+        ("AMOUNT", "{CUBE}.amount", {"amount"}),
+        ('"order"', "{CUBE}.order", {"order"}),
+        ("undocumented", "{CUBE}.undocumented", {"undocumented"}),
+        ("1", "1", set()),
+        ("true", "true", set()),
+        ("amount.cents + 1", "{CUBE}.amount.cents + 1", {"amount"}),
+        ('"undocumented" + 1', "{CUBE}.undocumented + 1", {"undocumented"}),
+        ("email", '{CUBE}."Email"', {"email"}),
+        ("amount * 1.19 - -1", "{CUBE}.amount * 1.19 - -1", {"amount"}),
+        ("lower(email) like '%{x}\\'", "lower({CUBE}.\"Email\") like '%\\{x\\}\\\\'", {"email"}),
+        ("status = 'email''s'", "{CUBE}.status = 'email''s'", {"status"}),
+        ("extract(year from order)", "extract(year from {CUBE}.order)", {"order"}),
+        (
+            "amount::int > 5\n and  status is null",
+            "{CUBE}.amount::int > 5 and {CUBE}.status is null",
+            {"amount", "status"},
+        ),
+        ("net / 2", "{net} / 2", {"amount"}),
+        ("net", "{net}", {"amount"}),
+    ],
+)
+def test_columns_are_qualified_and_recorded(sql: str, carried: str, columns: set[str]) -> None:
+    expression = translate(sql, SCOPE)
+    assert expression.sql == carried
+    assert expression.columns == columns
+
+
+@pytest.mark.parametrize(
+    "sql",
+    [
+        "(select max(email) from customers)",
+        "(from customers)",
+        "(table customers)",
+        "max(columns('em.*'))",
+        "struct_pack(*)",
+        "to_json(orders)",
+        "customers.email || ''",
+        "#2 + 1",
+        "amount -- email",
+        "amount /* email */",
+        "{CUBE}.email || ''",
+        "e'\\'' || email",
+        "$$email$$ || ''",
+        "amount; drop table x",
+        "amount || 'open",
+        "",
+    ],
+)
+def test_what_cannot_be_accounted_for_is_refused(sql: str) -> None:
+    with pytest.raises(Untranslatable):
+        translate(sql, SCOPE)
+
+
+@given(st.text(alphabet="abemilEMAIL_01 '\"(){}\\.,*+-/<>=|:#$;\n[]", max_size=40))
+def test_no_sql_opens_an_expression_of_cube(sql: str) -> None:
+    try:
+        carried = translate(sql, SCOPE).sql
+    except Untranslatable:
+        return
+    rest = carried.replace("{CUBE}", "").replace("\\\\", "")
+    assert not re.search(r"(?<!\\)[{}]", rest)
+
+
+@pytest.mark.parametrize(
+    ("data_type", "kind"),
+    [
+        ("DECIMAL(18,2)", "number"),
+        ("BIGINT", "number"),
+        ("double precision", "number"),
+        ("timestamp with time zone", "time"),
+        ("DATE", "time"),
+        ("boolean", "boolean"),
+        ("character varying(20)", "string"),
+        ("uuid", "string"),
+        ("integer[]", None),
+        ("struct(a integer)", None),
+        ("blob", None),
+        ("???", None),
+    ],
+)
+def test_types_of_columns(data_type: str, kind: str | None) -> None:
+    assert dimension_type(data_type) == kind
