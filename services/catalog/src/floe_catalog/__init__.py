@@ -1,0 +1,1 @@
+"""Keeps the namespaces of the Iceberg catalog, and tells of every table that a run has landed."""

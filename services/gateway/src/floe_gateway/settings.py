@@ -1,0 +1,48 @@
+"""The settings of the gateway."""
+
+from __future__ import annotations
+
+import ipaddress
+
+from pydantic import Field, SecretStr
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from floe_gateway.errors import GatewayOpen
+
+
+class GatewaySettings(BaseSettings):
+    """Who may submit, and what is taken from a submission; the variables are `FLOE_GATEWAY_<NAME>`."""
+
+    model_config = SettingsConfigDict(env_prefix="FLOE_GATEWAY_", frozen=True, extra="ignore")
+
+    token: SecretStr | None = Field(
+        default=None, min_length=1, description="Bearer token of the callers; without it only loopback is served."
+    )
+    platform_fixed: bool = Field(
+        default=False,
+        description="Whether a submitted platform.yaml is ignored, because the compiler has its own.",
+    )
+    upload_seconds: float = Field(default=60.0, gt=0, description="How long a body may take to arrive.")
+    publish_seconds: float = Field(default=10.0, gt=0, description="How long to wait for the bus before answering 503.")
+
+
+def check_exposure(settings: GatewaySettings, host: str) -> None:
+    """Refuse to listen to other machines without a token.
+
+    Raises:
+        GatewayOpen: there is no token, and `host` is not a loopback address.
+    """
+    if settings.token is None and not _is_loopback(host):
+        raise GatewayOpen(
+            f"without FLOE_GATEWAY_TOKEN the gateway does not listen on {host}",
+            hint="set FLOE_GATEWAY_TOKEN, or set FLOE_HTTP_HOST to 127.0.0.1",
+        )
+
+
+def _is_loopback(host: str) -> bool:
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False

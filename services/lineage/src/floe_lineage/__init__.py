@@ -1,0 +1,1 @@
+"""Forwards the lineage stream to its backends: in order, without loss, each backend at its own pace."""

@@ -1,0 +1,169 @@
+"""The lineage stream, seen through the durable consumer of one backend, with its order kept.
+
+The server gives an unsettled message back only after `ack_wait`; whatever is fetched before that overtakes it. So a
+reader that begins while something is in flight waits for that long, and so does one that sees, by a gap in the
+deliveries' numbers, that a delivery was lost on the way.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import Sequence
+from typing import Any, Final
+
+import structlog
+from nats.aio.msg import Msg
+from nats.errors import Error as NatsError
+from nats.js.api import ConsumerInfo
+
+from floe_chassis.bus import Bus
+from floe_chassis.dead_letters import DeadLetter, bury
+from floe_chassis.errors import TopologyMissing
+from floe_chassis.topology import LINEAGE
+from floe_chassis.topology_apply import consumer_config
+from floe_contracts.cloudevents import MESSAGE_ID
+from floe_contracts.errors import Transient
+from floe_lineage.core.ports import LineageEvent, Position
+from floe_lineage.errors import EventRefused
+
+_FETCH_SECONDS: Final = 1.0
+_RETRY_SECONDS: Final = 0.5
+# The server looks for what is overdue at intervals of its own.
+_OVERDUE: Final = 1.1
+_log = structlog.get_logger("floe.lineage")
+
+
+class LineageStream:
+    """Reads through one durable consumer. It must be the only reader of that consumer."""
+
+    def __init__(self, bus: Bus, consumer: str) -> None:
+        self._bus = bus
+        self._consumer = consumer
+        self._subscription: Any = None
+        self._at_once = 1
+        self._next_delivery: int | None = None
+        self._held: dict[int, Msg] = {}
+        self._heartbeat: asyncio.Task[None] | None = None
+        self._complaint: str | None = None
+
+    async def fetch(self) -> Sequence[LineageEvent]:
+        # A request made without a connection is kept by the client and answered later, to nobody.
+        if not await self._bus.until_connected(_FETCH_SECONDS):
+            await asyncio.sleep(_RETRY_SECONDS)
+            return ()
+        try:
+            if self._subscription is None:
+                await self._begin()
+            messages: list[Msg] = await self._subscription.fetch(self._at_once, timeout=_FETCH_SECONDS)
+        except TimeoutError:
+            return ()
+        except (NatsError, OSError) as error:
+            await self._complain(error)
+            return ()
+        self._complaint = None
+        if self._has_gap(messages):
+            _log.warning("lineage.gap", consumer=self._consumer, hint="a delivery was lost on the way; beginning again")
+            await self._end()
+            return ()
+        self._held = {message.metadata.sequence.stream: message for message in messages}
+        return [_event(message) for message in messages]
+
+    async def accepted(self, events: Sequence[LineageEvent]) -> None:
+        for event in events:
+            # An acknowledgement that is lost brings the event again, and it is then known.
+            with contextlib.suppress(NatsError):
+                await self._held.pop(event.position.sequence).ack()
+
+    async def refused(self, event: LineageEvent, reason: str) -> None:
+        message = self._held[event.position.sequence]
+        letter = DeadLetter(
+            subject=message.subject,
+            stream=LINEAGE,
+            sequence=event.position.sequence,
+            consumer=self._consumer,
+            deliveries=message.metadata.num_delivered,
+            reason=str(EventRefused(reason)),
+            code=EventRefused.code,
+            headers=message.headers or {},
+            body=event.body,
+        )
+        while True:
+            try:
+                await bury(self._bus, letter)
+                break
+            except Transient as error:
+                _log.warning("dead.letter.waits", consumer=self._consumer, error=str(error))
+                await asyncio.sleep(_RETRY_SECONDS)
+        with contextlib.suppress(NatsError):
+            await self._held.pop(event.position.sequence).term()
+
+    async def close(self) -> None:
+        await self._end()
+
+    async def check(self) -> None:
+        """Say whether there is something to read from.
+
+        Raises:
+            TopologyMissing: the bus has no consumer for this backend.
+            Unreachable: the bus does not answer.
+        """
+        if await consumer_config(self._bus, LINEAGE, self._consumer) is None:
+            raise TopologyMissing(
+                f"there is no consumer {self._consumer!r} on the stream {LINEAGE}",
+                hint="run floe topology apply with the same FLOE_LINEAGE_BACKENDS",
+            )
+
+    async def _complain(self, error: Exception) -> None:
+        text = str(error) or type(error).__name__
+        if text != self._complaint:
+            self._complaint = text
+            _log.warning("lineage.unread", consumer=self._consumer, error=text)
+        await self._end()
+        await asyncio.sleep(_RETRY_SECONDS)
+
+    async def _begin(self) -> None:
+        """Subscribe, and wait until whatever is in flight is due again."""
+        self._subscription = await self._bus.js.pull_subscribe_bind(self._consumer, LINEAGE)
+        info: ConsumerInfo = await self._subscription.consumer_info()
+        ack_wait = info.config.ack_wait or 30.0
+        self._at_once = info.config.max_ack_pending or 1
+        self._next_delivery = None
+        if info.num_ack_pending:
+            _log.info("lineage.in_flight", consumer=self._consumer, events=info.num_ack_pending)
+            await asyncio.sleep(ack_wait * _OVERDUE)
+        self._heartbeat = asyncio.create_task(self._keep(ack_wait / 3))
+
+    async def _end(self) -> None:
+        self._held = {}
+        if self._heartbeat is not None:
+            self._heartbeat.cancel()
+            await asyncio.gather(self._heartbeat, return_exceptions=True)
+            self._heartbeat = None
+        if self._subscription is not None:
+            with contextlib.suppress(NatsError):
+                await self._subscription.unsubscribe()
+            self._subscription = None
+
+    async def _keep(self, seconds: float) -> None:
+        """Tell the server, for as long as a batch takes, that its messages are being worked on."""
+        while True:
+            await asyncio.sleep(seconds)
+            for message in list(self._held.values()) if self._bus.connected else ():
+                with contextlib.suppress(NatsError, OSError):
+                    await message.in_progress()
+
+    def _has_gap(self, messages: Sequence[Msg]) -> bool:
+        for message in messages:
+            number = message.metadata.sequence.consumer
+            if self._next_delivery not in (None, number):
+                return True
+            self._next_delivery = number + 1
+        return False
+
+
+def _event(message: Msg) -> LineageEvent:
+    metadata = message.metadata
+    sequence: int = metadata.sequence.stream
+    identity = (message.headers or {}).get(MESSAGE_ID) or f"{LINEAGE}-{sequence}"
+    return LineageEvent(message.data, identity, Position(sequence, round(metadata.timestamp.timestamp() * 1e6)))

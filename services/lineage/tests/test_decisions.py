@@ -1,0 +1,122 @@
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+import orjson
+import pytest
+
+from floe_lineage.core.decisions import (
+    DOUBTED_BATCH_ATTEMPTS,
+    DOUBTED_EVENT_ATTEMPTS,
+    LONGEST_PAUSE_SECONDS,
+    LONGEST_RETRY_AFTER_SECONDS,
+    Accept,
+    AcceptRest,
+    Answer,
+    Bisect,
+    EventFailure,
+    Refuse,
+    Retry,
+    answer_of,
+    decide,
+    is_event,
+    pause,
+)
+
+NOW = datetime(2026, 1, 1, 12, 0, 0, tzinfo=UTC)
+
+
+def decided(answer: Answer, count: int = 1, attempt: int = 0) -> object:
+    return decide(answer, count=count, attempt=attempt, jitter=1.0)
+
+
+@pytest.mark.parametrize("status", [200, 201, 202, 204])
+def test_every_2xx_is_accepted(status: int) -> None:
+    assert decided(Answer(status)) == Accept()
+
+
+@pytest.mark.parametrize("status", [None, 302, 401, 403, 404, 405, 408, 425, 429, 500, 502, 503, 504])
+def test_what_says_nothing_about_the_event_is_retried(status: int | None) -> None:
+    assert isinstance(decided(Answer(status)), Retry)
+    assert isinstance(decided(Answer(status), count=256), Retry)
+
+
+@pytest.mark.parametrize("status", [400, 409, 413, 415, 422])
+def test_a_refused_batch_is_bisected_and_a_refused_event_is_dead(status: int) -> None:
+    assert decided(Answer(status, "no"), count=2) == Bisect()
+    assert decided(Answer(status, "no")) == Refuse(f"HTTP {status}: no")
+
+
+def test_500_is_believed_for_a_while_only() -> None:
+    broken = Answer(500, "NullPointerException")
+    assert isinstance(decided(broken, count=8, attempt=DOUBTED_BATCH_ATTEMPTS - 2), Retry)
+    assert decided(broken, count=8, attempt=DOUBTED_BATCH_ATTEMPTS - 1) == Bisect()
+    assert isinstance(decided(broken, attempt=DOUBTED_EVENT_ATTEMPTS - 2), Retry)
+    assert decided(broken, attempt=DOUBTED_EVENT_ATTEMPTS - 1) == Refuse("HTTP 500: NullPointerException")
+
+
+def test_503_is_believed_for_ever() -> None:
+    assert isinstance(decided(Answer(503), count=8, attempt=100_000), Retry)
+
+
+def test_pauses_grow_to_a_cap_and_are_spread() -> None:
+    longest = [pause(attempt, retry_after=None, jitter=1.0) for attempt in range(12)]
+    assert longest[:3] == [0.2, 0.4, 0.8]
+    assert longest[-1] == LONGEST_PAUSE_SECONDS
+    assert pause(3, retry_after=None, jitter=0.0) == pytest.approx(longest[3] / 2)
+
+
+def test_retry_after_is_a_lower_bound_with_a_cap() -> None:
+    assert pause(0, retry_after=7.0, jitter=0.0) == 7.0
+    assert pause(11, retry_after=1.0, jitter=1.0) == LONGEST_PAUSE_SECONDS
+    assert pause(0, retry_after=86_400.0, jitter=0.0) == LONGEST_RETRY_AFTER_SECONDS
+
+
+@pytest.mark.parametrize(
+    ("header", "seconds"),
+    [
+        ("7", 7.0),
+        ("Thu, 01 Jan 2026 12:00:09 GMT", 9.0),
+        ("Thu, 01 Jan 2026 11:00:00 GMT", 0.0),
+        ("soon", None),
+        ("-1", None),
+        ("", None),
+    ],
+)
+def test_retry_after_is_seconds_or_a_date(header: str, seconds: float | None) -> None:
+    assert answer_of(503, {"Retry-After": header}, b"", count=1, now=NOW).retry_after == seconds
+
+
+def test_partial_success_names_the_events_that_failed() -> None:
+    body = orjson.dumps(
+        {
+            "status": "partial_success",
+            "failed_events": [
+                {"index": 2, "reason": "no producer", "retriable": False},
+                {"index": 0, "reason": "busy", "retriable": True},
+                {"index": 9, "reason": "no such event"},
+                {"reason": "no index"},
+                "rubbish",
+            ],
+        }
+    )
+    answer = answer_of(200, {}, body, count=3, now=NOW)
+    failures = (EventFailure(2, "no producer", False), EventFailure(0, "busy", True))
+    assert answer.failures == failures
+    assert decided(answer, count=3) == AcceptRest(failures)
+
+
+@pytest.mark.parametrize("body", [b"", b"created", b"[]", b'{"failed_events": 3}', b'{"failed_events": []}'])
+def test_a_batch_without_failures_is_accepted_whatever_is_said(body: bytes) -> None:
+    assert decided(answer_of(200, {}, body, count=3, now=NOW), count=3) == Accept()
+
+
+def test_what_a_backend_says_is_kept_short() -> None:
+    assert len(answer_of(400, {}, b"x" * 10_000, count=1, now=NOW).reason) == 500
+
+
+@pytest.mark.parametrize(
+    ("body", "one"), [(b'{"a": 1}', True), (b'{"a":\n1}', True), (b"{}, {}", False), (b"[]", False), (b"\xff", False)]
+)
+def test_only_one_json_object_is_an_event(body: bytes, one: bool) -> None:
+    assert is_event(body) is one
