@@ -4,9 +4,20 @@ from __future__ import annotations
 
 from typing import TypeAlias
 
+from floe_contracts.openlineage.naming import Place
 from floe_lakehouse.errors import InvalidIdentifier
 
 Identifier: TypeAlias = tuple[str, ...]
+
+
+def product_namespace(place: Place) -> Identifier:
+    """The namespace of a product in an environment; the schemas of its tables are namespaces below it."""
+    return (place.tenant, place.environment, place.product)
+
+
+def product_table(place: Place, schema: str, name: str) -> Identifier:
+    """The table of a product's relation."""
+    return (*product_namespace(place), schema, name)
 
 
 def dotted(identifier: Identifier) -> str:

@@ -42,8 +42,10 @@ class Dispatcher:
 
     async def run(self) -> None:
         """Look for work until cancelled; then end what runs."""
+        own = asyncio.current_task()
         try:
-            while True:
+            # A cancellation that meets the bus's answer is swallowed by `asyncio.wait_for` of Python 3.11.
+            while own is not None and not own.cancelling():
                 await self._look()
                 with contextlib.suppress(TimeoutError):
                     await asyncio.wait_for(self._woken.wait(), self._settings.tick_seconds)

@@ -7,7 +7,6 @@ write of the record is a compare-and-set, every switch of a table asks the lease
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import json
 import time
 from collections.abc import Callable, Coroutine
@@ -27,7 +26,7 @@ from floe_contracts.errors import LeaseLost, Permanent, Transient
 from floe_contracts.events import LandedTable, NodeOutcome, Problem, RunCompleted, RunFailed, RunSeconds
 from floe_contracts.nodes import NodeGraph
 from floe_contracts.runs import RunStatus, run_key
-from floe_executor.adapters.open_lineage import lineage_of, open_starts, publish_lineage
+from floe_executor.adapters.open_lineage import close_run, lineage_of, open_starts, own_events, publish_lineage
 from floe_executor.adapters.project_sources import ProjectSources
 from floe_executor.adapters.run_store import RunStore, StoredRun
 from floe_executor.core import run_states
@@ -100,7 +99,7 @@ class RunWorker:
                 outcome: run_states.RunEnded = await self._guarded(lease, work)
             except Permanent as failure:
                 outcome = await self._failed(attempt, failure)
-        await self._end(attempt.stored, outcome)
+        await self._end(attempt, outcome)
 
     async def _guarded(self, lease: Lease, work: Coroutine[Any, Any, ResultT]) -> ResultT:
         """Do the work only as long as the lease is ours."""
@@ -118,10 +117,13 @@ class RunWorker:
 
     async def _attempt(self, attempt: _Attempt, *, again: bool) -> RunCompleted:
         if attempt.stored.record.attempt > self._max_attempts:
-            with contextlib.suppress(Transient):  # what it closes on the lineage stream is worth a try
+            why = ""
+            try:  # what it closes on the lineage stream is worth a try, and it may say what is the matter
                 await self._prepare(attempt, again=again)
+            except Transient as error:
+                why = f": {error.message}"
             raise AttemptsExhausted(
-                f"{self._max_attempts} attempts ended without an outcome",
+                f"{self._max_attempts} attempts ended without an outcome{why}",
                 hint="the log of the executor tells what happened to each of them",
             )
         request = await self._prepare(attempt, again=again)
@@ -130,7 +132,6 @@ class RunWorker:
         for staged in journal.tables:
             attempt.tables = (*attempt.tables, await self._land(attempt, request, staged))
         attempt.land_seconds += time.monotonic() - started
-        await self._publish_lineage(attempt, self._lineage(attempt).of_run("COMPLETE", _now()))
         record = attempt.stored.record
         return RunCompleted(
             tenant=record.tenant,
@@ -159,9 +160,8 @@ class RunWorker:
             record, graph, artifact.tools.dbt_core, artifact.product.description, artifact.product.owner
         )
         if again:
-            for start in await open_starts(self._bus, record):
-                await self._publish_lineage(attempt, aborted(start, _now()))
-        else:
+            await self._abort_open(attempt)
+        if not again or not await own_events(self._bus, record):
             await self._publish_lineage(attempt, attempt.lineage.of_run("START", _now()))
         project = await self._sources.check_out(record.place, artifact)
         manifest = await self._sources.manifest(environment.manifest)
@@ -232,8 +232,7 @@ class RunWorker:
 
     async def _failed(self, attempt: _Attempt, failure: Permanent) -> RunFailed:
         if attempt.lineage is not None:
-            event = attempt.lineage.of_run("FAIL", _now(), error=failure.message)
-            await self._publish_lineage(attempt, event)
+            await self._abort_open(attempt)
         record = attempt.stored.record
         return RunFailed(
             tenant=record.tenant,
@@ -249,29 +248,40 @@ class RunWorker:
             seconds=_seconds(attempt),
         )
 
-    async def _end(self, stored: StoredRun, outcome: run_states.RunEnded) -> None:
+    async def _end(self, attempt: _Attempt, outcome: run_states.RunEnded) -> None:
         digest = await self._blobs.put(outcome.model_dump_json(exclude_none=True).encode())
-        ended = await self._store.update(stored, run_states.ended(stored.record, outcome, digest, _now()))
-        await self._tell_end(ended)
+        record = run_states.ended(attempt.stored.record, outcome, digest, _now())
+        await self._tell_end(await self._store.update(attempt.stored, record), attempt.lineage)
 
-    async def _tell_end(self, stored: StoredRun) -> None:
-        """Publish the terminal event; asked again after a crash, the bus knows it by its id."""
+    async def _tell_end(self, stored: StoredRun, lineage: RunLineage | None = None) -> None:
+        """Publish how the run ended; asked again after a crash, nothing of it is told twice."""
         record = stored.record
-        content = await self._blobs.get(record.outcome or "")
-        model = RunCompleted if record.status is RunStatus.COMPLETED else RunFailed
-        await self._bus.publish(model.read(json.loads(content)), id=f"{record.run_id}:{record.status}")
+        content = json.loads(await self._blobs.get(record.outcome or ""))
+        if record.status is RunStatus.COMPLETED:
+            outcome: run_states.RunEnded = RunCompleted.read(content)
+            await close_run(self._bus, record, "COMPLETE", error=None, lineage=lineage)
+        else:
+            outcome = failed = RunFailed.read(content)
+            why = "\n".join(problem.message for problem in failed.problems)
+            await close_run(self._bus, record, "FAIL", error=why, lineage=lineage)
+        await self._bus.publish(outcome, id=f"{record.run_id}:{record.status}")
         await self._store.settle(record)
         log.info("run ended", run_id=record.run_id, status=record.status.value)
+
+    async def _abort_open(self, attempt: _Attempt) -> None:
+        for start in await open_starts(self._bus, attempt.stored.record):
+            await self._publish_lineage(attempt, aborted(start, _now()))
 
     async def _publish_lineage(self, attempt: _Attempt, event: LineageEvent) -> None:
         await publish_lineage(self._bus, attempt.stored.record, event)
         attempt.lineage_events += 1
 
     async def _count_lineage(self, attempt: _Attempt) -> int:
-        """The run's events on the stream; counted there when earlier attempts may have left some."""
+        """The run's events on the stream with the last one, which its end will add; counted there in later attempts."""
+        last = 0 if attempt.lineage is None else 1
         if attempt.stored.record.attempt == 1:
-            return attempt.lineage_events
-        return len([event async for event in lineage_of(self._bus, attempt.stored.record)])
+            return attempt.lineage_events + last
+        return len([event async for event in lineage_of(self._bus, attempt.stored.record)]) + last
 
     def _lineage(self, attempt: _Attempt) -> RunLineage:
         if attempt.lineage is None:

@@ -5,11 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TypeAlias
 
-from floe_catalog.core.namespaces import namespace_levels
 from floe_catalog.core.ports import FoundSnapshot, FoundTable
 from floe_contracts.events import LandedTable, RunCompleted, TableCommitted
 from floe_contracts.openlineage.naming import Place
-from floe_lakehouse.identifiers import Identifier
+from floe_lakehouse.identifiers import Identifier, product_namespace
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +31,7 @@ Verdict: TypeAlias = TableCommitted | Missing | Contradiction
 def identifier_of(run: RunCompleted, claim: LandedTable) -> Identifier | None:
     """The table that a claim speaks of; None if it is no table of the run's product and environment."""
     levels = tuple(claim.identifier.split("."))
-    own = namespace_levels(Place(run.tenant, run.environment, run.product))
+    own = product_namespace(Place(run.tenant, run.environment, run.product))
     return levels if levels[: len(own)] == own and len(levels) > len(own) and all(levels) else None
 
 

@@ -9,7 +9,7 @@ from typing import Final
 
 from floe_contracts.artifacts import CompiledArtifacts
 from floe_contracts.openlineage.naming import Place
-from floe_lakehouse.identifiers import Identifier
+from floe_lakehouse.identifiers import Identifier, product_namespace
 from floe_lakehouse.snapshots import ARTIFACT_DIGEST, ENVIRONMENT, PRODUCT, TENANT
 
 OWNER: Final = "owner"
@@ -23,11 +23,6 @@ class ProductNamespace:
 
     levels: Identifier
     properties: Mapping[str, str]
-
-
-def namespace_levels(place: Place) -> Identifier:
-    """The levels of a product's namespace; the schemas of its tables are namespaces below it."""
-    return (place.tenant, place.environment, place.product)
 
 
 def product_namespaces(
@@ -45,7 +40,7 @@ def product_namespaces(
     }
     return tuple(
         ProductNamespace(
-            namespace_levels(Place(tenant, environment, product.name)), {**shared, ENVIRONMENT: environment}
+            product_namespace(Place(tenant, environment, product.name)), {**shared, ENVIRONMENT: environment}
         )
         for environment in artifact.environments
     )

@@ -60,8 +60,6 @@ class DagsterRuns:
         self,
         place: Place,
         *,
-        run_id: str,
-        attempt: int,
         manifest: Mapping[str, Any],
         manifest_digest: str,
         tags: Mapping[str, str],
@@ -71,15 +69,14 @@ class DagsterRuns:
 
         Args:
             place: where the run belongs.
-            run_id: floe's run id; Dagster's differs from attempt to attempt.
-            attempt: which attempt it is, from 1.
             manifest: the normalised manifest.
             manifest_digest: its digest.
-            tags: tags of the Dagster run.
+            tags: tags of the Dagster run; they tie it to floe's, whose id would not be unique here: another product's
+                request may have the same cause.
             raw_events: starts dbt, yields its events, and raises when dbt failed.
         """
         job = self._job(place, manifest, manifest_digest)
-        dagster_run = str(uuid.uuid5(uuid.UUID(run_id), str(attempt)))
+        dagster_run = str(uuid.uuid4())
         self._sources[dagster_run] = raw_events
         try:
             result = job.execute_in_process(

@@ -55,8 +55,6 @@ class DagsterBuilder:
         try:
             succeeded = self._runs.execute(
                 record.place,
-                run_id=record.run_id,
-                attempt=record.attempt,
                 manifest=request.manifest,
                 manifest_digest=request.environment.manifest,
                 tags={

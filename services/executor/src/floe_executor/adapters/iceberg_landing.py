@@ -15,7 +15,7 @@ from floe_executor.core.landing_journal import StagedNode
 from floe_executor.core.ports import BuildRequest, Landed
 from floe_lakehouse import snapshots
 from floe_lakehouse.catalogs import open_catalog
-from floe_lakehouse.identifiers import Identifier, dotted
+from floe_lakehouse.identifiers import dotted, product_table
 from floe_lakehouse.landing import switch_table
 from floe_lakehouse.staged import LandingRequest, StagedTable
 from floe_lakehouse.staging import stage_table
@@ -48,7 +48,7 @@ class IcebergLander:
                         database=self._database_of(request.record.place),
                         schema=node.schema_name,
                         table=node.identifier,
-                        identifier=table_identifier(request.record.place, node),
+                        identifier=product_table(request.record.place, node.schema_name, node.identifier),
                         run_id=request.record.run_id,
                         attempt=request.record.attempt,
                         memory_limit=compute.memory_limit,
@@ -88,8 +88,3 @@ class IcebergLander:
         if self._opened is None:
             self._opened = open_catalog(self._properties)
         return self._opened
-
-
-def table_identifier(place: Place, node: Node) -> Identifier:
-    """The Iceberg table of a node."""
-    return (place.tenant, place.environment, place.product, node.schema_name, node.identifier)

@@ -11,9 +11,9 @@ from floe_chassis.bus import Bus
 from floe_chassis.stream_reader import read_stream
 from floe_chassis.topology import LINEAGE
 from floe_contracts import subjects
-from floe_contracts.openlineage.events import RUN_HEADER, message_id, to_bytes
+from floe_contracts.openlineage.events import RUN_HEADER, EventType, message_id, to_bytes
 from floe_contracts.runs import RunRecord
-from floe_executor.core.lineage import LineageEvent
+from floe_executor.core.lineage import LineageEvent, RunLineage, closed
 
 _JSON: Final = "application/json"
 
@@ -48,3 +48,29 @@ async def open_starts(bus: Bus, record: RunRecord) -> list[LineageEvent]:
             begun.pop(run, None)
     begun.pop(record.run_id, None)
     return list(begun.values())
+
+
+async def own_events(bus: Bus, record: RunRecord) -> list[LineageEvent]:
+    """The events of the run itself that are on the stream, without those of its nodes and landings."""
+    return [event async for event in lineage_of(bus, record) if event["run"]["runId"] == record.run_id]
+
+
+async def close_run(
+    bus: Bus, record: RunRecord, event_type: EventType, *, error: str | None, lineage: RunLineage | None
+) -> None:
+    """Put the last event of an ended run on the stream.
+
+    Args:
+        bus: connected.
+        record: of the run; says when it ended.
+        event_type: COMPLETE or FAIL.
+        error: why it failed.
+        lineage: of the attempt that ended it. Without one, after a crash, the run is closed only if it is open.
+    """
+    at = datetime.fromisoformat(record.ended_at or record.requested_at)
+    if lineage is not None:
+        await publish_lineage(bus, record, lineage.of_run(event_type, at, error=error))
+        return
+    own = await own_events(bus, record)
+    if own and all(event["eventType"] == "START" for event in own):
+        await publish_lineage(bus, record, closed(own[0], event_type, at, error=error))

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any, Literal
+from typing import Any
 
 from pydantic import Field
 
 from floe_contracts.artifacts import CompiledArtifacts
-from floe_contracts.events import Data, NodeOutcome
+from floe_contracts.events import Data, FirstMajor, NodeOutcome
 from floe_contracts.nodes import Node, NodeGraph
 
 
@@ -22,7 +22,7 @@ class StagedNode(Data):
 class LandingJournal(Data):
     """What there is to switch, and what the terminal event says of the build."""
 
-    version: Literal["1.0"] = "1.0"
+    version: FirstMajor = "1.0"
     nodes: tuple[NodeOutcome, ...]
     tables: tuple[StagedNode, ...]
     seconds: float = Field(description="Time that dbt took.")

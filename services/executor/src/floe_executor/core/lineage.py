@@ -155,4 +155,13 @@ class RunLineage:
 
 def aborted(start: LineageEvent, at: datetime) -> LineageEvent:
     """The event that closes a START which a dead worker left open."""
-    return start | {"eventType": "ABORT", "eventTime": at.isoformat(timespec="microseconds").replace("+00:00", "Z")}
+    return closed(start, "ABORT", at)
+
+
+def closed(start: LineageEvent, event_type: EventType, at: datetime, *, error: str | None = None) -> LineageEvent:
+    """The event that closes a START, made from the START alone."""
+    run = start["run"]
+    if error:
+        run = run | {"facets": run["facets"] | {"errorMessage": facets.error_message(error)}}
+    time = at.isoformat(timespec="microseconds").replace("+00:00", "Z")
+    return start | {"eventType": event_type, "eventTime": time, "run": run}
