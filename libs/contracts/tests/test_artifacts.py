@@ -5,11 +5,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from pydantic import ValidationError
+
 from floe_contracts.artifacts import VERSION, ArtifactCorrupt, CompiledArtifacts, read_artifact
 from floe_contracts.cloudevents import SCHEMA_ROOT
 from floe_contracts.digests import canonical_json, digest_of
 from floe_contracts.errors import ContractError
-from pydantic import ValidationError
 
 GOLDEN = sorted((Path(__file__).parent / "golden" / "artifacts").glob("*/artifact.json"))
 CURRENT = Path(__file__).parent / "golden" / "artifacts" / VERSION / "artifact.json"

@@ -6,12 +6,13 @@ from datetime import UTC, datetime
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
 from floe_contracts.cloudevents import Attributes, decode, encode, event_type, schema_uri
 from floe_contracts.errors import ContractError
 from floe_contracts.events import EVENTS, RunStarted, SpecSubmitted
 from floe_contracts.subjects import EventKind
-from hypothesis import given
-from hypothesis import strategies as st
 
 EVENT = SpecSubmitted(tenant="acme", product="orders", submission="s-1", bundle="sha256:" + "1a" * 32)
 TIME = datetime(2026, 11, 20, 9, 30, 15, 250_000, UTC)
@@ -184,3 +185,8 @@ def test_every_kind_has_one_model_one_type_and_one_schema() -> None:
     assert set(EVENTS) == set(EventKind)
     assert len({event_type(kind) for kind in EventKind}) == len(EventKind)
     assert schema_uri(EventKind.RUN_STARTED) == "https://floe.dev/schemas/events/run.started/1.0.json"
+
+
+def test_only_some_kinds_have_a_detail_in_their_subject() -> None:
+    with pytest.raises(ContractError, match="no detail"):
+        EVENT.detail()

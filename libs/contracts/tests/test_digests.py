@@ -5,9 +5,10 @@ import struct
 
 import pytest
 import rfc8785
-from floe_contracts.digests import canonical_json, digest_of, is_digest, short
 from hypothesis import given
 from hypothesis import strategies as st
+
+from floe_contracts.digests import canonical_json, digest_of, is_digest, short
 
 
 def test_a_digest_is_the_sha256_of_the_bytes() -> None:

@@ -4,12 +4,13 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
 from floe_contracts.documents import FieldInvalid, KindUnknown, read_floe_spec, read_platform_spec
 from floe_contracts.errors import DocumentInvalid, FloeError
 from floe_contracts.platform_spec import DEFAULT_PLATFORM
 from floe_contracts.yaml_tree import MAX_PROBLEMS, YamlInvalid
-from hypothesis import given
-from hypothesis import strategies as st
 
 FLOE = """\
 apiVersion: floe.dev/v1
@@ -131,6 +132,11 @@ def test_all_problems_are_told_at_once_in_the_order_of_their_places() -> None:
             "did you mean 'rowOwner'?",
         ),
         (("    path: dbt", "    paht: dbt"), (9, 5, "transforms.0.path", "the field 'path' is missing"), "add `path:`"),
+        (
+            ("{column: brand, claim", "{column: brand, clam: x, claim"),
+            (16, 29, "governance.rowOwner.clam", "'clam' is not a field here"),
+            "did you mean 'claim'?",
+        ),
         (("[table, seed]", "table"), (12, 3, "landing.select", "'table': should be a list"), None),
         (("compute", "compute"), (1, 1, "x-extra", "'x-extra' is not a field here"), "known here: apiVersion"),
     ],

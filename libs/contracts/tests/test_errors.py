@@ -3,9 +3,10 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
+import pytest
+
 import floe_contracts.artifacts
 import floe_contracts.documents  # noqa: F401  # every module that defines errors
-import pytest
 from floe_contracts.errors import (
     BlobCorrupt,
     BlobMissing,
@@ -18,6 +19,7 @@ from floe_contracts.errors import (
     Where,
     WrongUsage,
 )
+from floe_contracts.events import Problem
 
 
 def subclasses(root: type[FloeError]) -> Iterator[type[FloeError]]:
@@ -87,3 +89,17 @@ def test_an_invalid_document_carries_every_problem() -> None:
     assert error.problems == tuple(problems)
     assert str(error) == "FLOE-SPEC-001: 2 problems found"
     assert DocumentInvalid(problems[:1]).message == "1 problem found"
+
+
+def test_an_error_travels_as_a_problem() -> None:
+    full = FloeError("it is broken", where=Where("a.yaml", 1, 2, "metadata.name"), hint="mend it")
+    assert Problem.of(full).model_dump() == {
+        "code": "FLOE-CORE-001",
+        "message": "it is broken",
+        "file": "a.yaml",
+        "line": 1,
+        "column": 2,
+        "path": "metadata.name",
+        "hint": "mend it",
+    }
+    assert Problem.of(Transient("wait")).model_dump(exclude_none=True) == {"code": "FLOE-CORE-002", "message": "wait"}

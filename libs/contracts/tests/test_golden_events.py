@@ -7,7 +7,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from floe_contracts.cloudevents import decode, encode
+from jsonschema import Draft202012Validator
+
+from floe_contracts.cloudevents import SCHEMA_ROOT, decode, encode
 from floe_contracts.events import EVENTS, VERSION
 from floe_contracts.subjects import EventKind
 
@@ -80,7 +82,9 @@ def test_a_writer_refuses_an_unknown_field(path: Path) -> None:
 @pytest.mark.parametrize("path", ALL, ids=name)
 def test_a_golden_fulfils_the_schema_that_it_names(path: Path) -> None:
     _, headers, body = read(path)
-    schema = json.loads((SCHEMAS / headers["ce-dataschema"].removeprefix(f"{SCHEMA_ROOT}/")).read_text(encoding="utf-8"))
+    schema = json.loads(
+        (SCHEMAS / headers["ce-dataschema"].removeprefix(f"{SCHEMA_ROOT}/")).read_text(encoding="utf-8")
+    )
     assert schema["$id"] == headers["ce-dataschema"]
     Draft202012Validator.check_schema(schema)
     Draft202012Validator(schema).validate(body)

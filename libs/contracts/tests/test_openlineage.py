@@ -6,6 +6,7 @@ from datetime import UTC, datetime, timedelta, timezone
 from typing import Any, Protocol
 
 import pytest
+
 from floe_contracts import digests
 from floe_contracts.nodes import Classification, Column, Node
 from floe_contracts.openlineage import facets

@@ -1,11 +1,12 @@
 from __future__ import annotations
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
 from floe_contracts import subjects
 from floe_contracts.errors import ContractError
 from floe_contracts.subjects import EventKind, EventSubject, Scope
-from hypothesis import given
-from hypothesis import strategies as st
 
 names = st.text(min_size=1, max_size=30)
 all_text = st.text(st.characters(), max_size=40)

@@ -7,6 +7,9 @@ import time
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
 from floe_contracts.errors import DocumentInvalid, FloeError, Where
 from floe_contracts.yaml_tree import (
     MAX_BYTES,
@@ -17,8 +20,6 @@ from floe_contracts.yaml_tree import (
     YamlInvalid,
     read_tree,
 )
-from hypothesis import given
-from hypothesis import strategies as st
 
 
 def value(text: str) -> Any:
@@ -158,7 +159,22 @@ def test_nesting_cannot_crash_a_process_with_a_small_stack() -> None:
     assert (done.returncode, done.stdout) == (0, "refused\n")
 
 
-YAML_WORDS = ["a", "b: ", "- ", "? ", "~", "null", "<<: ", "&x ", "*x", "!!str ", "!t ", "%YAML 1.1\n", "---\n", "...\n"]
+YAML_WORDS = [
+    "a",
+    "b: ",
+    "- ",
+    "? ",
+    "~",
+    "null",
+    "<<: ",
+    "&x ",
+    "*x",
+    "!!str ",
+    "!t ",
+    "%YAML 1.1\n",
+    "---\n",
+    "...\n",
+]
 YAML_PIECES = st.sampled_from([*YAML_WORDS, *"[]{},'\"|>#@:\n\t é\x85\ufeff\u2028\x07"])
 
 

@@ -21,7 +21,8 @@ from floe_chassis.settings import ChassisSettings
 from floe_chassis.source_bundles import pack
 from floe_chassis.stream_reader import read_stream
 from floe_chassis.testing import eventually
-from floe_chassis.topology import EVENTS
+from floe_chassis.topology import EVENTS, declared
+from floe_chassis.topology_apply import apply
 from floe_contracts.artifacts import Catalog as CompiledCatalog
 from floe_contracts.artifacts import (
     CompiledArtifacts,
@@ -54,6 +55,8 @@ Files = Mapping[str, str]
 PLACE = Place("default", "dev", "shop")
 COMPUTE = Compute(name="small", type="duckdb", threads=2, memory_limit="500MB")
 PROJECT_YML = "name: shop\nversion: '1.0'\nprofile: floe\nmodels: {shop: {+materialized: table}}\n"
+_LEASE_SECONDS = 9.0
+"""Longer than a busy machine keeps an event loop waiting."""
 _CONTRACTS_TESTS = Path(__file__).parents[3] / "libs" / "contracts" / "tests" / "conftest.py"
 
 
@@ -294,7 +297,8 @@ async def stack(
         "FLOE_NATS_URL": bus_settings.nats_url,
         "FLOE_BLOBS_URL": bus_settings.blobs_url or "",
         "FLOE_WORK_DIR": str(bus_settings.work_dir),
-        "FLOE_LEASE_SECONDS": "3",
+        "FLOE_LEASE_SECONDS": f"{_LEASE_SECONDS:g}",
+        "FLOE_ACK_WAIT": f"{bus_settings.ack_wait:g}",
         "FLOE_EXECUTOR_DBT_FOLDER": str(dbt_folder),
         "FLOE_EXECUTOR_DAGSTER_HOME": str(dagster_home),
         "FLOE_EXECUTOR_WAREHOUSE_DIR": str(tmp_path / "warehouse"),
@@ -302,6 +306,7 @@ async def stack(
         "FLOE_EXECUTOR_CATALOG_WAREHOUSE": f"file://{tmp_path}/lake",
         "FLOE_EXECUTOR_TICK_SECONDS": "0.3",
     }
+    await apply(bus, declared(bus_settings.model_copy(update={"lease_seconds": _LEASE_SECONDS})))
     made = Stack(bus, blobs, store, dbt, tmp_path / "products", environment)
     yield made
     for service in made.services:

@@ -258,8 +258,6 @@ def test_dagster_keeps_a_failure_to_itself_and_can_run_again(dagster_home: Path,
     def execute(number: int, events: Iterator[dict[str, Any]]) -> bool:
         return runs.execute(
             place,
-            run_id=run_id(f"{number}"),
-            attempt=1,
             manifest=MANIFEST,
             manifest_digest=f"digest {number}",
             tags={},

@@ -30,72 +30,72 @@ class ArtifactCorrupt(Permanent):
 class ProductIdentity(Data):
     """The product, as its spec says."""
 
-    name: str
-    version: str
-    description: str
-    owner: str
-    labels: dict[str, str]
+    name: str = Field(description="Name, as floe.yaml says.")
+    version: str = Field(description="Version, as floe.yaml says.")
+    description: str = Field(description="Description, as floe.yaml says.")
+    owner: str = Field(description="Owner, as floe.yaml says.")
+    labels: dict[str, str] = Field(description="Labels, as floe.yaml says.")
 
 
 class Sources(Data):
     """What was compiled, by digest."""
 
-    bundle: str
+    bundle: str = Field(description="Digest of the source bundle.")
     platform: str = Field(description="Digest of the platform document.")
 
 
 class Tools(Data):
     """What compiled it."""
 
-    dbt_core: str
-    adapters: dict[str, str]
+    dbt_core: str = Field(description="Version of dbt.")
+    adapters: dict[str, str] = Field(description="Versions of dbt's adapters, by name.")
 
 
 class DbtProject(Data):
     """The dbt project inside the bundle."""
 
-    type: Literal["dbt"] = "dbt"
-    path: str
+    type: Literal["dbt"] = Field(default="dbt", description="The kind of transform.")
+    path: str = Field(description="Folder of dbt_project.yml in the bundle.")
 
 
 class Compute(Data):
     """The compute that an environment resolves to."""
 
-    name: str
-    type: Literal["duckdb"]
-    threads: int
-    memory_limit: str
+    name: str = Field(description="Name in platform.yaml.")
+    type: Literal["duckdb"] = Field(description="The kind of compute.")
+    threads: int = Field(description="Threads of DuckDB.")
+    memory_limit: str = Field(description="Memory of DuckDB.")
 
 
 class Storage(Data):
     """The storage that an environment resolves to."""
 
-    name: str
-    type: Literal["local"]
+    name: str = Field(description="Name in platform.yaml.")
+    type: Literal["local"] = Field(description="The kind of storage.")
 
 
 class Catalog(Data):
     """The catalog that an environment resolves to."""
 
-    name: str
-    type: Literal["sql"]
+    name: str = Field(description="Name in platform.yaml.")
+    type: Literal["sql"] = Field(description="The kind of catalog.")
 
 
 class CompiledPolicy(Data):
     """What happens to one classification in one environment."""
 
-    action: PolicyAction
-    requires_role: tuple[str, ...]
+    action: PolicyAction = Field(description="none, mask, redact or restrict.")
+    requires_role: tuple[str, ...] = Field(description="Roles, any of which sees the column as it is.")
 
 
 class CompiledEnvironment(Data):
     """The product in one environment."""
 
-    refs: tuple[str, ...]
+    refs: tuple[str, ...] = Field(description="Git refs that build here.")
     compute: Compute
     storage: Storage
     catalog: Catalog
-    policies: dict[str, CompiledPolicy]
+    policies: dict[str, CompiledPolicy] = Field(description="What happens to each classification.")
     manifest: str = Field(description="Digest of the normalised dbt manifest.")
     nodes: str = Field(description="Digest of the NodeGraph.")
 
@@ -103,28 +103,28 @@ class CompiledEnvironment(Data):
 class CompiledRowOwner(Data):
     """Which rows a user sees."""
 
-    column: str
-    claim: str
+    column: str = Field(description="Column that names the owner of a row.")
+    claim: str = Field(description="Claim of a user's token that must equal it.")
 
 
 class Serving(Data):
     """How the tables are served."""
 
-    cube: bool
+    cube: bool = Field(description="Whether Cube serves the exposed models.")
     row_owner: CompiledRowOwner | None = None
 
 
 class CompiledArtifacts(Data):
     """The document. Frozen, strict for its writer; read it with `read_artifact`."""
 
-    version: str = VERSION
+    version: str = Field(default=VERSION, description="Semantic version of this document's form.")
     product: ProductIdentity
     sources: Sources
     tools: Tools
     transforms: tuple[DbtProject, ...]
-    landing: tuple[LandedKind, ...]
+    landing: tuple[LandedKind, ...] = Field(description="Materialisations that land as Iceberg tables.")
     serving: Serving
-    environments: dict[str, CompiledEnvironment]
+    environments: dict[str, CompiledEnvironment] = Field(description="The product in each environment, by name.")
 
     def to_bytes(self) -> bytes:
         """The bytes that are stored and have the digest."""

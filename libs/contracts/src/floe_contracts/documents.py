@@ -159,12 +159,10 @@ def _fields_at(model: type[BaseModel], path: Path) -> list[str]:
 
 
 def _leaves(annotation: Any) -> list[Any]:
-    """An annotation without its unions and `Annotated`; containers stay, to be entered by the next part of a path."""
+    """An annotation without its unions; containers stay, to be entered by the next part of a path."""
     origin = typing.get_origin(annotation)
     if origin in (typing.Union, types.UnionType):
         return [leaf for argument in typing.get_args(annotation) for leaf in _leaves(argument)]
-    if origin is typing.Annotated:
-        return _leaves(typing.get_args(annotation)[0])
     if origin is tuple:
         return [list[typing.get_args(annotation)[0]]]  # type: ignore[misc]  # entered like a list
     return [annotation]

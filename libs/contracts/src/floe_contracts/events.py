@@ -5,14 +5,17 @@ Writers are strict: an unknown field is an error. Readers are tolerant: `read` i
 
 from __future__ import annotations
 
-from typing import Any, ClassVar, Self
+from typing import Annotated, Any, ClassVar, Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError
 
 from floe_contracts.errors import ContractError, FloeError
 from floe_contracts.subjects import EventKind, EventSubject, Scope
 
 VERSION = "1.0"
+
+FirstMajor = Annotated[str, StringConstraints(pattern=r"^1\.\d+$")]
+"""The version of a stored document: any minor of the first major is read, another major is refused."""
 
 
 class Data(BaseModel):

@@ -47,16 +47,18 @@ class Metadata(Section):
     """Who and what a product is."""
 
     name: ProductName = Field(description="The product's name; unique within a tenant.")
-    version: Semver
-    description: Annotated[str, StringConstraints(max_length=500)] = ""
-    owner: str
-    labels: dict[str, str] = {}
+    version: Semver = Field(description="Semantic version of what the product promises to its readers.")
+    description: Annotated[str, StringConstraints(max_length=500)] = Field(
+        default="", description="What it is, in a sentence."
+    )
+    owner: str = Field(description="Whom to ask.")
+    labels: dict[str, str] = Field(default={}, description="Free labels; they travel with the artifact.")
 
 
 class DbtTransform(Section):
     """A dbt project."""
 
-    type: Literal["dbt"]
+    type: Literal["dbt"] = Field(description="The kind of transform.")
     path: InnerPath = Field(description="Folder of dbt_project.yml, from the product's folder.")
 
 
@@ -72,7 +74,7 @@ class Landing(Section):
 class CubeConsumption(Section):
     """Serving through Cube."""
 
-    enabled: bool = True
+    enabled: bool = Field(default=True, description="Whether Cube serves the models that say `expose: true`.")
 
 
 class Consumption(Section):
@@ -97,8 +99,8 @@ class Governance(Section):
 class FloeSpec(Section):
     """One product."""
 
-    api_version: Literal["floe.dev/v1"]
-    kind: Literal["FloeSpec"]
+    api_version: Literal["floe.dev/v1"] = Field(description="Version of this document's form.")
+    kind: Literal["FloeSpec"] = Field(description="Kind of this document.")
     metadata: Metadata
     compute: ProfileName = Field(default="default", description="Logical name; platform.yaml resolves it.")
     storage: ProfileName = Field(default="default", description="Logical name; platform.yaml resolves it.")

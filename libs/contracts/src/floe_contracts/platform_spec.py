@@ -33,18 +33,18 @@ catalogs:
 class PlatformMetadata(Section):
     """Who owns the platform."""
 
-    name: ProfileName
-    version: Semver
-    owner: str
-    description: str = ""
+    name: ProfileName = Field(description="Name of the platform.")
+    version: Semver = Field(description="Semantic version of this document.")
+    owner: str = Field(description="Whom to ask.")
+    description: str = Field(default="", description="What it is, in a sentence.")
 
 
 class Profiles(Section):
     """What one logical name means in one environment."""
 
-    compute: ProfileName
-    storage: ProfileName
-    catalog: ProfileName
+    compute: ProfileName = Field(description="Name below `compute`.")
+    storage: ProfileName = Field(description="Name below `storage`.")
+    catalog: ProfileName = Field(description="Name below `catalogs`.")
 
 
 class Policy(Section):
@@ -60,37 +60,43 @@ class Environment(Section):
     """One environment: its Git refs, its profiles, its policies."""
 
     refs: tuple[str, ...] = Field(default=("*",), description="Git refs that build in this environment; globs.")
-    profiles: dict[ProfileName, Profiles] = Field(min_length=1)
-    policies: dict[ClassificationName, Policy] = Field(default={})
+    profiles: dict[ProfileName, Profiles] = Field(
+        min_length=1, description="What the logical names of floe.yaml stand for."
+    )
+    policies: dict[ClassificationName, Policy] = Field(
+        default={}, description="What happens to a classification; one that is left out is shown as it is."
+    )
 
 
 class DuckDbCompute(Section):
     """DuckDB in the worker."""
 
-    type: Literal["duckdb"]
-    threads: Annotated[int, Field(ge=1, le=64)] = 2
-    memory_limit: Annotated[str, StringConstraints(pattern=MEMORY_PATTERN)] = "1GB"
+    type: Literal["duckdb"] = Field(description="The kind of compute.")
+    threads: Annotated[int, Field(ge=1, le=64)] = Field(default=2, description="Threads of DuckDB.")
+    memory_limit: Annotated[str, StringConstraints(pattern=MEMORY_PATTERN)] = Field(
+        default="1GB", description="Memory of DuckDB."
+    )
 
 
 class LocalStorage(Section):
     """A folder of the machine; the executor's settings say where."""
 
-    type: Literal["local"]
+    type: Literal["local"] = Field(description="The kind of storage.")
 
 
 class SqlCatalog(Section):
     """An Iceberg catalog in a SQL database; SQLite beside the local storage."""
 
-    type: Literal["sql"]
+    type: Literal["sql"] = Field(description="The kind of catalog.")
 
 
 class PlatformSpec(Section):
     """One platform."""
 
-    api_version: Literal["floe.dev/v1"]
-    kind: Literal["PlatformSpec"]
+    api_version: Literal["floe.dev/v1"] = Field(description="Version of this document's form.")
+    kind: Literal["PlatformSpec"] = Field(description="Kind of this document.")
     metadata: PlatformMetadata
-    environments: dict[EnvironmentName, Environment] = Field(min_length=1)
-    compute: dict[ProfileName, DuckDbCompute] = Field(min_length=1)
-    storage: dict[ProfileName, LocalStorage] = Field(min_length=1)
-    catalogs: dict[ProfileName, SqlCatalog] = Field(min_length=1)
+    environments: dict[EnvironmentName, Environment] = Field(min_length=1, description="Environments, by name.")
+    compute: dict[ProfileName, DuckDbCompute] = Field(min_length=1, description="Where the tables are built, by name.")
+    storage: dict[ProfileName, LocalStorage] = Field(min_length=1, description="Where they are stored, by name.")
+    catalogs: dict[ProfileName, SqlCatalog] = Field(min_length=1, description="Where they are registered, by name.")

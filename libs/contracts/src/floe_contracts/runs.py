@@ -6,9 +6,8 @@ The executor writes it by compare-and-set; anybody may read it.
 from __future__ import annotations
 
 from enum import StrEnum
-from typing import Literal
 
-from floe_contracts.events import Data
+from floe_contracts.events import Data, FirstMajor
 from floe_contracts.openlineage.naming import Place
 from floe_contracts.subjects import escape
 
@@ -30,7 +29,7 @@ class RunStatus(StrEnum):
 class RunRecord(Data):
     """One run."""
 
-    version: Literal["1.0"] = "1.0"
+    version: FirstMajor = "1.0"
     run_id: str
     tenant: str
     environment: str

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Final
 
 from pyiceberg.catalog import Catalog
 
@@ -20,6 +22,9 @@ from floe_lakehouse.landing import switch_table
 from floe_lakehouse.staged import LandingRequest, StagedTable
 from floe_lakehouse.staging import stage_table
 
+_STAGED_AT_ONCE: Final = 2
+"""Tables that are copied at the same time; each copy runs the compute's threads under its memory limit."""
+
 
 class IcebergLander:
     """Fulfils `Lander` for warehouses that are DuckDB files."""
@@ -27,37 +32,39 @@ class IcebergLander:
     def __init__(self, catalog_uri: str, catalog_warehouse: str, database_of: Callable[[Place], Path]) -> None:
         self._properties = {"type": "sql", "uri": catalog_uri, "warehouse": catalog_warehouse}
         self._database_of = database_of
+        self._opening = threading.Lock()
         self._opened: Catalog | None = None
 
     async def stage(self, request: BuildRequest, nodes: Sequence[Node]) -> tuple[StagedNode, ...]:
-        return await asyncio.to_thread(self._stage, request, nodes)
+        room = asyncio.Semaphore(_STAGED_AT_ONCE)
+
+        async def stage(node: Node) -> StagedNode:
+            async with room:
+                return await asyncio.to_thread(self._stage, request, node)
+
+        return tuple(await asyncio.gather(*(stage(node) for node in nodes)))
 
     async def switch(
         self, request: BuildRequest, staged: StagedNode, *, token: int, fence: Callable[[], None]
     ) -> Landed:
         return await asyncio.to_thread(self._switch, request, staged, token, fence)
 
-    def _stage(self, request: BuildRequest, nodes: Sequence[Node]) -> tuple[StagedNode, ...]:
-        compute = request.environment.compute
-        return tuple(
-            StagedNode(
-                unique_id=node.unique_id,
-                staged=stage_table(
-                    self._catalog(),
-                    LandingRequest(
-                        database=self._database_of(request.record.place),
-                        schema=node.schema_name,
-                        table=node.identifier,
-                        identifier=product_table(request.record.place, node.schema_name, node.identifier),
-                        run_id=request.record.run_id,
-                        attempt=request.record.attempt,
-                        memory_limit=compute.memory_limit,
-                        threads=compute.threads,
-                    ),
-                ).to_json(),
-            )
-            for node in nodes
+    def _stage(self, request: BuildRequest, node: Node) -> StagedNode:
+        record, compute = request.record, request.environment.compute
+        staged = stage_table(
+            self._catalog(),
+            LandingRequest(
+                database=self._database_of(record.place),
+                schema=node.schema_name,
+                table=node.identifier,
+                identifier=product_table(record.place, node.schema_name, node.identifier),
+                run_id=record.run_id,
+                attempt=record.attempt,
+                memory_limit=compute.memory_limit,
+                threads=compute.threads,
+            ),
         )
+        return StagedNode(unique_id=node.unique_id, staged=staged.to_json())
 
     def _switch(self, request: BuildRequest, staged: StagedNode, token: int, fence: Callable[[], None]) -> Landed:
         place = request.record.place
@@ -85,6 +92,7 @@ class IcebergLander:
         return Landed(table, [(field.name, field.type, "") for field in landed.fields])
 
     def _catalog(self) -> Catalog:
-        if self._opened is None:
-            self._opened = open_catalog(self._properties)
-        return self._opened
+        with self._opening:
+            if self._opened is None:
+                self._opened = open_catalog(self._properties)
+            return self._opened

@@ -1,0 +1,1 @@
+"""What every floe service starts from: settings, bus, delivery, telemetry, health, blobs, topology, test fixtures."""

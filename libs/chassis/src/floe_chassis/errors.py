@@ -1,0 +1,96 @@
+"""What can go wrong in the chassis. Errors that other packages raise too stand in `floe_contracts.errors`."""
+
+from __future__ import annotations
+
+from floe_contracts.errors import FloeError, Permanent, Transient
+
+
+class SettingInvalid(FloeError):
+    """An environment variable holds a value that its setting cannot take, or a needed one is not set."""
+
+    code = "FLOE-SET-001"
+    title = "A setting is missing or wrong"
+
+
+class TopologyMissing(Transient):
+    """A stream, consumer or bucket that the service needs is not on the bus."""
+
+    code = "FLOE-BUS-004"
+    title = "The bus lacks a stream, consumer or bucket"
+
+
+class TopologyConflict(Permanent):
+    """What the bus has differs from the topology in a way that the server does not change in place."""
+
+    code = "FLOE-BUS-005"
+    title = "A part of the topology cannot be changed in place"
+
+
+class BusForbidden(Transient):
+    """The bus refused a subject to this identity. Transient, because the permissions can be mended meanwhile."""
+
+    code = "FLOE-BUS-006"
+    title = "The bus does not permit a subject to this service"
+
+
+class MessageTooLarge(Permanent):
+    """A message is larger than the bus takes; sending it would make the server cut the connection."""
+
+    code = "FLOE-BUS-007"
+    title = "A message is too large for the bus"
+
+
+class PublishRefused(Permanent):
+    """The stream refused a message for a reason that trying again does not mend."""
+
+    code = "FLOE-BUS-008"
+    title = "A stream refused a message"
+
+
+class BusClosed(Transient):
+    """The server ended the connection for good; the service must be started again."""
+
+    code = "FLOE-BUS-009"
+    title = "The connection to the bus was closed for good"
+
+
+class BundleRefused(Permanent):
+    """A folder holds something that a source bundle does not carry."""
+
+    code = "FLOE-BUNDLE-001"
+    title = "A folder cannot be packed into a source bundle"
+
+
+class BundleInvalid(Permanent):
+    """A bundle document is not one that `pack` could have written."""
+
+    code = "FLOE-BUNDLE-002"
+    title = "A source bundle is not valid"
+
+
+class AddressInUse(FloeError):
+    """The HTTP address of a service cannot be bound."""
+
+    code = "FLOE-HTTP-001"
+    title = "The HTTP address of a service is not free"
+
+
+class ServerNotFound(FloeError):
+    """No nats-server program was found."""
+
+    code = "FLOE-NATS-001"
+    title = "There is no nats-server program"
+
+
+class StoreInUse(FloeError):
+    """Another stack has the store folder open; two servers on one store destroy it."""
+
+    code = "FLOE-NATS-002"
+    title = "The store folder belongs to another running stack"
+
+
+class ServerFailed(FloeError):
+    """nats-server ended before it was ready."""
+
+    code = "FLOE-NATS-003"
+    title = "nats-server does not start"

@@ -1,0 +1,100 @@
+"""Fixtures for tests against a real bus. This is a pytest plugin: nothing heavy is imported before it is used."""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+import itertools
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Final, TypeVar
+
+import pytest
+
+if TYPE_CHECKING:
+    from floe_chassis.bus import Bus
+    from floe_chassis.nats_server import NatsServer
+    from floe_chassis.settings import ChassisSettings
+
+T = TypeVar("T")
+
+_ACCOUNTS: Final = 400
+_LOOK_AGAIN: Final = 0.02
+
+_numbers = itertools.count()
+
+
+async def eventually(predicate: Callable[[], T | Awaitable[T]], timeout: float = 10) -> T:  # noqa: ASYNC109
+    """Wait until a fact holds.
+
+    Args:
+        predicate: asked again and again; returns something true when the fact holds. An AssertionError is a no.
+        timeout: seconds.
+
+    Returns:
+        What the predicate returned last.
+
+    Raises:
+        AssertionError: the fact did not come to hold in time.
+    """
+    deadline = time.monotonic() + timeout
+    while True:
+        refusal: AssertionError | None = None
+        try:
+            answer = predicate()
+            result = await answer if inspect.isawaitable(answer) else answer
+        except AssertionError as error:
+            refusal, result = error, None
+        if result:
+            return result
+        if time.monotonic() > deadline:
+            raise AssertionError(f"not within {timeout} s: {inspect.getsource(predicate).strip()}") from refusal
+        await asyncio.sleep(_LOOK_AGAIN)
+
+
+@pytest.fixture(scope="session")
+def nats_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[NatsServer]:
+    """One real server for the whole run, with hundreds of empty accounts. Do not stop it: others use it."""
+    from floe_chassis.nats_server import NatsServer
+
+    users = (f'A{n} {{ jetstream: enabled, users: [{{user: "u{n}", password: "p{n}"}}] }}' for n in range(_ACCOUNTS))
+    server = NatsServer(tmp_path_factory.mktemp("nats"), config="accounts {\n" + "\n".join(users) + "\n}")
+    server.start()
+    yield server
+    server.stop()
+
+
+@pytest.fixture
+def bus_settings(nats_server: NatsServer, tmp_path: Path) -> ChassisSettings:
+    """Settings with an account, a work folder and a blob store of the test's own."""
+    from floe_chassis.nats_server import HOST
+    from floe_chassis.settings import ChassisSettings
+
+    number = next(_numbers)
+    if number >= _ACCOUNTS:
+        raise AssertionError("more tests than accounts: raise _ACCOUNTS in floe_chassis.testing")
+    return ChassisSettings(
+        nats_url=f"nats://u{number}:p{number}@{HOST}:{nats_server.port}",
+        work_dir=tmp_path / "work",
+        blobs_url=(tmp_path / "blobs").as_uri(),
+        ack_wait=2.0,
+        lease_seconds=3.0,
+        retry_seconds=0.2,
+        http_port=0,
+        shutdown_grace=5.0,
+    )
+
+
+@pytest.fixture
+async def bus(bus_settings: ChassisSettings) -> AsyncIterator[Bus]:
+    """A connected bus with the whole topology, without lineage backends."""
+    from floe_chassis.bus import Bus
+    from floe_chassis.topology import declared
+    from floe_chassis.topology_apply import apply
+
+    connection = Bus("test", bus_settings)
+    await connection.connect(wait=False)
+    await apply(connection, declared(bus_settings))
+    yield connection
+    await connection.close()

@@ -1,0 +1,82 @@
+"""What can go wrong with dbt, and whether trying again helps."""
+
+from __future__ import annotations
+
+from floe_contracts.errors import DocumentInvalid, Permanent, Transient
+
+
+class DbtUnavailable(Transient):
+    """The fork server does not answer, or broke off before it told how dbt ended."""
+
+    code = "FLOE-DBT-001"
+    title = "The dbt fork server is unavailable"
+
+
+class DbtBusy(Transient):
+    """The fork server has as many children running and waiting as it may."""
+
+    code = "FLOE-DBT-002"
+    title = "The dbt fork server is full"
+
+
+class DbtDied(Transient):
+    """The dbt process was killed from outside (out of memory, kill -9) before it ended by itself."""
+
+    code = "FLOE-DBT-003"
+    title = "The dbt process died"
+
+
+class DbtTimedOut(Transient):
+    """dbt took longer than its caller allowed and was killed."""
+
+    code = "FLOE-DBT-004"
+    title = "dbt took too long"
+
+
+class DbtProjectMissing(Permanent):
+    """The folder holds no dbt project."""
+
+    code = "FLOE-DBT-010"
+    title = "There is no dbt project"
+
+
+class DbtParseFailed(Permanent):
+    """dbt refused the project; the message is dbt's own."""
+
+    code = "FLOE-DBT-011"
+    title = "dbt cannot parse the project"
+
+
+class DbtManifestInvalid(Permanent):
+    """A manifest.json that floe cannot read: no JSON, or another schema version."""
+
+    code = "FLOE-DBT-012"
+    title = "A dbt manifest cannot be read"
+
+
+class DbtMetaInvalid(DocumentInvalid):
+    """The `meta.floe` entries of a project are not valid; `problems` holds all of them."""
+
+    code = "FLOE-DBT-020"
+    title = "meta.floe of a dbt project is not valid"
+
+
+class DbtMetaProblem(Permanent):
+    """One entry of `meta.floe` that floe does not understand."""
+
+    code = "FLOE-DBT-021"
+    title = "An entry of meta.floe is not valid"
+
+
+class DbtProfileInvalid(DocumentInvalid):
+    """No dbt profile can be written for a compute; `problems` holds all reasons."""
+
+    code = "FLOE-DBT-030"
+    title = "A compute cannot be turned into a dbt profile"
+
+
+class DbtProfileProblem(Permanent):
+    """One property of a compute that a dbt profile cannot take."""
+
+    code = "FLOE-DBT-031"
+    title = "A property of a compute is not valid"

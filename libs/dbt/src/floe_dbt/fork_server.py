@@ -1,0 +1,353 @@
+"""The fork server: keeps dbt warm and forks one child for each invocation. `wire.py` is what it speaks.
+
+One thread, one loop: a process that forks must not have threads, and no asker may keep the others waiting. The server
+is the only one to signal and to reap its children, so no process id can have been given away in between. It lives as
+long as its standard input stays open: whoever started it holds the other end, and when that end closes, for whatever
+reason, the server kills every child and exits. Linux only (`/proc`, `prctl`).
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import json
+import os
+import resource
+import selectors
+import signal
+import socket
+import sys
+import time
+from collections import deque
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Final
+
+from floe_dbt import wire
+from floe_dbt.fork_child import Request, run_child
+from floe_dbt.warm_up import warm_up
+
+_MAX_CONNECTIONS: Final = 128
+_FORWARDED: Final = frozenset({signal.SIGINT, signal.SIGTERM})
+_DESCRIPTORS: Final = 3
+
+
+@dataclass(slots=True, eq=False)
+class Asker:
+    """One connection: from its first byte to the end of the child that it asked for.
+
+    The deadline is that of the request while it arrives, and that of the child once it has been cancelled.
+    """
+
+    connection: socket.socket
+    deadline: float | None
+    received: bytearray = field(default_factory=bytearray)
+    descriptors: list[int] = field(default_factory=list)
+    request: Request | None = None
+    pid: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """How much the server takes on.
+
+    Attributes:
+        children: that may run at the same time.
+        waiting: requests that may wait for a place.
+        request_seconds: for a request to arrive.
+        cancel_seconds: for a child to end after SIGINT or SIGTERM, before it is killed. dbt waits for queries that
+            began just after it interrupted them, and for Python models, however long they take.
+    """
+
+    children: int
+    waiting: int
+    request_seconds: float
+    cancel_seconds: float
+
+
+class ForkServer:
+    """The loop of the server and what it knows: the askers, the queue, the running children."""
+
+    def __init__(self, listener: socket.socket, *, owner: int, limits: Limits) -> None:
+        self._listener = listener
+        self._owner = owner
+        self._limits = limits
+        self._askers: set[Asker] = set()
+        self._waiting: deque[Asker] = deque()
+        self._running: dict[int, Asker] = {}
+        self._stopping = False
+        self._kept = _open_descriptors() - {listener.fileno()}
+        self._selector = selectors.DefaultSelector()
+
+    def serve(self) -> None:
+        """Answer askers until the owner closes its end of the pipe or SIGTERM arrives; then kill all children."""
+        wakeup, wakeup_write = socket.socketpair()
+        for end in (wakeup, wakeup_write):
+            end.setblocking(False)
+        signal.set_wakeup_fd(wakeup_write.fileno(), warn_on_full_buffer=False)
+        signal.signal(signal.SIGCHLD, lambda *_: None)
+        signal.signal(signal.SIGTERM, self._stop)
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
+        self._selector.register(self._listener, selectors.EVENT_READ, self._accept)
+        self._selector.register(self._owner, selectors.EVENT_READ, self._hear_owner)
+        self._selector.register(wakeup, selectors.EVENT_READ, lambda: wakeup.recv(4096))
+        try:
+            while not self._stopping:
+                for key, _events in self._selector.select(self._seconds_to_next_deadline()):
+                    key.data()
+                self._reap()
+                self._end_overdue()
+                self._start_waiting()
+        finally:
+            self._end_all()
+
+    def _stop(self, *_: object) -> None:
+        self._stopping = True
+
+    def _hear_owner(self) -> None:
+        if not os.read(self._owner, 4096):
+            self._stopping = True
+
+    def _seconds_to_next_deadline(self) -> float | None:
+        deadlines = [asker.deadline for asker in self._askers if asker.deadline is not None]
+        return max(0.0, min(deadlines) - time.monotonic()) if deadlines else None
+
+    def _accept(self) -> None:
+        try:
+            connection, _ = self._listener.accept()
+        except OSError:  # gone again, or out of descriptors: the others go on
+            return
+        connection.setblocking(False)
+        asker = Asker(connection, time.monotonic() + self._limits.request_seconds)
+        self._askers.add(asker)
+        self._selector.register(connection, selectors.EVENT_READ, lambda: self._receive(asker))
+        if len(self._askers) > _MAX_CONNECTIONS:
+            self._refuse(asker, f"{_MAX_CONNECTIONS} connections are open")
+
+    def _receive(self, asker: Asker) -> None:
+        if asker not in self._askers:  # dropped while handling the same batch of events
+            return
+        try:
+            data = self._read(asker)
+        except BlockingIOError:
+            return
+        except OSError:
+            data = b""
+        if not data:
+            self._drop(asker)
+        elif asker.request is not None:
+            self._signal(asker, data)
+        else:
+            asker.received += data
+            self._read_request(asker)
+
+    def _read(self, asker: Asker) -> bytes:
+        if asker.request is not None:
+            return asker.connection.recv(4096)
+        data, descriptors, _flags, _address = socket.recv_fds(
+            asker.connection, 1 << 16, _DESCRIPTORS, socket.MSG_CMSG_CLOEXEC
+        )
+        asker.descriptors += descriptors
+        return data
+
+    def _read_request(self, asker: Asker) -> None:
+        received = asker.received
+        if len(received) < wire.HEADER.size:
+            return
+        (length,) = wire.HEADER.unpack_from(received)
+        if length > wire.MAX_REQUEST_BYTES:
+            self._refuse(asker, f"a request may have {wire.MAX_REQUEST_BYTES} bytes, this one has {length}")
+            return
+        end = wire.HEADER.size + length
+        if len(received) < end:
+            return
+        if len(asker.descriptors) != _DESCRIPTORS:
+            self._refuse(
+                asker, f"a request comes with {_DESCRIPTORS} descriptors, this one with {len(asker.descriptors)}"
+            )
+            return
+        try:
+            asker.request = _decode(bytes(received[wire.HEADER.size : end]))
+        except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
+            self._refuse(asker, f"the request cannot be read: {error}")
+            return
+        signals = bytes(received[end:])
+        received.clear()
+        asker.deadline = None
+        if len(self._waiting) >= self._limits.waiting and len(self._running) >= self._limits.children:
+            self._refuse(asker, f"{len(self._running)} dbt processes are running and {len(self._waiting)} wait")
+            return
+        self._waiting.append(asker)
+        self._signal(asker, signals)
+
+    def _start_waiting(self) -> None:
+        while self._waiting and len(self._running) < self._limits.children and not self._stopping:
+            self._fork(self._waiting.popleft())
+
+    def _fork(self, asker: Asker) -> None:
+        request = asker.request
+        if request is None:  # only whole requests wait
+            return
+        server = os.getpid()
+        signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())  # no handler of ours may run in the child
+        try:
+            pid = os.fork()
+            if pid == 0:
+                run_child(request, asker.descriptors, server=server, kept=self._kept)
+            with contextlib.suppress(OSError):  # done already by the child, or it is gone
+                os.setpgid(pid, pid)
+        except OSError as error:
+            self._refuse(asker, f"cannot start another process: {error}")
+            return
+        finally:
+            signal.pthread_sigmask(signal.SIG_SETMASK, ())
+        asker.pid = pid
+        self._running[pid] = asker
+        _close(asker.descriptors)
+        _reply(asker, pid=pid)
+
+    def _signal(self, asker: Asker, numbers: bytes) -> None:
+        for number in numbers:
+            if number not in _FORWARDED:
+                continue
+            if asker.pid is not None:
+                _signal_group(asker.pid, number)
+                asker.deadline = asker.deadline or time.monotonic() + self._limits.cancel_seconds
+            elif asker in self._waiting:
+                _reply(asker, returncode=-number, cpu_seconds=0.0, max_rss_bytes=0)
+                self._drop(asker)
+                return
+
+    def _reap(self) -> None:
+        for pid, asker in list(self._running.items()):
+            if os.waitid(os.P_PID, pid, os.WEXITED | os.WNOHANG | os.WNOWAIT) is None:
+                continue
+            status, usage = _kill_and_wait(pid)  # it has ended; what it left running in its group has not
+            del self._running[pid]
+            asker.pid = None
+            _reply(
+                asker,
+                returncode=os.waitstatus_to_exitcode(status),
+                cpu_seconds=round(usage.ru_utime + usage.ru_stime, 3),
+                max_rss_bytes=usage.ru_maxrss * 1024,
+            )
+            self._drop(asker)
+
+    def _end_overdue(self) -> None:
+        now = time.monotonic()
+        for asker in [asker for asker in self._askers if asker.deadline is not None and asker.deadline <= now]:
+            asker.deadline = None
+            if asker.pid is not None:
+                _signal_group(asker.pid, signal.SIGKILL)
+            else:
+                self._refuse(asker, f"no whole request came within {self._limits.request_seconds:g} s")
+
+    def _refuse(self, asker: Asker, reason: str) -> None:
+        _reply(asker, refused=reason)
+        self._drop(asker)
+
+    def _drop(self, asker: Asker) -> None:
+        """Forget an asker. A child of its own that still runs is killed, and reaped by the loop."""
+        if asker not in self._askers:
+            return
+        self._askers.discard(asker)
+        with contextlib.suppress(ValueError):
+            self._waiting.remove(asker)
+        if asker.pid is not None:
+            _signal_group(asker.pid, signal.SIGKILL)
+        self._selector.unregister(asker.connection)
+        asker.connection.close()
+        _close(asker.descriptors)
+
+    def _end_all(self) -> None:
+        for pid in self._running:
+            _signal_group(pid, signal.SIGKILL)
+        for pid in self._running:
+            os.waitpid(pid, 0)
+
+
+def _signal_group(pid: int, number: int) -> None:
+    """Signal a child that is not reaped yet, and all that it started."""
+    with contextlib.suppress(ProcessLookupError):  # it ended before it had a group
+        os.killpg(pid, number)
+
+
+def _kill_and_wait(pid: int) -> tuple[int, resource.struct_rusage]:
+    """Kill the process group of a child that has ended, then reap it; until then nobody else can get its id."""
+    _signal_group(pid, signal.SIGKILL)
+    _pid, status, usage = os.wait4(pid, 0)
+    return status, usage
+
+
+def _open_descriptors() -> frozenset[int]:
+    listed = [int(entry) for entry in os.listdir("/proc/self/fd")]  # noqa: PTH208 -- names are all that is wanted
+    return frozenset(number for number in listed if _is_open(number))  # the listing's own is closed by now
+
+
+def _is_open(descriptor: int) -> bool:
+    try:
+        os.fstat(descriptor)
+    except OSError:
+        return False
+    return True
+
+
+def _decode(body: bytes) -> Request:
+    document = json.loads(body)
+    arguments, cwd, environment = document["arguments"], document["cwd"], document["environment"]
+    if not isinstance(cwd, str) or not all(isinstance(argument, str) for argument in arguments):
+        raise TypeError("arguments and cwd are text")
+    return Request(tuple(arguments), cwd, {str(name): str(value) for name, value in environment.items()})
+
+
+def _reply(asker: Asker, **fields: Any) -> None:
+    with contextlib.suppress(OSError):  # an asker that is gone is noticed when it is read from
+        asker.connection.send(json.dumps(fields).encode() + b"\n")
+
+
+def _close(descriptors: list[int]) -> None:
+    while descriptors:
+        os.close(descriptors.pop())
+
+
+def listen(path: Path) -> socket.socket:
+    """A listening socket at `path` that only this user can open; replaces what an earlier server left there."""
+    path.unlink(missing_ok=True)
+    listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    before = os.umask(0o177)
+    try:
+        listener.bind(os.fspath(path))
+    finally:
+        os.umask(before)
+    listener.listen(128)
+    listener.setblocking(False)
+    return listener
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Warm up, listen, say `ready` on stdout, serve; standard input is the owner's pipe."""
+    parser = argparse.ArgumentParser(prog="floe_dbt.fork_server", description=__doc__)
+    parser.add_argument("--socket", type=Path, required=True)
+    parser.add_argument("--max-children", type=int, default=4)
+    parser.add_argument("--max-waiting", type=int, default=64)
+    parser.add_argument("--request-seconds", type=float, default=5.0)
+    parser.add_argument("--cancel-seconds", type=float, default=15.0)
+    options = parser.parse_args(arguments)
+    limits = Limits(options.max_children, options.max_waiting, options.request_seconds, options.cancel_seconds)
+    stdout = os.dup(1)
+    os.dup2(2, 1)  # what dbt may print while it warms up goes to the log
+    warm_up()
+    listener = listen(options.socket)
+    os.write(stdout, wire.READY)
+    os.close(stdout)
+    server = ForkServer(listener, owner=sys.stdin.fileno(), limits=limits)
+    try:
+        server.serve()
+    finally:
+        options.socket.unlink(missing_ok=True)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

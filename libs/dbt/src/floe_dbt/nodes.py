@@ -1,0 +1,161 @@
+"""From a dbt manifest to the nodes that the rest of floe works with."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, Final
+
+from floe_contracts.errors import FloeError
+from floe_contracts.nodes import Check, Column, Exposure, Node, NodeGraph
+from floe_dbt.classification import MetaReader
+from floe_dbt.errors import DbtMetaInvalid
+
+_NODE_TYPES: Final = ("model", "seed", "snapshot")
+
+Resource = Mapping[str, Any]
+
+
+def read_nodes(manifest: Mapping[str, Any]) -> NodeGraph:
+    """The models, seeds, snapshots and sources of a manifest, with their columns and checks.
+
+    Args:
+        manifest: a normalised manifest.
+
+    Raises:
+        DbtMetaInvalid: entries of `meta.floe` that floe does not understand; holds all of them.
+    """
+    attached, unattached = _checks(manifest)
+    problems: list[FloeError] = []
+    resources = [node for node in manifest["nodes"].values() if node["resource_type"] in _NODE_TYPES]
+    resources += manifest["sources"].values()
+    nodes = [_node(resource, attached.get(resource["unique_id"], ()), problems) for resource in resources]
+    if problems:
+        raise DbtMetaInvalid(problems)
+    return NodeGraph(
+        project=manifest["metadata"]["project_name"],
+        nodes=tuple(sorted(nodes, key=lambda node: node.unique_id)),
+        checks=unattached,
+        exposures=tuple(_exposure(resource) for _, resource in sorted(manifest["exposures"].items())),
+        semantic_models=_as_they_are(manifest["semantic_models"]),
+        metrics=_as_they_are(manifest["metrics"]),
+        saved_queries=_as_they_are(manifest["saved_queries"]),
+    )
+
+
+def attached_nodes(graph: NodeGraph) -> dict[str, str]:
+    """The node that each check belongs to, by the ids of both."""
+    return {check.unique_id: node.unique_id for node in graph.nodes for check in node.checks}
+
+
+def _node(resource: Resource, checks: Sequence[Check], problems: list[FloeError]) -> Node:
+    reader = MetaReader(resource["name"], _documented_in(resource), problems)
+    meta = reader.of_node(resource)
+    config = resource["config"]
+    return Node(
+        unique_id=resource["unique_id"],
+        name=resource["name"],
+        resource_type=resource["resource_type"],
+        materialized=config.get("materialized") or resource["resource_type"],
+        database=resource["database"] or "",
+        schema_name=resource["schema"],
+        identifier=resource.get("identifier") or resource["alias"],
+        path=resource["original_file_path"],
+        description=resource["description"],
+        owner=meta.owner,
+        tier=meta.tier,
+        tags=tuple(sorted(set(resource["tags"]))),
+        expose=meta.expose,
+        depends_on=_depends_on(resource),
+        columns=tuple(_column(column, reader) for _, column in sorted(resource["columns"].items())),
+        primary_key=tuple(resource.get("primary_key") or _inferred_primary_key(checks)),
+        unique_key=_as_tuple(config.get("unique_key")),
+        checks=tuple(checks),
+        raw_code=resource.get("raw_code") or None,
+    )
+
+
+def _column(column: Resource, reader: MetaReader) -> Column:
+    meta = reader.of_column(column)
+    return Column(
+        name=column["name"],
+        data_type=column["data_type"],
+        description=column["description"],
+        classification=meta.classification,
+        row_owner=meta.row_owner,
+    )
+
+
+def _checks(manifest: Mapping[str, Any]) -> tuple[dict[str, list[Check]], tuple[Check, ...]]:
+    """All tests: those of one node under its id, and those of no single one."""
+    tests = [node for node in manifest["nodes"].values() if node["resource_type"] == "test"]
+    tests += manifest["unit_tests"].values()
+    attached: dict[str, list[Check]] = defaultdict(list)
+    unattached = []
+    for test in sorted(tests, key=lambda test: str(test["unique_id"])):
+        parents = _depends_on(test)
+        node = test.get("attached_node") or (parents[0] if len(parents) == 1 else None)
+        check = _check(test, node)
+        if node is None:
+            unattached.append(check)
+        else:
+            attached[node].append(check)
+    return attached, tuple(unattached)
+
+
+def _check(test: Resource, node: str | None) -> Check:
+    metadata = test.get("test_metadata") or {}
+    arguments = metadata.get("kwargs") or {}
+    namespace = f"{metadata['namespace']}." if metadata.get("namespace") else ""
+    parents = _depends_on(test)
+    to_column = arguments.get("field") if metadata.get("name") == "relationships" else None
+    return Check(
+        unique_id=test["unique_id"],
+        name=f"{namespace}{metadata['name']}" if metadata else test["name"],
+        column=test.get("column_name") or arguments.get("column_name"),
+        depends_on=parents,
+        to_node=next((parent for parent in parents if parent != node), node) if to_column else None,
+        to_column=to_column,
+    )
+
+
+def _inferred_primary_key(checks: Iterable[Check]) -> tuple[str, ...]:
+    """The column that is unique and not null, as dbt itself infers it, but for models only."""
+    by_name: dict[str, set[str]] = defaultdict(set)
+    for check in checks:
+        if check.column:
+            by_name[check.name].add(check.column)
+    columns = sorted(by_name["unique"] & by_name["not_null"])
+    return (columns[0],) if len(columns) == 1 else ()
+
+
+def _exposure(resource: Resource) -> Exposure:
+    owner = resource["owner"]
+    return Exposure(
+        unique_id=resource["unique_id"],
+        name=resource["name"],
+        type=resource["type"],
+        owner=owner.get("name") or owner.get("email"),
+        description=resource["description"],
+        depends_on=_depends_on(resource),
+    )
+
+
+def _as_they_are(resources: Mapping[str, Any]) -> tuple[dict[str, Any], ...]:
+    return tuple(dict(resource) for _, resource in sorted(resources.items()))
+
+
+def _depends_on(resource: Resource) -> tuple[str, ...]:
+    return tuple(sorted(resource.get("depends_on", {}).get("nodes", ())))
+
+
+def _documented_in(resource: Resource) -> str:
+    """The properties file, which dbt names `package://path`, or else the file of the node itself."""
+    patch: str | None = resource.get("patch_path")
+    return patch.split("://", 1)[-1] if patch else str(resource["original_file_path"])
+
+
+def _as_tuple(value: str | Sequence[str] | None) -> tuple[str, ...]:
+    if not value:
+        return ()
+    return (value,) if isinstance(value, str) else tuple(value)
