@@ -11,26 +11,18 @@ import sys
 import tempfile
 import time
 import traceback
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from typing import Final, NoReturn
 
 from dbt.cli.main import cli
+
+from floe_dbt.asker import Request
 
 EXIT_NOT_STARTED: Final = 71
 """The child could not become what the asker wanted, for example because its folder is gone."""
 
 _PR_SET_PDEATHSIG: Final = 1
 _LIBC: Final = ctypes.CDLL(None, use_errno=True)
-
-
-@dataclass(frozen=True, slots=True)
-class Request:
-    """One invocation of dbt: its command line without the program, its folder and its whole environment."""
-
-    arguments: Sequence[str]
-    cwd: str
-    environment: Mapping[str, str]
 
 
 def run_child(request: Request, descriptors: Sequence[int], *, server: int, kept: frozenset[int]) -> NoReturn:

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import argparse
 import contextlib
-import json
 import os
 import resource
 import selectors
@@ -20,32 +19,17 @@ import sys
 import time
 from collections import deque
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 from floe_dbt import wire
-from floe_dbt.fork_child import Request, run_child
+from floe_dbt.asker import Asker, RequestRefused
+from floe_dbt.fork_child import run_child
 from floe_dbt.warm_up import warm_up
 
 _MAX_CONNECTIONS: Final = 128
 _FORWARDED: Final = frozenset({signal.SIGINT, signal.SIGTERM})
-_DESCRIPTORS: Final = 3
-
-
-@dataclass(slots=True, eq=False)
-class Asker:
-    """One connection: from its first byte to the end of the child that it asked for.
-
-    The deadline is that of the request while it arrives, and that of the child once it has been cancelled.
-    """
-
-    connection: socket.socket
-    deadline: float | None
-    received: bytearray = field(default_factory=bytearray)
-    descriptors: list[int] = field(default_factory=list)
-    request: Request | None = None
-    pid: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,58 +112,24 @@ class ForkServer:
     def _receive(self, asker: Asker) -> None:
         if asker not in self._askers:  # dropped while handling the same batch of events
             return
+        was_whole = asker.request is not None
         try:
-            data = self._read(asker)
-        except BlockingIOError:
+            signals = asker.receive()
+        except RequestRefused as refusal:
+            self._refuse(asker, str(refusal))
             return
-        except OSError:
-            data = b""
-        if not data:
+        if signals is None:
             self._drop(asker)
-        elif asker.request is not None:
-            self._signal(asker, data)
-        else:
-            asker.received += data
-            self._read_request(asker)
+            return
+        if asker.request is not None and not was_whole:
+            self._queue(asker)
+        self._signal(asker, signals)
 
-    def _read(self, asker: Asker) -> bytes:
-        if asker.request is not None:
-            return asker.connection.recv(4096)
-        data, descriptors, _flags, _address = socket.recv_fds(
-            asker.connection, 1 << 16, _DESCRIPTORS, socket.MSG_CMSG_CLOEXEC
-        )
-        asker.descriptors += descriptors
-        return data
-
-    def _read_request(self, asker: Asker) -> None:
-        received = asker.received
-        if len(received) < wire.HEADER.size:
-            return
-        (length,) = wire.HEADER.unpack_from(received)
-        if length > wire.MAX_REQUEST_BYTES:
-            self._refuse(asker, f"a request may have {wire.MAX_REQUEST_BYTES} bytes, this one has {length}")
-            return
-        end = wire.HEADER.size + length
-        if len(received) < end:
-            return
-        if len(asker.descriptors) != _DESCRIPTORS:
-            self._refuse(
-                asker, f"a request comes with {_DESCRIPTORS} descriptors, this one with {len(asker.descriptors)}"
-            )
-            return
-        try:
-            asker.request = _decode(bytes(received[wire.HEADER.size : end]))
-        except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
-            self._refuse(asker, f"the request cannot be read: {error}")
-            return
-        signals = bytes(received[end:])
-        received.clear()
-        asker.deadline = None
+    def _queue(self, asker: Asker) -> None:
         if len(self._waiting) >= self._limits.waiting and len(self._running) >= self._limits.children:
             self._refuse(asker, f"{len(self._running)} dbt processes are running and {len(self._waiting)} wait")
-            return
-        self._waiting.append(asker)
-        self._signal(asker, signals)
+        else:
+            self._waiting.append(asker)
 
     def _start_waiting(self) -> None:
         while self._waiting and len(self._running) < self._limits.children and not self._stopping:
@@ -204,8 +154,8 @@ class ForkServer:
             signal.pthread_sigmask(signal.SIG_SETMASK, ())
         asker.pid = pid
         self._running[pid] = asker
-        _close(asker.descriptors)
-        _reply(asker, pid=pid)
+        asker.close_descriptors()
+        asker.reply(pid=pid)
 
     def _signal(self, asker: Asker, numbers: bytes) -> None:
         for number in numbers:
@@ -215,7 +165,7 @@ class ForkServer:
                 _signal_group(asker.pid, number)
                 asker.deadline = asker.deadline or time.monotonic() + self._limits.cancel_seconds
             elif asker in self._waiting:
-                _reply(asker, returncode=-number, cpu_seconds=0.0, max_rss_bytes=0)
+                asker.reply(returncode=-number, cpu_seconds=0.0, max_rss_bytes=0)
                 self._drop(asker)
                 return
 
@@ -226,8 +176,7 @@ class ForkServer:
             status, usage = _kill_and_wait(pid)  # it has ended; what it left running in its group has not
             del self._running[pid]
             asker.pid = None
-            _reply(
-                asker,
+            asker.reply(
                 returncode=os.waitstatus_to_exitcode(status),
                 cpu_seconds=round(usage.ru_utime + usage.ru_stime, 3),
                 max_rss_bytes=usage.ru_maxrss * 1024,
@@ -244,7 +193,7 @@ class ForkServer:
                 self._refuse(asker, f"no whole request came within {self._limits.request_seconds:g} s")
 
     def _refuse(self, asker: Asker, reason: str) -> None:
-        _reply(asker, refused=reason)
+        asker.reply(refused=reason)
         self._drop(asker)
 
     def _drop(self, asker: Asker) -> None:
@@ -258,7 +207,7 @@ class ForkServer:
             _signal_group(asker.pid, signal.SIGKILL)
         self._selector.unregister(asker.connection)
         asker.connection.close()
-        _close(asker.descriptors)
+        asker.close_descriptors()
 
     def _end_all(self) -> None:
         for pid in self._running:
@@ -291,24 +240,6 @@ def _is_open(descriptor: int) -> bool:
     except OSError:
         return False
     return True
-
-
-def _decode(body: bytes) -> Request:
-    document = json.loads(body)
-    arguments, cwd, environment = document["arguments"], document["cwd"], document["environment"]
-    if not isinstance(cwd, str) or not all(isinstance(argument, str) for argument in arguments):
-        raise TypeError("arguments and cwd are text")
-    return Request(tuple(arguments), cwd, {str(name): str(value) for name, value in environment.items()})
-
-
-def _reply(asker: Asker, **fields: Any) -> None:
-    with contextlib.suppress(OSError):  # an asker that is gone is noticed when it is read from
-        asker.connection.send(json.dumps(fields).encode() + b"\n")
-
-
-def _close(descriptors: list[int]) -> None:
-    while descriptors:
-        os.close(descriptors.pop())
 
 
 def listen(path: Path) -> socket.socket:

@@ -1,0 +1,1 @@
+"""What `generate_reference.py` is made of."""

@@ -1,0 +1,331 @@
+"""The server's configuration, tried on a real server with generated keys: what each identity may do, and may not."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import importlib
+import json
+import os
+import socket
+import subprocess
+import sys
+import uuid
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
+from datetime import UTC, datetime
+from pathlib import Path
+from types import ModuleType
+
+import nkeys
+import pytest
+from nats.errors import Error as NatsError
+
+from floe_chassis.bus import Bus
+from floe_chassis.dead_letters import watch_advisories
+from floe_chassis.delivery import RawMessage
+from floe_chassis.leases import Lease
+from floe_chassis.nats_server import HOST, find_binary
+from floe_chassis.service import Service
+from floe_chassis.settings import ChassisSettings
+from floe_chassis.stream_reader import read_stream
+from floe_chassis.testing import eventually
+from floe_chassis.topology import DLQ, LEASES_BUCKET, LINEAGE, RUNS_BUCKET, SPECS, declared
+from floe_chassis.topology_apply import apply
+from floe_contracts import subjects
+from floe_contracts.errors import Unreachable
+from floe_contracts.runs import RunRecord, RunStatus
+from floe_contracts.subjects import EventKind
+from floe_executor.adapters.run_store import RunStore
+
+FOLDER = Path(__file__).parents[2] / "deploy" / "nats"
+FILE = FOLDER / "nats-server.conf"
+SERVICES = ("gateway", "compiler", "executor", "catalog", "semantic", "lineage")
+TOPOLOGY = declared(ChassisSettings(), ["file", "http"])
+Connect = Callable[[str], Awaitable[Bus]]
+
+pytestmark = pytest.mark.bus
+
+
+def script(name: str) -> ModuleType:
+    """A script of the folder, as a module."""
+    sys.path.insert(0, str(FOLDER))
+    try:
+        return importlib.import_module(name)
+    finally:
+        sys.path.remove(str(FOLDER))
+
+
+@pytest.fixture(scope="module")
+def keys(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("nkeys") / "keys"
+    script("generate_keys").generate(folder)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def public_keys(keys: Path) -> dict[str, str]:
+    return dict(line.split("=", 1) for line in (keys / "nats.env").read_text().splitlines())
+
+
+@pytest.fixture(scope="module")
+def url(tmp_path_factory: pytest.TempPathFactory, public_keys: Mapping[str, str]) -> Iterator[str]:
+    """A server that runs the committed file; only its addresses and its store are the test's own."""
+    with socket.socket() as bus, socket.socket() as monitor:
+        for probe in (bus, monitor):
+            probe.bind((HOST, 0))
+        port, monitor_port = bus.getsockname()[1], monitor.getsockname()[1]
+    store = tmp_path_factory.mktemp("store")
+    places = ["-a", HOST, "-p", str(port), "-m", str(monitor_port), "-l", str(store / "log")]
+    environment = {**public_keys, "FLOE_NATS_STORE": str(store)}
+    server = subprocess.Popen([find_binary(), "-c", str(FILE), *places], env=environment)
+    try:
+        asyncio.run(eventually(lambda: answers(port)))
+        yield f"nats://{HOST}:{port}"
+    finally:
+        server.terminate()
+        server.wait(10)
+
+
+def answers(port: int) -> bool:
+    with contextlib.suppress(OSError), socket.create_connection((HOST, port), timeout=1) as connection:
+        return connection.recv(4) == b"INFO"
+    return False
+
+
+@pytest.fixture
+async def connect(url: str, keys: Path) -> AsyncIterator[Connect]:
+    """Connects as an identity; the topology is there."""
+    async with contextlib.AsyncExitStack() as stack:
+
+        async def connected(identity: str) -> Bus:
+            bus = Bus(identity, settings(url, keys / f"{identity}.seed"))
+            await bus.connect(wait=False)
+            stack.push_async_callback(bus.close)
+            return bus
+
+        await apply(await connected("operator"), TOPOLOGY)
+        yield connected
+
+
+def settings(url: str, seed: Path | None) -> ChassisSettings:
+    return ChassisSettings(nats_url=url, nats_seed_file=seed, publish_budget=3.0, lease_seconds=3.0, http_port=0)
+
+
+def subject_of(kind: str) -> str:
+    names = {"tenant": "acme", "environment": "dev", "product": "orders", "detail": "x"}
+    return ".".join([subjects.ROOT, kind, *(names[name] for name in EventKind(kind).scope.value.split("."))])
+
+
+def own(service: str) -> list[tuple[str, str]]:
+    """Stream and name of a service's consumers."""
+    return [(item.stream, item.name) for item in TOPOLOGY.consumers if item.name.partition("-")[0] == service]
+
+
+ANY_LINEAGE = subjects.lineage("acme", "dev", "orders", "job", "START")
+CHANGING_STREAMS = ("CREATE", "UPDATE", "PURGE", "DELETE", "MSG.DELETE", "SNAPSHOT")
+CHANGING_CONSUMERS = ("CREATE", "DURABLE.CREATE", "DELETE")
+EVERY_CONSUMER = [(item.stream, item.name) for item in TOPOLOGY.consumers]
+MAY_PUBLISH = {
+    "gateway": {"spec.submitted"},
+    "compiler": {"artifacts.compiled", "artifacts.rejected"},
+    "executor": {kind for kind in EventKind if kind.startswith(("run.", "node."))} - {"run.requested"},
+    "catalog": {"table.committed"},
+    "semantic": {"semantic.rendered", "semantic.failed"},
+    "lineage": set(),
+}
+
+
+async def refused(bus: Bus, *candidates: str) -> set[str]:
+    """Those of the subjects where the server does not let the identity publish.
+
+    Refusals come in order, a moment after the publishing: when that of the last subject is there, all are.
+    """
+    for subject in (*candidates, f"nobody.may.{uuid.uuid4()}"):
+        last = subject
+        await bus.nc.publish(subject, b"")
+    await eventually(lambda: last in bus.forbidden[-1] if bus.forbidden else False)
+    return {subject for subject in candidates if any(f'"{subject.lower()}"' in text for text in bus.forbidden)}
+
+
+def test_the_committed_file_is_what_the_code_says() -> None:
+    assert FILE.read_text() == script("generate_config").config()
+
+
+def test_the_real_server_accepts_the_file_and_needs_every_key(public_keys: Mapping[str, str]) -> None:
+    def check(environment: Mapping[str, str]) -> subprocess.CompletedProcess[str]:
+        command = [find_binary(), "-t", "-c", str(FILE)]
+        return subprocess.run(command, env=dict(environment), capture_output=True, text=True, check=False)
+
+    environment = {**public_keys, "FLOE_NATS_STORE": "/data"}
+    accepted = check(environment)
+    assert (accepted.returncode, "is valid" in accepted.stdout + accepted.stderr) == (0, True)
+    for variable in environment:
+        incomplete = check({name: value for name, value in environment.items() if name != variable})
+        assert incomplete.returncode != 0
+        assert variable in incomplete.stderr
+
+
+def test_keys_are_made_once_and_closed_to_others(keys: Path) -> None:
+    before = {path.name: path.read_bytes() for path in keys.iterdir()}
+    script("generate_keys").generate(keys)
+    assert {path.name: path.read_bytes() for path in keys.iterdir()} == before
+    assert set(before) == {"nats.env", "operator.seed", *(f"{service}.seed" for service in SERVICES)}
+    assert len(set(before.values())) == len(before)
+    assert keys.stat().st_mode & 0o077 == 0
+
+
+async def test_nobody_comes_in_without_a_known_key(url: str, tmp_path: Path) -> None:
+    strange = tmp_path / "strange.seed"
+    strange.write_bytes(bytes(nkeys.encode_seed(os.urandom(32), nkeys.PREFIX_BYTE_USER)))
+    for seed in (None, strange):
+        with pytest.raises(Unreachable, match="does not let"):
+            await Bus("compiler", settings(url, seed)).connect(wait=False)
+
+
+@pytest.mark.parametrize("service", SERVICES)
+async def test_a_service_publishes_its_own_events_and_no_others(connect: Connect, service: str) -> None:
+    bus = await connect(service)
+    events = {subject_of(kind): kind.value for kind in EventKind}
+    letters = {subjects.dead_letter(*place): place for place in EVERY_CONSUMER}
+    refusals = await refused(bus, *events, *letters, ANY_LINEAGE, f"{subjects.ROOT}.git.pushed.acme.repository")
+    assert {kind for subject, kind in events.items() if subject not in refusals} == MAY_PUBLISH[service]
+    assert (ANY_LINEAGE in refusals) == (service != "executor")
+    assert f"{subjects.ROOT}.git.pushed.acme.repository" in refusals
+    buried = {place for subject, place in letters.items() if subject not in refusals}
+    assert buried == set(EVERY_CONSUMER if service == "gateway" else own(service))
+
+
+@pytest.mark.parametrize("service", SERVICES)
+async def test_a_service_cannot_touch_what_belongs_to_others(connect: Connect, service: str) -> None:
+    bus = await connect(service)
+    streams = [item.name for item in TOPOLOGY.streams]
+    buckets = [] if service == "executor" else [f"$KV.{bucket}.key" for bucket in (RUNS_BUCKET, LEASES_BUCKET)]
+    foreign = [f"{stream}.{name}" for stream, name in EVERY_CONSUMER if (stream, name) not in own(service)]
+    forbidden = [
+        *(f"$JS.API.STREAM.{call}.{stream}" for call in CHANGING_STREAMS for stream in streams),
+        *(f"$JS.API.STREAM.{call}.KV_{RUNS_BUCKET}" for call in CHANGING_STREAMS),
+        *(f"$JS.API.CONSUMER.{call}.{place[0]}.{place[1]}" for call in CHANGING_CONSUMERS for place in EVERY_CONSUMER),
+        *(f"$JS.API.CONSUMER.CREATE.{stream}.{name}.floe.v1.x" for stream, name in EVERY_CONSUMER),
+        *(f"$JS.API.CONSUMER.MSG.NEXT.{place}" for place in foreign),
+        *(f"$JS.ACK.{place}.1.1.1.1.1" for place in foreign),
+        *buckets,
+    ]
+    assert await refused(bus, *forbidden) == set(forbidden)
+
+
+@pytest.mark.parametrize("service", SERVICES)
+async def test_a_service_hears_its_own_inbox_alone(connect: Connect, service: str) -> None:
+    bus = await connect(service)
+    heard = (">", "floe.v1.>", "_INBOX.>", "_INBOX_operator.>", "$JS.EVENT.>", "$KV.>")
+    for subject in heard:
+        await bus.nc.subscribe(subject)
+    await eventually(lambda: len(bus.forbidden) == len(heard))
+    assert all("subscription" in text for text in bus.forbidden)
+
+
+@pytest.mark.parametrize("service", SERVICES)
+async def test_a_service_reads_through_its_consumers(connect: Connect, url: str, keys: Path, service: str) -> None:
+    operator = await connect("operator")
+    running = Service(service, settings(url, keys / f"{service}.seed"))
+    heard: dict[str, list[str]] = {consumer: [] for _, consumer in own(service)}
+
+    def hear(consumer: str) -> Callable[[RawMessage], Awaitable[None]]:
+        async def handler(message: RawMessage) -> None:
+            heard[consumer].append(message.subject)
+
+        return handler
+
+    for consumer in heard:
+        running.subscribe_raw(consumer, hear(consumer))
+    await running.start()
+    try:
+        for item in TOPOLOGY.consumers:
+            if item.name in heard:
+                await operator.js.publish(item.filters[0].replace(">", "acme.one"), b"{}")
+        await eventually(lambda: all(heard.values()))
+        assert set((await running.readiness()).values()) == {"ok"}
+        assert running.bus.forbidden == []
+    finally:
+        await running.stop()
+
+
+async def test_the_gateway_buries_what_another_service_gave_up(connect: Connect, url: str, keys: Path) -> None:
+    operator, compiler = await connect("operator"), await connect("compiler")
+    subject = subject_of("spec.submitted")
+    await operator.js.purge_stream(SPECS)
+    await operator.js.publish(subject, b"given up")
+    reading = await compiler.js.pull_subscribe_bind("compiler", SPECS)
+    (message,) = await reading.fetch(1, timeout=5)
+    await message.term()
+    gateway = Service("gateway", settings(url, keys / "gateway.seed"))
+    watch_advisories(gateway)
+    await gateway.start()
+    try:
+        letters = subjects.dead_letter(SPECS, "compiler")
+
+        async def letter() -> bytes | None:
+            found = [message async for message in read_stream(operator.js, DLQ, letters)]
+            return found[-1].data if found else None
+
+        assert await eventually(letter) == b"given up"
+        assert gateway.bus.forbidden == []
+    finally:
+        await gateway.stop()
+
+
+async def test_the_executor_keeps_runs_and_leases_and_reads_lineage_back(connect: Connect) -> None:
+    operator, executor = await connect("operator"), await connect("executor")
+    store = RunStore(lambda: executor.key_value(RUNS_BUCKET))
+    record = RunRecord(
+        run_id="r1",
+        tenant="acme",
+        environment="dev",
+        product="orders",
+        artifact_digest="sha256:" + "0" * 64,
+        status=RunStatus.QUEUED,
+        cause="c1",
+        requested_at=datetime.now(UTC).isoformat(),
+    )
+    stored = await store.add(record)
+    assert [run.record async for run in store.pending()] == [record]
+    started = await store.update(stored, record.model_copy(update={"status": RunStatus.STARTED}))
+    await store.settle(started.record)
+    assert [run async for run in store.pending()] == []
+
+    lease = await Lease.acquire(executor, executor.settings, "acme.dev.orders")
+    assert lease is not None
+    await lease.verify()
+    await lease.release()
+
+    await operator.js.publish(ANY_LINEAGE, b"{}")
+    assert [message.data async for message in read_stream(executor.js, LINEAGE, ANY_LINEAGE)][-1:] == [b"{}"]
+    assert executor.forbidden == []
+
+
+async def test_a_forged_reply_subject_puts_nothing_before_a_consumer(connect: Connect) -> None:
+    """The server does not check the reply subject of a pull; that every consumer filters is what keeps this out."""
+    operator, executor = await connect("operator"), await connect("executor")
+    waiting = (await operator.js.consumer_info(SPECS, "compiler")).num_pending
+    await operator.js.publish(subject_of("run.requested"), b"forged")
+    pull = "$JS.API.CONSUMER.MSG.NEXT.FLOE_RUNS.executor"
+    await executor.nc.publish(pull, b'{"batch": 1}', reply=subject_of("spec.submitted"))
+    await executor.nc.flush()
+
+    async def pulled() -> bool:
+        return (await operator.js.consumer_info("FLOE_RUNS", "executor")).num_pending == 0
+
+    await eventually(pulled)
+    assert (await operator.js.consumer_info(SPECS, "compiler")).num_pending == waiting
+    assert all(item.filters for item in TOPOLOGY.consumers)
+
+
+@pytest.mark.parametrize("name", ["name", "durable_name"])
+async def test_an_unnamed_request_cannot_change_the_consumer_of_a_backend(connect: Connect, name: str) -> None:
+    """The server takes requests for consumers without a name in the subject; the name in the body must not count."""
+    operator, executor = await connect("operator"), await connect("executor")
+    before = (await operator.js.consumer_info(LINEAGE, "lineage-file")).config
+    config = {name: "lineage-file", "ack_policy": "explicit", "filter_subject": "floe.v1.lineage.other.>"}
+    request = {"stream_name": LINEAGE, "config": config}
+    with contextlib.suppress(TimeoutError, NatsError):
+        await executor.nc.request(f"$JS.API.CONSUMER.CREATE.{LINEAGE}", json.dumps(request).encode(), timeout=1)
+    assert (await operator.js.consumer_info(LINEAGE, "lineage-file")).config == before
