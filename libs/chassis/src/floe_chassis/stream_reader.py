@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime
 from typing import Final
 
 from nats.aio.msg import Msg
+from nats.errors import Error as NatsError
 from nats.js import JetStreamContext
 from nats.js.api import AckPolicy, ConsumerConfig, DeliverPolicy
 
@@ -39,4 +41,5 @@ async def read_stream(
                 waiting -= 1
                 yield message
     finally:
-        await subscription.unsubscribe()
+        with contextlib.suppress(NatsError):  # it ends by itself when the connection has gone before
+            await subscription.unsubscribe()

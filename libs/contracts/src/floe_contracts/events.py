@@ -109,6 +109,11 @@ class SpecSubmitted(Event):
     source: SourceReference | None = Field(default=None, description="Where the submission came from.")
 
 
+def submission_event_id(submitted: SpecSubmitted) -> str:
+    """The id of the event: the same for the same submission of the same sources, by whichever door it comes."""
+    return f"{submitted.product}:{submitted.submission}:{submitted.bundle}"
+
+
 class ArtifactCompiled(Event):
     """A submission was compiled; carries the artifact itself."""
 

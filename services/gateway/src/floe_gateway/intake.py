@@ -11,12 +11,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
+from floe_contracts.events import submission_event_id
 from floe_gateway.adapters.spec_files import read_documents
 from floe_gateway.adapters.tar_files import unpack
 from floe_gateway.adapters.upload import Upload
 from floe_gateway.core.archive_rules import DEFAULT_LIMITS, Limits
 from floe_gateway.core.ports import Announcer, SourceStore
-from floe_gateway.core.submission import Accepted, Submission, event_id, spec_submitted
+from floe_gateway.core.submission import Accepted, Submission, spec_submitted
 from floe_gateway.errors import RequestTooSlow, WorkspaceFailed
 
 
@@ -53,7 +54,7 @@ async def take_in(intake: Intake, submission: Submission, body: AsyncIterator[by
     event = spec_submitted(
         submission, tenant=intake.tenant, product=documents.product, bundle=bundle, platform=platform
     )
-    identity = event_id(event)
+    identity = submission_event_id(event)
     duplicate = await intake.announcer.announce(event, identity)
     return Accepted(
         submission=submission.id, product=documents.product, bundle=bundle, id=identity, duplicate=duplicate

@@ -98,11 +98,6 @@ def spec_submitted(
     )
 
 
-def event_id(event: SpecSubmitted) -> str:
-    """The id of the event: the same for the same submission of the same sources (DESIGN section 4)."""
-    return f"{event.product}:{event.submission}:{event.bundle}"
-
-
 def without_credentials(repository: str) -> str:
     """The address of a repository without a user and password that may stand in it: events hold no secrets."""
     try:
