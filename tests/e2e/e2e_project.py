@@ -21,9 +21,7 @@ def copy_example(folder: Path) -> Path:
     return target
 
 
-def run_floe(
-    *arguments: str | Path, environment: Mapping[str, str] | None = None
-) -> subprocess.CompletedProcess[str]:
+def run_floe(*arguments: str | Path, environment: Mapping[str, str] | None = None) -> subprocess.CompletedProcess[str]:
     """Run `floe` to its end, without the settings of whoever runs the tests."""
     inherited = {name: value for name, value in os.environ.items() if not name.startswith("FLOE_")}
     return subprocess.run(

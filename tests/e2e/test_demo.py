@@ -11,7 +11,6 @@ from typing import Any
 
 import duckdb
 import pytest
-
 from e2e_project import EXAMPLE, FLOE, copy_example, run_floe
 
 pytestmark = [pytest.mark.bus, pytest.mark.dbt]
@@ -45,7 +44,11 @@ def test_the_result_names_every_link_of_the_chain(demo: Demo) -> None:
     assert result["cube_bundle_digest"].startswith("sha256:")
     assert {node["status"] for node in result["nodes"]} == {"success"}
     assert {table["identifier"].rpartition(".")[2] for table in result["tables"]} >= {
-        "fct_orders", "fct_daily_revenue", "snap_products", "dim_customers", "countries",
+        "fct_orders",
+        "fct_daily_revenue",
+        "snap_products",
+        "dim_customers",
+        "countries",
     }
     assert result["lineage_events"] == len(demo.lineage)
     assert set(result["seconds"]) == {"compile", "run", "land", "total"}
@@ -122,7 +125,11 @@ def test_the_chain_verifies_and_a_tampered_blob_is_found(demo: Demo) -> None:
     assert traced.returncode == 0, traced.stdout
     links = json.loads(traced.stdout)["links"]
     assert [link["name"] for link in links if link["name"] != "snapshot"] == [
-        "source", "artifact", "run", "lineage", "Cube bundle",
+        "source",
+        "artifact",
+        "run",
+        "lineage",
+        "Cube bundle",
     ]
     blob = demo.folder / ".floe" / "blobs" / "sha256" / demo.result["artifact_digest"].removeprefix("sha256:")
     whole = blob.read_bytes()
@@ -151,7 +158,7 @@ def test_an_unchanged_product_has_nothing_to_do(demo: Demo) -> None:
 
 
 def test_the_secrets_of_the_caller_are_nowhere(tmp_path: Path) -> None:
-    """A canary in the environment of the command is in no file that the run leaves: blobs, events, logs, dbt's output."""
+    """A canary in the environment of the command is in no file that the run leaves."""
     canary = "canary-5b1f0c"
     folder = copy_example(tmp_path)
     done = run_floe("run", folder, "--json", environment={"SHOP_PASSWORD": canary, "DBT_ENV_SECRET_FLOE_X": canary})
