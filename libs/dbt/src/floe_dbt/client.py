@@ -1,8 +1,8 @@
 """`floe-dbt`: looks like dbt, and has the fork server run it.
 
 Exit codes: dbt's own (0, 1, 2); 128 + n when signal n killed the dbt process; 3 when the server broke off without an
-answer; 64 without a socket to ask; 69 when the server is unreachable; 71 when the child could not be set up, for example
-because its folder is gone; 75 when the server refuses.
+answer; 64 without a socket to ask; 69 when the server is unreachable; 71 when the child could not be set up (its folder
+may be gone); 75 when the server refuses.
 """
 
 from __future__ import annotations
