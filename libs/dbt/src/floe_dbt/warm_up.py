@@ -48,6 +48,24 @@ sources:
   - {name: outside, tables: [{name: rows}]}
 exposures:
   - {name: chart, type: dashboard, owner: {name: somebody}, depends_on: [ref('counted')]}
+semantic_models:
+  - name: counted
+    model: ref('counted')
+    defaults: {agg_time_dimension: counted_on}
+    entities: [{name: counted, type: primary, expr: id}]
+    dimensions: [{name: counted_on, type: time, expr: "current_date", type_params: {time_granularity: day}}]
+    measures: [{name: rows_counted, agg: count, expr: id}]
+metrics:
+  - {name: all_rows, label: all rows, type: simple, type_params: {measure: rows_counted}}
+saved_queries:
+  - {name: asked, query_params: {metrics: [all_rows], group_by: ["TimeDimension('counted__counted_on', 'day')"]}}
+""",
+    "models/spine.sql": "select current_date as day\n",
+    "models/spine.yml": """
+models:
+  - name: spine
+    time_spine: {standard_granularity_column: day}
+    columns: [{name: day, granularity: day}]
 """,
 }
 

@@ -82,7 +82,7 @@ class DagsterBuilder:
             environment=place.environment,
             compute=request.environment.compute,
             database=database,
-            allowed_directories=[request.project, database.parent],
+            allowed_directories=[request.project],
         )
         environment = dbt_environment(os.environ, profiles_dir=profiles)
         return DbtCommand(
