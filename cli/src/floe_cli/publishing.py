@@ -5,8 +5,7 @@ from __future__ import annotations
 from floe_chassis.source_bundles import pack
 from floe_cli.products import Product
 from floe_cli.stack.connection import Connection
-from floe_contracts.digests import short
-from floe_contracts.events import SpecSubmitted
+from floe_contracts.events import SpecSubmitted, submission_event_id
 
 
 async def publish_spec(connection: Connection, product: Product, submission: str) -> SpecSubmitted:
@@ -20,5 +19,5 @@ async def publish_spec(connection: Connection, product: Product, submission: str
         bundle=await pack(product.folder, blobs),
         platform=platform,
     )
-    await connection.bus.publish(submitted, id=f"{product.name}:{submission}:{short(submitted.bundle)}")
+    await connection.bus.publish(submitted, id=submission_event_id(submitted))
     return submitted

@@ -8,9 +8,10 @@ from collections.abc import Iterable
 
 import click
 
+from floe_chassis.errors import SettingInvalid
 from floe_cli.errors import RunGivenUp, SubmissionGivenUp
 from floe_cli.exit_codes import ExitCode
-from floe_contracts.errors import DocumentInvalid, FloeError, Transient, WrongUsage
+from floe_contracts.errors import DocumentInvalid, FloeError, Permanent, WrongUsage
 from floe_contracts.events import Problem
 
 
@@ -24,9 +25,9 @@ def show_error(error: FloeError) -> ExitCode:
         return ExitCode.COMPILATION_FAILED
     if isinstance(error, RunGivenUp):
         return ExitCode.RUN_FAILED
-    if isinstance(error, WrongUsage):
+    if isinstance(error, WrongUsage | SettingInvalid):
         return ExitCode.WRONG_USAGE
-    return ExitCode.UNREACHABLE if isinstance(error, Transient) else ExitCode.INVALID_DOCUMENT
+    return ExitCode.INVALID_DOCUMENT if isinstance(error, Permanent) else ExitCode.UNREACHABLE
 
 
 def show_unexpected(error: Exception) -> ExitCode:

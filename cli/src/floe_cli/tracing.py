@@ -16,7 +16,7 @@ from floe_contracts import subjects
 from floe_contracts.artifacts import CompiledArtifacts, read_artifact
 from floe_contracts.cloudevents import decode
 from floe_contracts.digests import PREFIX
-from floe_contracts.errors import FloeError, WrongUsage
+from floe_contracts.errors import ContractError, FloeError, WrongUsage
 from floe_contracts.events import Event, RunCompleted, RunFailed, SemanticRendered, TableCommitted
 from floe_contracts.openlineage.events import RUN_HEADER
 
@@ -125,7 +125,10 @@ async def _events(connection: Connection, run_id: str) -> list[Event]:
     pattern = f"{subjects.ROOT}.*.*.{subjects.escape(connection.settings.tenant)}.>"
     found = []
     async for message in read_stream(connection.bus.js, EVENTS, pattern):
-        event = decode(message.subject, message.headers, message.data).event
+        try:
+            event = decode(message.subject, message.headers, message.data).event
+        except ContractError:
+            continue  # a newer floe may publish kinds that this one does not know
         if getattr(event, "run_id", None) == run_id:
             found.append(event)
     return found

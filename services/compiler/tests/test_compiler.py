@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from pathlib import Path
 from typing import Any, Protocol
@@ -14,6 +15,8 @@ from floe_chassis.dead_letters import read_dead_letter
 from floe_chassis.settings import ChassisSettings
 from floe_chassis.testing import eventually
 from floe_chassis.topology import COMPILER, DLQ, SPECS
+from floe_compiler.compilation import _all
+from floe_compiler.errors import ProfileUnknown
 from floe_contracts import subjects
 from floe_contracts.artifacts import read_artifact
 from floe_contracts.cloudevents import Received
@@ -100,6 +103,10 @@ async def test_no_secret_of_the_compilers_environment_leaves_it(
     assert len(blobs) > 5
     assert [path for path in _files_below(tmp_path) if canary.encode() in path.read_bytes()] == []
     assert [event for event in await submissions.outcomes() if canary in event.event.model_dump_json()] == []
+
+
+def _named(folder: Path, name: str) -> list[Path]:
+    return list(folder.rglob(name))
 
 
 def _files_below(folder: Path) -> list[Path]:
@@ -237,6 +244,34 @@ async def test_rubbish_goes_to_the_dead_letters_and_keeps_nobody_waiting(
     reasons = [read_dead_letter(letter.headers or {}, letter.data or b"").reason for letter in letters]
     assert "not JSON" in reasons[0]
     assert "'v7'" in reasons[1]
+
+
+async def test_a_tenants_name_is_no_path(
+    start_compiler: Start, submissions: Submissions, shop: Shop, tmp_path: Path
+) -> None:
+    await start_compiler()
+    submitted = await submissions.submit(shop)
+    event = submitted.model_copy(update={"tenant": "../../outside", "submission": "s2"})
+    await submissions.bus.publish(event, id="outside:s2")
+    assert (await submissions.compiled("s2")).artifact_digest == (await submissions.compiled()).artifact_digest
+    assert _named(tmp_path, "outside") == []
+
+
+async def test_all_environments_are_waited_for_when_one_is_refused() -> None:
+    ended = asyncio.Event()
+
+    async def refused() -> str:
+        raise ProfileUnknown("no")
+
+    async def slow() -> str:
+        await asyncio.sleep(0.05)
+        ended.set()
+        return "parsed"
+
+    with pytest.raises(ProfileUnknown):
+        await _all([refused(), slow()])
+    assert ended.is_set()
+    assert await _all([slow(), slow()]) == ["parsed", "parsed"]
 
 
 async def test_fields_of_a_newer_minor_are_ignored(start_compiler: Start, submissions: Submissions, shop: Shop) -> None:

@@ -95,7 +95,7 @@ def dbt(dbt_folder: Path) -> Iterator[WarmDbt]:
 
 @pytest.fixture(scope="session")
 def dagster_home(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """One Dagster instance for the session: making its storage takes a while."""
+    """One Dagster instance for the session: requests of the same cause meet in it, as those of two products may."""
     return tmp_path_factory.mktemp("dagster")
 
 

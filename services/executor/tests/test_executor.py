@@ -202,14 +202,6 @@ async def test_what_failed_is_named_and_nothing_lands(stack: Stack, openlineage:
     assert "shop.model.shop.after" not in {event["job"]["name"] for event in lineage}
 
 
-async def test_a_failed_model_is_found_in_its_file(stack: Stack) -> None:
-    await stack.start()
-    files = {"models/broken.sql": "select 1 as id\nunion all\nselect cast('x' as integer)"}
-    failed = await stack.failed(await stack.request(await stack.compile(files)))
-    assert failed.problems[0].file == "dbt/models/broken.sql"
-    assert failed.problems[0].message.startswith("1 node failed\n")
-
-
 async def test_a_column_that_cannot_land_is_named(stack: Stack, openlineage: Schemas) -> None:
     await stack.start()
     run = await stack.request(

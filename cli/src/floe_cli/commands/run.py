@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 @click.command()
 @click.argument("path", type=click.Path(path_type=Path), default=".")
-@click.option("--environment", "-e", help="One of platform.yaml; the first one, or dev, where left out.")
+@click.option("--environment", "-e", help="One of platform.yaml; dev, or the only one, where left out.")
 @click.option("--if-changed", is_flag=True, help="Run only if the artifact differs from that of the last run.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object, and nothing else.")
 def run(path: Path, environment: str | None, if_changed: bool, as_json: bool) -> int:

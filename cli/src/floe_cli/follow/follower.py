@@ -19,7 +19,7 @@ from floe_chassis.topology import ARTIFACTS, DLQ, EVENTS, LINEAGE
 from floe_cli.errors import RunGivenUp, SubmissionGivenUp
 from floe_cli.follow.progress import Progress, after, after_lineage
 from floe_contracts import subjects
-from floe_contracts.cloudevents import MESSAGE_ID, decode
+from floe_contracts.cloudevents import decode
 from floe_contracts.errors import ContractError, Unreachable
 from floe_contracts.events import (
     ArtifactCompiled,
@@ -38,6 +38,8 @@ from floe_contracts.subjects import EventKind
 
 _LOOK_AGAIN_SECONDS: Final = 2.0
 _TELL_SECONDS: Final = 20.0
+_AWAY_SECONDS: Final = 30.0
+_EVENT_ID: Final = "ce-id"
 _ENDS: Final = {EventKind.RUN_COMPLETED: RunCompleted, EventKind.RUN_FAILED: RunFailed}
 
 
@@ -53,6 +55,7 @@ class Follower:
         self._submission = submission
         self._changed = changed
         self._news = asyncio.Event()
+        self._connected_at = time.monotonic()
         self._given_up: DeadLetter | None = None
         self.progress = Progress()
         self.run_id: str | None = None
@@ -138,7 +141,18 @@ class Follower:
         return None if landed <= self.progress.committed else "catalog"
 
     async def _news_came(self) -> bool:
-        """Wait for news; False if there were none for a while."""
+        """Wait for news; False if there were none for a while.
+
+        Raises:
+            Unreachable: the bus has been away for long.
+        """
+        if self._bus.connected:
+            self._connected_at = time.monotonic()
+        elif time.monotonic() - self._connected_at > _AWAY_SECONDS:
+            raise Unreachable(
+                f"the bus at {self._bus.address} has been away for {_AWAY_SECONDS:.0f} s",
+                hint="the run goes on where its services are; floe status shows how it ended",
+            )
         try:
             await asyncio.wait_for(self._news.wait(), _LOOK_AGAIN_SECONDS)
         except TimeoutError:
@@ -164,7 +178,7 @@ class Follower:
 
     async def _on_dead_letter(self, message: Msg) -> None:
         letter = read_dead_letter(message.headers or {}, message.data)
-        if self._submission in letter.headers.get(MESSAGE_ID, ""):  # the ids of both requests name the submission
+        if self._submission in letter.headers.get(_EVENT_ID, ""):  # the ids of both requests name the submission
             self._given_up = letter
             self._news.set()
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
+from typing import Final
 
 from floe_contracts.events import (
     ArtifactCompiled,
@@ -21,6 +22,8 @@ from floe_contracts.events import (
     SemanticRendered,
     TableCommitted,
 )
+
+_FAILED: Final = NodeFailed.kind.value.split(".")[1]
 
 
 class StageName(StrEnum):
@@ -120,20 +123,22 @@ def after_lineage(progress: Progress, job: str, event_type: str) -> Progress:
     _, marker, table = job.partition(".land.")
     if not marker:
         return changed
-    landed = progress.landed if event_type == "START" or table in progress.landed else (*progress.landed, table)
+    new = event_type == "COMPLETE" and table not in progress.landed
+    landed = (*progress.landed, table) if new else progress.landed
     stages = progress.stage(build=StageStatus.DONE, land=StageStatus.RUNNING)
     return replace(changed, landed=landed, stages=stages)
 
 
 def _with_node(progress: Progress, node: NodeProgress) -> Progress:
-    failed = isinstance(node, NodeProgress) and node.status == NodeFailed.kind.value.split(".")[1]
-    stages = progress.stage(build=StageStatus.FAILED) if failed else progress.stages
+    stages = progress.stage(build=StageStatus.FAILED) if node.status == _FAILED else progress.stages
     return replace(progress, nodes=progress.nodes | {node.unique_id: node}, stages=stages)
 
 
 def _ended(progress: Progress, outcome: RunCompleted | RunFailed) -> Progress:
     if isinstance(outcome, RunCompleted):
         stages = progress.stage(build=StageStatus.DONE, land=StageStatus.DONE, lineage=StageStatus.DONE)
+    elif outcome.nodes and all(node.status != _FAILED for node in outcome.nodes):
+        stages = progress.stage(build=StageStatus.DONE, land=StageStatus.FAILED, lineage=StageStatus.DONE)
     else:
         stages = progress.stage(build=StageStatus.FAILED, lineage=StageStatus.DONE)
     landed = tuple(table.identifier for table in outcome.tables)

@@ -7,6 +7,7 @@ every thread.
 
 # No `from __future__ import annotations` here: Dagster reads the annotation of `context` as it stands.
 
+import fcntl
 import json
 import threading
 import uuid
@@ -94,12 +95,20 @@ class DagsterRuns:
         """The shared instance; the first call makes its storage, which takes seconds."""
         with self._opening:
             if self._opened is None:
-                self._home.mkdir(parents=True, exist_ok=True)
-                config = self._home / "dagster.yaml"
-                if not config.exists():
-                    config.write_text(_INSTANCE_CONFIG.replace("HOME", json.dumps(str(self._home / "history"))))
-                self._opened = dagster.DagsterInstance.from_config(str(self._home))
+                self._opened = self._open()
             return self._opened
+
+    def _open(self) -> dagster.DagsterInstance:
+        self._home.mkdir(parents=True, exist_ok=True)
+        with (self._home / "floe.lock").open("a") as lock:
+            # Executors that make the same storage at the same time stumble over each other's tables.
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            config = self._home / "dagster.yaml"
+            if not config.exists():
+                written = self._home / "dagster.yaml.new"
+                written.write_text(_INSTANCE_CONFIG.replace("HOME", json.dumps(str(self._home / "history"))))
+                written.replace(config)
+            return dagster.DagsterInstance.from_config(str(self._home))
 
     def prepare(self) -> None:
         """Make the instance's storage ahead of the first run."""

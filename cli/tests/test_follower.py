@@ -1,0 +1,95 @@
+"""Following a product on a real bus, with the test in the place of the services."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+import pytest
+
+from floe_chassis.bus import Bus
+from floe_chassis.dead_letters import DeadLetter, bury
+from floe_chassis.settings import ChassisSettings
+from floe_chassis.testing import eventually
+from floe_chassis.topology import COMPILER, EXECUTOR, RUNS, SPECS
+from floe_cli.errors import RunGivenUp, SubmissionGivenUp
+from floe_cli.follow.follower import Follower
+from floe_cli.follow.progress import Progress
+from floe_cli.follow.session import compile_product, run_product
+from floe_cli.products import Product, read_product
+from floe_cli.stack.connection import Connection
+from floe_contracts.cloudevents import decode
+from floe_contracts.events import ArtifactCompiled, SpecSubmitted
+from floe_contracts.openlineage.naming import Place
+
+pytestmark = pytest.mark.bus
+
+
+@pytest.fixture
+def connection(bus: Bus, configured: ChassisSettings) -> Connection:
+    return Connection(bus, configured)
+
+
+@pytest.fixture
+def shop(product: Any) -> Product:
+    return read_product(product())
+
+
+async def message_on(bus: Bus, stream: str) -> Any:
+    """The only message of a stream, once it is there."""
+
+    async def stored() -> bool:
+        return (await bus.js.stream_info(stream)).state.messages == 1
+
+    await eventually(stored)
+    return await bus.js.get_msg(stream, 1)
+
+
+async def give_up(bus: Bus, stream: str, consumer: str) -> None:
+    """What the chassis of a service does with a message that it cannot handle."""
+    message = await message_on(bus, stream)
+    letter = DeadLetter(
+        subject=message.subject,
+        stream=stream,
+        sequence=1,
+        consumer=consumer,
+        deliveries=5,
+        reason="FLOE-BLOB-001: it is not there",
+        code="FLOE-BLOB-001",
+        headers=message.headers,
+        body=message.data,
+    )
+    await bury(bus, letter)
+
+
+async def test_a_submission_that_was_given_up_is_not_waited_for(connection: Connection, shop: Product) -> None:
+    following = asyncio.create_task(compile_product(connection, shop, "dev", lambda _: None))
+    await give_up(connection.bus, SPECS, COMPILER)
+    with pytest.raises(SubmissionGivenUp, match="it is not there"):
+        await asyncio.wait_for(following, 10)
+
+
+async def test_a_run_request_that_was_given_up_is_not_waited_for(
+    connection: Connection, shop: Product, compiled: ArtifactCompiled
+) -> None:
+    seen: list[Progress] = []
+    following = asyncio.create_task(run_product(connection, shop, "dev", seen.append))
+    message = await message_on(connection.bus, SPECS)
+    submitted = decode(message.subject, message.headers, message.data).event
+    assert isinstance(submitted, SpecSubmitted)
+    answer = compiled.model_copy(update={"submission": submitted.submission})
+    await connection.bus.publish(compiled, id="of another submission")
+    await connection.bus.publish(answer, id="compiled")
+    await give_up(connection.bus, RUNS, EXECUTOR)
+    with pytest.raises(RunGivenUp, match="it is not there"):
+        await asyncio.wait_for(following, 10)
+    assert [progress.compiled for progress in seen] == [answer]
+
+
+async def test_what_came_while_the_bus_was_away_is_read_from_the_stream(
+    connection: Connection, compiled: ArtifactCompiled
+) -> None:
+    await connection.bus.publish(compiled, id="compiled")
+    follower = Follower(connection.bus, Place("default", "dev", "shop"), "s1", lambda _: None)
+    progress = await asyncio.wait_for(follower.until_compiled(), 10)
+    assert progress.compiled == compiled
