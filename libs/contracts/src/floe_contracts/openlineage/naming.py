@@ -24,9 +24,9 @@ class Place:
         return f"{self.tenant}.{self.environment}.{self.product}"
 
 
-def run_id(cause: str) -> str:
+def run_id(place: Place, cause: str) -> str:
     """The id of the run that the request with the id `cause` leads to: the same for every delivery of the request."""
-    return str(uuid.uuid5(_RUN_IDS, cause))
+    return str(uuid.uuid5(_RUN_IDS, f"{place}/{cause}"))
 
 
 def node_run_id(run: str, attempt: int, job: str) -> str:

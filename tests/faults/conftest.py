@@ -1,0 +1,130 @@
+"""One stack of processes for all fault tests of a worker; what a test looks at is its own run, or its own product."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from floe_chassis.blobs import BlobStore, open_blobs
+from floe_chassis.bus import Bus
+from floe_chassis.nats_server import NatsServer
+from floe_chassis.settings import ChassisSettings, load_settings
+from floe_chassis.source_bundles import pack
+from floe_cli.stack.folders import StackFolder
+from floe_contracts.events import SpecSubmitted
+from floe_contracts.subjects import EventKind
+
+from .facts import TENANT, Facts, until
+from .processes import SERVICES, Stack
+from .products import write_product
+
+Publish = Callable[..., Awaitable[str]]
+Recovery = Callable[[], None]
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        if Path(__file__).parent in item.path.parents:
+            item.add_marker(pytest.mark.fault)
+
+
+@pytest.fixture(scope="session")
+def _stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
+    root = tmp_path_factory.mktemp("stack")
+    server = NatsServer(root / "bus")
+    server.start()
+    stack = Stack(root, StackFolder(root).environment(server.url), server)
+    try:
+        stack.floe("topology", "apply")
+        yield stack
+    finally:
+        stack.stop()
+
+
+@pytest.fixture
+def stack(_stack: Stack) -> Stack:
+    """The stack, with its bus and every service running."""
+    if not _stack.server.running:
+        _stack.server.start()
+    _stack.start(*SERVICES)
+    return _stack
+
+
+@pytest.fixture
+def settings(stack: Stack) -> ChassisSettings:
+    """How to reach the stack."""
+    return load_settings(ChassisSettings, stack.environment)
+
+
+@pytest.fixture
+async def bus(settings: ChassisSettings) -> AsyncIterator[Bus]:
+    """A connection to the stack."""
+    connection = Bus("test", settings)
+    await connection.connect(wait=False)
+    yield connection
+    await connection.close()
+
+
+@pytest.fixture
+def blobs(settings: ChassisSettings) -> BlobStore:
+    """The blob store of the stack."""
+    return open_blobs(settings.blobs_url)
+
+
+@pytest.fixture
+def facts(bus: Bus, stack: Stack) -> Facts:
+    """What is true of the stack."""
+    environment = stack.environment
+    uri, warehouse = environment["FLOE_CATALOG_URI"], environment["FLOE_CATALOG_WAREHOUSE"]
+    return Facts(bus, {"type": "sql", "uri": uri, "warehouse": warehouse})
+
+
+@pytest.fixture
+def publish(bus: Bus, blobs: BlobStore, tmp_path: Path) -> Publish:
+    """Publish a submission of a product; gives the id of its event."""
+
+    async def submit(name: str, submission: str, *, slow_rows: int = 1, description: str = "") -> str:
+        folder = write_product(tmp_path / name, name, slow_rows=slow_rows, description=description)
+        submitted = SpecSubmitted(
+            tenant=TENANT,
+            product=name,
+            submission=submission,
+            bundle=await pack(folder, blobs),
+            platform=await blobs.put((folder / "platform.yaml").read_bytes()),
+        )
+        cause = f"{name}:{submission}"
+        await bus.publish(submitted, id=cause)
+        return cause
+
+    return submit
+
+
+@pytest.fixture(scope="session")
+def _artifacts() -> dict[str, str]:
+    return {}
+
+
+@pytest.fixture
+def compiled(publish: Publish, facts: Facts, _artifacts: dict[str, str]) -> Publish:
+    """Have a product compiled, once for all tests; gives the digest of its artifact."""
+
+    async def compile_(name: str, *, slow_rows: int = 1) -> str:
+        if name not in _artifacts:
+            await publish(name, "first", slow_rows=slow_rows)
+            events = await until(lambda: facts.events(EventKind.ARTIFACT_COMPILED, name))
+            _artifacts[name] = events[0].data["artifact_digest"]
+        return _artifacts[name]
+
+    return compile_
+
+
+@pytest.fixture
+def recovery(request: pytest.FixtureRequest) -> Iterator[Recovery]:
+    """Call it when the fault strikes: the seconds from then to the end of the test are a property of its report."""
+    struck: list[float] = []
+    yield lambda: struck.append(time.monotonic())
+    if struck:
+        request.node.user_properties.append(("recovery_seconds", round(time.monotonic() - struck[0], 1)))

@@ -1,0 +1,171 @@
+"""The executor, or its dbt, is killed while it works: the run ends once, and nothing lands twice."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from typing import Any, Final
+
+import psutil
+import pytest
+
+from floe_chassis.bus import Bus
+from floe_chassis.settings import ChassisSettings
+from floe_chassis.topology import EVENTS, LINEAGE, RUNS_BUCKET, declared
+from floe_chassis.topology_apply import apply
+from floe_contracts import subjects
+from floe_contracts.subjects import ROOT, EventKind
+
+from .conftest import Publish, Recovery
+from .facts import Facts, listening
+from .processes import Stack, assert_gone
+from .products import QUICK, SLOW, SLOW_MODEL, SLOW_ROWS, TABLES
+
+SLOW_NODE: Final = f"model.faults.{SLOW_MODEL}"
+
+
+def begins_slow(event: dict[str, Any]) -> bool:
+    return bool(event["unique_id"] == SLOW_NODE)
+
+
+async def assert_aborted(facts: Facts, run: str) -> None:
+    aborted = [event["job"]["name"] for event in await facts.lineage(SLOW, run) if event["eventType"] == "ABORT"]
+    assert f"{SLOW}.{SLOW_NODE}" in aborted
+
+
+async def test_executor_killed_while_a_node_runs(
+    stack: Stack, bus: Bus, facts: Facts, compiled: Publish, recovery: Recovery, request: pytest.FixtureRequest
+) -> None:
+    digest = await compiled(SLOW, slow_rows=SLOW_ROWS)
+    async with listening(bus, subjects.pattern(EventKind.NODE_STARTED, product=SLOW)) as heard:
+        run = await facts.request(SLOW, digest, request.node.name)
+        await heard(begins_slow)
+    dbt = stack.dbt_child("executor")
+    left = stack.kill("executor")
+    recovery()
+    stack.start("executor")
+    assert dbt in left
+    assert_gone(left)
+    outcome = await facts.assert_ended_once(SLOW, run, TABLES)
+    assert outcome.attempt == 2
+    await assert_aborted(facts, run)
+
+
+@pytest.mark.parametrize("victim", [Stack.dbt_child, Stack.fork_server], ids=["child", "fork-server"])
+async def test_dbt_killed_while_a_node_runs(
+    stack: Stack,
+    bus: Bus,
+    facts: Facts,
+    compiled: Publish,
+    recovery: Recovery,
+    request: pytest.FixtureRequest,
+    victim: Callable[[Stack, str], psutil.Process],
+) -> None:
+    digest = await compiled(SLOW, slow_rows=SLOW_ROWS)
+    async with listening(bus, subjects.pattern(EventKind.NODE_STARTED, product=SLOW)) as heard:
+        run = await facts.request(SLOW, digest, request.node.name)
+        await heard(begins_slow)
+    dbt = stack.dbt_child("executor")
+    victim(stack, "executor").kill()
+    recovery()
+    assert_gone([dbt])
+    outcome = await facts.assert_ended_once(SLOW, run, TABLES)
+    assert outcome.attempt == 2
+    await assert_aborted(facts, run)
+
+
+def _is_staged(record: dict[str, Any]) -> bool:
+    return bool(record.get("landing"))
+
+
+def _is_landed(event: dict[str, Any]) -> bool:
+    return event["eventType"] == "COMPLETE" and ".land." in event["job"]["name"]
+
+
+def _is_complete(event: dict[str, Any]) -> bool:
+    return event["eventType"] == "COMPLETE" and "." not in event["job"]["name"]
+
+
+@pytest.mark.parametrize(
+    ("moment", "pattern", "fits"),
+    [
+        ("staged", f"$KV.{RUNS_BUCKET}.>", _is_staged),
+        ("landing", subjects.lineage_pattern(), _is_landed),
+    ],
+    ids=["staged", "landing"],
+)
+async def test_executor_killed_while_it_lands(
+    stack: Stack,
+    bus: Bus,
+    facts: Facts,
+    compiled: Publish,
+    recovery: Recovery,
+    request: pytest.FixtureRequest,
+    moment: str,
+    pattern: str,
+    fits: Callable[[dict[str, Any]], bool],
+) -> None:
+    digest = await compiled(QUICK)
+    async with listening(bus, pattern) as heard:
+        run = await facts.request(QUICK, digest, request.node.name)
+        await heard(fits)
+        left = stack.kill("executor")
+    recovery()
+    record = await facts.record(QUICK, run)
+    assert record is not None
+    assert record.landing
+    if moment == "landing":
+        assert 0 < facts.landed(QUICK, run).total() < len(TABLES)
+    stack.start("executor")
+    assert_gone(left)
+    await facts.assert_ended_once(QUICK, run, TABLES)
+    # What the first attempt built was landed; nothing was built again.
+    built = [event.data["attempt"] for event in await facts.events(EventKind.NODE_STARTED, QUICK, run)]
+    assert set(built) == {1}
+
+
+@asynccontextmanager
+async def deaf(bus: Bus, settings: ChassisSettings, stream: str, prefix: str) -> AsyncIterator[None]:
+    """A stream that takes nothing below `prefix`: whoever publishes there is held until he dies."""
+    config = (await bus.js.stream_info(stream)).config
+    kept = [subject for subject in config.subjects or [] if not subject.startswith(prefix)]
+    await bus.js.update_stream(config.evolve(subjects=kept or ["nothing"]))
+    try:
+        yield
+    finally:
+        await apply(bus, declared(settings, ["file"]))
+
+
+async def test_executor_killed_before_the_first_lineage(
+    stack: Stack, bus: Bus, settings: ChassisSettings, facts: Facts, compiled: Publish, recovery: Recovery
+) -> None:
+    digest = await compiled(QUICK)
+    async with deaf(bus, settings, LINEAGE, f"{ROOT}.lineage"):
+        async with listening(bus, subjects.lineage_pattern()) as heard:
+            run = await facts.request(QUICK, digest, "no-lineage")
+            await heard(lambda event: bool(event["eventType"] == "START"))
+        stack.kill("executor")
+    recovery()
+    assert await facts.lineage(QUICK, run) == []
+    stack.start("executor")
+    outcome = await facts.assert_ended_once(QUICK, run, TABLES)
+    assert outcome.attempt == 2
+
+
+async def test_executor_killed_before_it_tells_the_end(
+    stack: Stack, bus: Bus, settings: ChassisSettings, facts: Facts, compiled: Publish, recovery: Recovery
+) -> None:
+    digest = await compiled(QUICK)
+    async with deaf(bus, settings, EVENTS, f"{ROOT}.{EventKind.RUN_COMPLETED}"):
+        async with listening(bus, subjects.lineage_pattern()) as heard:
+            run = await facts.request(QUICK, digest, "end-untold")
+            await heard(_is_complete)
+        stack.kill("executor")
+    recovery()
+    record = await facts.record(QUICK, run)
+    assert record is not None
+    assert record.status.terminal
+    assert await facts.events(EventKind.RUN_COMPLETED, QUICK, run) == []
+    stack.start("executor")
+    outcome = await facts.assert_ended_once(QUICK, run, TABLES)
+    assert outcome.attempt == 1
