@@ -36,7 +36,7 @@ demo: setup ## run examples/orders end to end, live
 	@$(BIN)/floe run examples/orders
 
 test: setup ## run every test
-	@$(BIN)/python -m pytest
+	@$(BIN)/python -m pytest -n 2 --dist loadfile
 
 check: setup ## ruff, mypy, import fences, generated files
 	@$(BIN)/ruff check .

@@ -44,7 +44,7 @@ pytestmark = pytest.mark.bus
 
 Floe = Callable[..., Any]
 PLACE = Place("default", "dev", "shop")
-RUN = run_id("shop:s1:run")
+RUN = run_id(PLACE, "shop:s1:run")
 SNAPSHOT = 2**62 + 1
 IDENTIFIER = "default.dev.shop.main.orders"
 
@@ -290,7 +290,7 @@ async def test_a_run_that_nobody_knows_cannot_be_traced(chain: Chain, floe: Floe
 
 
 async def test_the_lineage_of_a_run_is_exported_as_it_was_published(chain: Chain, floe: Floe, bus: Bus) -> None:
-    await publish_lineage(bus, "START", chain.artifact.digest(), run=run_id("another"))
+    await publish_lineage(bus, "START", chain.artifact.digest(), run=run_id(PLACE, "another"))
     said = await asyncio.to_thread(floe, "lineage", "export", "--run", RUN, chain.folder)
     assert [json.loads(line)["eventType"] for line in said.out.splitlines()] == ["START", "COMPLETE"]
 

@@ -99,7 +99,7 @@ class Facts:
             reason="a test",
         )
         await self.bus.publish(request, id=cause)
-        return run_id(cause)
+        return run_id(Place(TENANT, environment, product), cause)
 
     async def record(self, product: str, run: str, environment: str = ENVIRONMENT) -> RunRecord | None:
         """The state of a run, if there is one."""

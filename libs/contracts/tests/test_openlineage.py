@@ -23,7 +23,7 @@ from floe_contracts.openlineage.naming import (
 )
 
 PLACE = Place("acme", "prod", "orders")
-RUN = run_id("request-1")
+RUN = run_id(PLACE, "request-1")
 TIME = datetime(2026, 11, 20, 9, 30, 15, 250_000, UTC)
 NODE = Node(
     unique_id="model.orders.fct_orders",
@@ -166,17 +166,19 @@ def test_columns_keep_their_order_and_leave_out_what_is_not_known() -> None:
 
 
 def test_a_nodes_run_knows_its_parent_and_the_root() -> None:
-    facet = facets.parent(PLACE, RUN, root_run_id=run_id("outer"))
+    facet = facets.parent(PLACE, RUN, root_run_id=run_id(PLACE, "outer"))
     assert facet["run"]["runId"] == RUN
     assert facet["job"] == {"namespace": "floe://acme/prod", "name": "orders"}
-    assert facet["root"]["run"]["runId"] == run_id("outer")
+    assert facet["root"]["run"]["runId"] == run_id(PLACE, "outer")
     assert facets.parent(PLACE, RUN)["root"]["run"]["runId"] == RUN
 
 
 def test_ids_come_from_causes_alone() -> None:
-    assert run_id("request-1") == RUN == str(uuid.UUID(RUN))
-    assert run_id("request-2") != RUN
-    ids = {node_run_id(run, attempt, job) for run in (RUN, run_id("b")) for attempt in (1, 2) for job in ("x", "y")}
+    assert run_id(PLACE, "request-1") == RUN == str(uuid.UUID(RUN))
+    assert run_id(PLACE, "request-2") != RUN
+    ids = {
+        node_run_id(run, attempt, job) for run in (RUN, run_id(PLACE, "b")) for attempt in (1, 2) for job in ("x", "y")
+    }
     assert len(ids) == 8
 
 

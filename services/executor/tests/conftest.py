@@ -108,7 +108,7 @@ def place() -> Place:
 def run_record() -> RunRecord:
     """A run in its first attempt."""
     return RunRecord(
-        run_id=run_id("request-1"),
+        run_id=run_id(PLACE, "request-1"),
         tenant=PLACE.tenant,
         environment=PLACE.environment,
         product=PLACE.product,
@@ -210,7 +210,7 @@ class Stack:
             reason="test",
         )
         await self.bus.publish(requested, id=cause)
-        return run_id(cause)
+        return run_id(Place(PLACE.tenant, environment, PLACE.product), cause)
 
     async def events(self, run: str) -> list[RunEvent]:
         """The events of a run so far, in order."""

@@ -79,11 +79,13 @@ async def test_the_oldest_request_comes_first_and_a_marker_of_nothing_is_swept(
     bus: Bus, store: RunStore, run_record: RunRecord
 ) -> None:
     for day, cause in ((3, "c"), (1, "a"), (2, "b")):
-        changes = {"run_id": run_id(cause), "requested_at": f"2026-11-0{day}T00:00:00+00:00"}
+        changes = {"run_id": run_id(run_record.place, cause), "requested_at": f"2026-11-0{day}T00:00:00+00:00"}
         await store.add(run_record.model_copy(update=changes))
     bucket = await bus.key_value(RUNS_BUCKET)
     await bucket.put("pending.default.dev.shop.nothing", b"")
-    assert [stored.record.run_id async for stored in store.pending()] == [run_id(cause) for cause in "abc"]
+    assert [stored.record.run_id async for stored in store.pending()] == [
+        run_id(run_record.place, cause) for cause in "abc"
+    ]
     assert len([stored async for stored in store.pending()]) == 3
     assert "pending.default.dev.shop.nothing" not in await bucket.keys()
 
@@ -96,7 +98,7 @@ async def test_what_a_dead_worker_left_open_is_found(bus: Bus, run_record: RunRe
     def event(kind: str, run: str) -> LineageEvent:
         return {"eventType": kind, "run": {"runId": run}, "job": {"name": f"job {run}"}, "eventTime": kind}
 
-    other = run_record.model_copy(update={"run_id": run_id("other")})
+    other = run_record.model_copy(update={"run_id": run_id(run_record.place, "other")})
     for kind, run in (("START", run_record.run_id), ("START", "a"), ("START", "b"), ("COMPLETE", "a")):
         await publish_lineage(bus, run_record, event(kind, run))
     await publish_lineage(bus, other, event("START", "c"))
@@ -319,7 +321,9 @@ async def test_staged_rows_become_the_table_once_and_only_under_the_lease(
     assert [(name, kind) for name, kind, _ in landed.columns] == [("id", "int"), ("customer", "string")]
     assert await lander.switch(request, staged, token=6, fence=lost) == landed
 
-    older = build_request(run_record.model_copy(update={"run_id": run_id("older")}), artifact, tmp_path)
+    older = build_request(
+        run_record.model_copy(update={"run_id": run_id(run_record.place, "older")}), artifact, tmp_path
+    )
     (late,) = await lander.stage(older, [orders])
     with pytest.raises(NewerRunLanded):
         await lander.switch(older, late, token=4, fence=lambda: None)

@@ -24,7 +24,7 @@ def request(environment: str = "dev") -> RunRequested:
 
 def test_a_request_waits_first() -> None:
     record = run_states.queued(request(), "shop:1:run", NOW)
-    assert (record.status, record.attempt, record.run_id) == (RunStatus.QUEUED, 0, run_id("shop:1:run"))
+    assert (record.status, record.attempt, record.run_id) == (RunStatus.QUEUED, 0, run_id(record.place, "shop:1:run"))
     assert record.requested_at == NOW.isoformat()
     assert run_states.queued(request(), "shop:1:run", NOW + timedelta(hours=1)).run_id == record.run_id
     event = run_states.queued_event(record)

@@ -60,11 +60,13 @@ async def test_the_file_has_every_event_once_and_in_order(environment, publish, 
     for first in (0, 400, 800):
         lines = len(lines_of(path))
         process = await started(environment)
-        sending = asyncio.create_task(publish(events[first : first + 400]))
+        sending = asyncio.create_task(publish(events[first : min(first + 400, 1100)]))
         await eventually(lambda lines=lines: len(lines_of(path)) > lines, timeout=20)
         await killed(process)
         await sending
     process = await started(environment)
+    await publish(events[1100:])
+    await eventually(lambda: len(lines_of(path)) == len(events), timeout=20)
     await eventually(lambda: settled("file"), timeout=20)
     process.terminate()
     assert await process.wait() == 0

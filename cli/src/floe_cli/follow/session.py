@@ -75,7 +75,7 @@ async def run_product(
             requester="floe run",
             reason="asked for on the command line",
         )
-        run = run_id(cause)
+        run = run_id(place, cause)
         follower.run_id = run
         await connection.bus.publish(request, id=cause)
         progress = await follower.until_ended(run)

@@ -124,7 +124,9 @@ class Lease:
         certain_until = asked + self._ttl
         unanswered: float | None = None
         pause = self._ttl / _RENEWALS
-        while True:
+        # Python 3.11 can lose a cancellation in `timeout` or `wait_for`; then it is asked for here.
+        task = asyncio.current_task()
+        while task is None or not task.cancelling():
             await asyncio.sleep(min(pause, max(0.0, certain_until - time.monotonic())))
             asked = time.monotonic()
             if asked >= certain_until:

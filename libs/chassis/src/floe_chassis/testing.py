@@ -62,6 +62,7 @@ def nats_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[NatsServer
     server = NatsServer(tmp_path_factory.mktemp("nats"), config="accounts {\n" + "\n".join(users) + "\n}")
     server.start()
     yield server
+    server.kill()  # hundreds of accounts take a stopping server seconds
     server.stop()
 
 

@@ -12,13 +12,6 @@ class DbtBuildFailed(Permanent):
     title = "Nodes of the dbt project failed"
 
 
-class DbtDied(Transient):
-    """The dbt process ended without an answer: killed, or out of memory."""
-
-    code = "FLOE-RUN-002"
-    title = "The dbt process died"
-
-
 class AttemptsExhausted(Permanent):
     """Every attempt of the run ended without an outcome."""
 

@@ -26,6 +26,7 @@ from floe_contracts.errors import LeaseLost, Permanent, Transient
 from floe_contracts.events import LandedTable, NodeOutcome, Problem, RunCompleted, RunFailed, RunSeconds
 from floe_contracts.nodes import NodeGraph
 from floe_contracts.runs import RunStatus, run_key
+from floe_dbt.errors import DbtDied
 from floe_executor.adapters.open_lineage import close_run, lineage_of, open_starts, own_events, publish_lineage
 from floe_executor.adapters.project_sources import ProjectSources
 from floe_executor.adapters.run_store import RunStore, StoredRun
@@ -34,7 +35,7 @@ from floe_executor.core.landing_journal import LandingJournal, StagedNode, nodes
 from floe_executor.core.lineage import LineageEvent, RunLineage, aborted
 from floe_executor.core.node_reports import NodeReport, event_of, outcomes
 from floe_executor.core.ports import Builder, BuildRequest, Lander
-from floe_executor.errors import AttemptsExhausted, DbtDied, EnvironmentUnknown
+from floe_executor.errors import AttemptsExhausted, EnvironmentUnknown
 
 log = structlog.get_logger(__name__)
 tracer = trace.get_tracer(__name__)

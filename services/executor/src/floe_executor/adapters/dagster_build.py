@@ -13,6 +13,7 @@ from typing import Any, Final
 from floe_contracts.openlineage.naming import Place
 from floe_contracts.subjects import escape
 from floe_dbt.environment import dbt_environment
+from floe_dbt.errors import DbtDied
 from floe_dbt.profiles import PROFILE, write_profile
 from floe_dbt.warm_dbt import WarmDbt
 from floe_executor.adapters.dagster_assets import DagsterRuns
@@ -20,7 +21,7 @@ from floe_executor.adapters.dbt_process import DbtCommand, DbtProcess
 from floe_executor.adapters.dbt_reports import ReportReader
 from floe_executor.core.node_reports import NodeReport
 from floe_executor.core.ports import BuildRequest
-from floe_executor.errors import DbtBuildFailed, DbtDied, DbtRefused
+from floe_executor.errors import DbtBuildFailed, DbtRefused
 
 _ENDED_BY_ITSELF: Final = (0, 1, 2)
 _LEAN: Final = ("--no-write-json", "--log-level-file", "none")

@@ -6,7 +6,7 @@ from datetime import datetime
 
 from floe_contracts.events import RunCompleted as RunCompletedEvent
 from floe_contracts.events import RunFailed, RunQueued, RunRequested, RunStarted
-from floe_contracts.openlineage.naming import run_id
+from floe_contracts.openlineage.naming import Place, run_id
 from floe_contracts.runs import RunRecord, RunStatus
 
 RunEnded = RunCompletedEvent | RunFailed
@@ -15,7 +15,7 @@ RunEnded = RunCompletedEvent | RunFailed
 def queued(request: RunRequested, cause: str, at: datetime) -> RunRecord:
     """The record of a request; the same request always leads to the same run."""
     return RunRecord(
-        run_id=run_id(cause),
+        run_id=run_id(Place(request.tenant, request.environment, request.product), cause),
         tenant=request.tenant,
         environment=request.environment,
         product=request.product,
