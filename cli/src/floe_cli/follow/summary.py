@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import shutil
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -24,13 +27,19 @@ def show_summary(console: Console, document: dict[str, Any], path: Path) -> None
         highlight=False,
     )
     console.print("\nTry next:", style="bold")
+    floe = _how_to_call()
     for command, purpose in (
-        (f"floe trace {document['run_id']} {path}", "verify the chain of ids, offline"),
-        (f"floe lineage export --run {document['run_id']} {path}", "the OpenLineage events, one JSON a line"),
-        (f"floe run {path} --if-changed", "nothing to do, until something changes"),
+        (f"{floe} trace {document['run_id']} {path}", "verify the chain of ids, offline"),
+        (f"{floe} lineage export --run {document['run_id']} {path}", "the OpenLineage events, one JSON a line"),
+        (f"{floe} run {path} --if-changed", "nothing to do, until something changes"),
     ):
         console.print(f"  {command}", style="cyan", highlight=False, soft_wrap=True)
         console.print(f"      {purpose}", style="dim")
+
+
+def _how_to_call() -> str:
+    """`floe`, or the path of the one that is running where the shell would not find it."""
+    return "floe" if shutil.which("floe") else os.path.relpath(sys.argv[0])
 
 
 def _chain(document: dict[str, Any]) -> list[tuple[str, str]]:
