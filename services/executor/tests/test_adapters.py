@@ -186,8 +186,11 @@ def raw(name: str, unique_id: str, msg: str = "", **data: Any) -> dict[str, Any]
     return {"info": {"name": name, "msg": msg, "ts": "2026-11-20T09:30:00Z"}, "data": {"node_info": node, **data}}
 
 
-def test_a_failure_is_explained_after_it_was_told() -> None:
-    reader = ReportReader("dbt")
+def test_a_failure_is_explained_after_it_was_told(tmp_path: Path) -> None:
+    model = tmp_path / "models" / "deep" / "a.sql"
+    model.parent.mkdir(parents=True)
+    model.write_text("{{ config(materialized='table') }}\n\n  select nope from {{ ref('b') }}\nwhere true\n")
+    reader = ReportReader("dbt", tmp_path)
     assert reader.read(raw("MainReportVersion", "", "running")) is None
     began = reader.read(raw("LogStartLine", "model.shop.a"))
     assert began == NodeBegan("model.shop.a", NOW)
@@ -199,20 +202,29 @@ def test_a_failure_is_explained_after_it_was_told() -> None:
     skipped = reader.read(raw("SkippingDetails", "model.shop.b", "SKIP"))
     assert isinstance(skipped, NodeDone)
     assert skipped.status is NodeStatus.SKIPPED
-    text = "Runtime Error in model a (models/deep/a.sql)\n  Binder Error\n  LINE 3: select"
+    text = (
+        'Runtime Error (models/deep/a.sql)\n  Binder Error\n  LINE 10:    select nope from "shop"."main"."b"'
+    )
     assert reader.read(raw("RunResultError", "model.shop.a", text)) is None
     assert reader.read(raw("RunResultError", "model.shop.never_failed", text)) is None
     (failed,) = reader.failed()
     assert failed.message == text
     assert reader.where_of(failed) == Where("dbt/models/deep/a.sql", 3)
-    assert ReportReader(".").where_of(failed) == Where("models/deep/a.sql", 3)
+    assert ReportReader(".", tmp_path).where_of(failed) == Where("models/deep/a.sql", 3)
+    model.write_text("select nope from {{ ref('b') }}\nunion all select nope from c\nselect nope from d\n")
+    assert ReportReader(".", tmp_path).where_of(failed) == Where("models/deep/a.sql", 1)
+    model.write_text("select nope from {{ ref('b') }}\nselect nope from {{ ref('c') }}\n")
+    assert ReportReader(".", tmp_path).where_of(failed) == Where("models/deep/a.sql")
+    model.unlink()
+    assert ReportReader(".", tmp_path).where_of(failed) == Where("models/deep/a.sql")
 
 
-def test_a_success_needs_no_words() -> None:
-    done = ReportReader("dbt").read(raw("LogModelResult", "model.shop.a", "OK", node={"node_status": "success"}))
+def test_a_success_needs_no_words(tmp_path: Path) -> None:
+    reader = ReportReader("dbt", tmp_path)
+    done = reader.read(raw("LogModelResult", "model.shop.a", "OK", node={"node_status": "success"}))
     assert isinstance(done, NodeDone)
     assert (done.status, done.message) == (NodeStatus.SUCCESS, None)
-    assert ReportReader("dbt").where_of(done) is None
+    assert reader.where_of(done) is None
 
 
 # ---- Dagster

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import logging
 import os
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
+
+import structlog
 
 from floe_chassis.blobs import BlobStore, open_blobs
 from floe_chassis.bus import Bus
@@ -44,6 +47,8 @@ async def connected(settings: ChassisSettings) -> AsyncIterator[Connection]:
     Raises:
         Unreachable: no bus is there.
     """
+    if not structlog.is_configured():  # a person reads errors here, and programs read standard output; no logs
+        structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL))
     bus = Bus("cli", settings)
     await bus.connect(wait=False)
     try:

@@ -39,7 +39,7 @@ class DagsterBuilder:
 
     async def build(self, request: BuildRequest, on_report: Callable[[NodeReport], None]) -> None:
         loop = asyncio.get_running_loop()
-        reader = ReportReader(request.artifact.transforms[0].path)
+        reader = ReportReader(request.artifact.transforms[0].path, request.project)
         build = _Build(self._command(request), reader, lambda report: loop.call_soon_threadsafe(on_report, report))
         working = asyncio.create_task(asyncio.to_thread(self._execute, request, build))
         try:

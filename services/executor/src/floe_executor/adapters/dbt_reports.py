@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import replace
+from pathlib import Path
 from typing import Any, Final
 
 from floe_contracts.errors import Where
@@ -12,15 +13,22 @@ from floe_dbt.events import NodeExplained, NodeFinished, NodeSkipped, NodeStarte
 from floe_executor.core.node_reports import NodeBegan, NodeDone, NodeReport, NodeStatus
 
 _FILE: Final = re.compile(r"\(([^()\s]+\.(?:sql|yml|yaml|csv|py))\)")
-_LINE: Final = re.compile(r"^\s*(?:LINE|line) (\d+)", re.MULTILINE)
+_SHOWN_LINE: Final = re.compile(r"^\s*LINE \d+: (.*)$", re.MULTILINE)
+_JINJA: Final = re.compile(r"\{[{%#]")
 
 
 class ReportReader:
     """Reads the events of one build, in their order."""
 
-    def __init__(self, project: str) -> None:
-        """Read the events of the project in the folder `project`, as it is called in the product."""
+    def __init__(self, project: str, folder: Path) -> None:
+        """Read the events of a project.
+
+        Args:
+            project: the project's folder as it is called in the product.
+            folder: where it stands on disk.
+        """
         self._project = project
+        self._folder = folder
         self._failed: dict[str, NodeDone] = {}
 
     def read(self, raw: Mapping[str, Any]) -> NodeReport | None:
@@ -47,10 +55,21 @@ class ReportReader:
         return tuple(self._failed.values())
 
     def where_of(self, node: NodeDone) -> Where | None:
-        """The file, and the line of its compiled SQL, that dbt names for a failed node."""
+        """The file that dbt names for a failed node, and the line in it that the warehouse complains of."""
         message = node.message or ""
-        file, line = _FILE.search(message), _LINE.search(message)
+        file, shown = _FILE.search(message), _SHOWN_LINE.search(message)
         if file is None:
             return None
         place = f"{self._project}/{file[1]}" if self._project != "." else file[1]
-        return Where(place, int(line[1]) if line else None)
+        return Where(place, self._line(file[1], shown[1]) if shown else None)
+
+    def _line(self, file: str, shown: str) -> int | None:
+        """The one line of the file that begins as the shown line of the compiled SQL does."""
+        try:
+            lines = (self._folder / file).read_text().splitlines()
+        except (OSError, UnicodeDecodeError):
+            return None
+        compiled = " ".join(shown.split())
+        written = [" ".join(_JINJA.split(line, maxsplit=1)[0].split()) for line in lines]
+        found = [number for number, start in enumerate(written, start=1) if start and compiled.startswith(start)]
+        return found[0] if len(found) == 1 else None
