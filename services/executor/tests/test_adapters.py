@@ -202,9 +202,7 @@ def test_a_failure_is_explained_after_it_was_told(tmp_path: Path) -> None:
     skipped = reader.read(raw("SkippingDetails", "model.shop.b", "SKIP"))
     assert isinstance(skipped, NodeDone)
     assert skipped.status is NodeStatus.SKIPPED
-    text = (
-        'Runtime Error (models/deep/a.sql)\n  Binder Error\n  LINE 10:    select nope from "shop"."main"."b"'
-    )
+    text = 'Runtime Error (models/deep/a.sql)\n  Binder Error\n  LINE 10:    select nope from "shop"."main"."b"'
     assert reader.read(raw("RunResultError", "model.shop.a", text)) is None
     assert reader.read(raw("RunResultError", "model.shop.never_failed", text)) is None
     (failed,) = reader.failed()
