@@ -25,7 +25,8 @@ SLOW_NODE: Final = f"model.faults.{SLOW_MODEL}"
 
 
 def begins_slow(event: dict[str, Any]) -> bool:
-    return bool(event["unique_id"] == SLOW_NODE)
+    """Waits for lineage's word, the later of the two: what was never told there as begun is not aborted either."""
+    return bool(event["eventType"] == "START" and event["job"]["name"] == f"{SLOW}.{SLOW_NODE}")
 
 
 async def assert_aborted(facts: Facts, run: str) -> None:
@@ -37,7 +38,7 @@ async def test_executor_killed_while_a_node_runs(
     stack: Stack, bus: Bus, facts: Facts, compiled: Publish, recovery: Recovery, request: pytest.FixtureRequest
 ) -> None:
     digest = await compiled(SLOW, slow_rows=SLOW_ROWS)
-    async with listening(bus, subjects.pattern(EventKind.NODE_STARTED, product=SLOW)) as heard:
+    async with listening(bus, subjects.lineage_pattern(product=SLOW)) as heard:
         run = await facts.request(SLOW, digest, request.node.name)
         await heard(begins_slow)
     dbt = stack.dbt_child("executor")
@@ -62,7 +63,7 @@ async def test_dbt_killed_while_a_node_runs(
     victim: Callable[[Stack, str], psutil.Process],
 ) -> None:
     digest = await compiled(SLOW, slow_rows=SLOW_ROWS)
-    async with listening(bus, subjects.pattern(EventKind.NODE_STARTED, product=SLOW)) as heard:
+    async with listening(bus, subjects.lineage_pattern(product=SLOW)) as heard:
         run = await facts.request(SLOW, digest, request.node.name)
         await heard(begins_slow)
     dbt = stack.dbt_child("executor")
