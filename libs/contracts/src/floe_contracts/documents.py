@@ -12,8 +12,9 @@ from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
 from floe_contracts.errors import DocumentInvalid, FloeError, Permanent, Where
-from floe_contracts.floe_spec import PATTERN_HINTS, FloeSpec
+from floe_contracts.floe_spec import FloeSpec
 from floe_contracts.platform_spec import PlatformSpec
+from floe_contracts.sections import PATTERN_HINTS
 from floe_contracts.yaml_tree import MAX_PROBLEMS, Path, Tree, read_tree
 
 _EXPECTED: Final = {

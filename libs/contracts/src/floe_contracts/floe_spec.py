@@ -2,45 +2,13 @@
 
 from __future__ import annotations
 
-from pathlib import PurePosixPath
-from typing import Annotated, Final, Literal
+from typing import Annotated, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints
-from pydantic.alias_generators import to_camel
+from pydantic import Field, StringConstraints
 
-_PRODUCT_PATTERN: Final = r"^[a-z][a-z0-9-]{0,62}$"
-_PROFILE_PATTERN: Final = r"^[a-zA-Z][a-zA-Z0-9_-]{0,62}$"
-_SEMVER_PATTERN: Final = r"^[0-9]+\.[0-9]+\.[0-9]+(?:-[0-9A-Za-z.-]+)?(?:\+[0-9A-Za-z.-]+)?$"
-ENVIRONMENT_PATTERN: Final = r"^[a-z][a-z0-9-]{0,30}$"
-MEMORY_PATTERN: Final = r"^[0-9]+(\.[0-9]+)?(MB|GB)$"
-PATTERN_HINTS: Final[dict[str, str]] = {
-    _PRODUCT_PATTERN: "lower-case letters, digits and hyphens, a letter first, at most 63",
-    _PROFILE_PATTERN: "letters, digits, hyphens and underscores, a letter first, at most 63",
-    _SEMVER_PATTERN: "three numbers, as in 1.0.0",
-    ENVIRONMENT_PATTERN: "lower-case letters, digits and hyphens, a letter first, at most 31",
-    MEMORY_PATTERN: "a number and MB or GB, as in 2GB",
-}
+from floe_contracts.sections import InnerPath, ProductName, ProfileName, Section, Semver
 
-ProductName = Annotated[str, StringConstraints(pattern=_PRODUCT_PATTERN)]
-ProfileName = Annotated[str, StringConstraints(pattern=_PROFILE_PATTERN)]
-Semver = Annotated[str, StringConstraints(pattern=_SEMVER_PATTERN)]
 LandedKind = Literal["table", "incremental", "snapshot", "seed"]
-
-
-def _inside(path: str) -> str:
-    pure = PurePosixPath(path)
-    if pure.is_absolute() or ".." in pure.parts or "\\" in path:
-        raise ValueError("must be a path inside the product's folder, with forward slashes")
-    return str(pure)
-
-
-InnerPath = Annotated[str, AfterValidator(_inside)]
-
-
-class Section(BaseModel):
-    """A part of a document: frozen, camelCase when written, unknown fields refused."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", alias_generator=to_camel, validate_by_name=False)
 
 
 class Metadata(Section):

@@ -6,10 +6,9 @@ from typing import Annotated, Literal
 
 from pydantic import Field, StringConstraints
 
-from floe_contracts.floe_spec import ENVIRONMENT_PATTERN, MEMORY_PATTERN, ProfileName, Section, Semver
 from floe_contracts.nodes import ClassificationName
+from floe_contracts.sections import MEMORY_PATTERN, EnvironmentName, ProfileName, Section, Semver
 
-EnvironmentName = Annotated[str, StringConstraints(pattern=ENVIRONMENT_PATTERN)]
 PolicyAction = Literal["none", "mask", "redact", "restrict"]
 
 DEFAULT_PLATFORM = """\

@@ -1,0 +1,1 @@
+"""The sections of `platform.yaml`, one concern a module."""

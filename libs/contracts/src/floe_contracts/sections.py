@@ -1,0 +1,54 @@
+"""What the sections of both documents share: their form, their names, and the patterns of those names."""
+
+from __future__ import annotations
+
+from pathlib import PurePosixPath
+from typing import Annotated, Final
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, StringConstraints
+from pydantic.alias_generators import to_camel
+
+PRODUCT_PATTERN: Final = r"^[a-z][a-z0-9-]{0,62}$"
+PROFILE_PATTERN: Final = r"^[a-zA-Z][a-zA-Z0-9_-]{0,62}$"
+SEMVER_PATTERN: Final = r"^[0-9]+\.[0-9]+\.[0-9]+(?:-[0-9A-Za-z.-]+)?(?:\+[0-9A-Za-z.-]+)?$"
+ENVIRONMENT_PATTERN: Final = r"^[a-z][a-z0-9-]{0,30}$"
+IDENTIFIER_PATTERN: Final = r"^[a-zA-Z_][a-zA-Z0-9_]{0,126}$"
+MODULE_PATTERN: Final = r"^[a-zA-Z_][a-zA-Z0-9_]*(\.[a-zA-Z_][a-zA-Z0-9_]*)*$"
+MEMORY_PATTERN: Final = r"^[0-9]+(\.[0-9]+)?(MB|GB)$"
+SECRET_PATTERN: Final = r"^[a-zA-Z0-9][a-zA-Z0-9_-]{0,252}$"
+PATTERN_HINTS: Final[dict[str, str]] = {
+    PRODUCT_PATTERN: "lower-case letters, digits and hyphens, a letter first, at most 63",
+    PROFILE_PATTERN: "letters, digits, hyphens and underscores, a letter first, at most 63",
+    SEMVER_PATTERN: "three numbers, as in 1.0.0",
+    ENVIRONMENT_PATTERN: "lower-case letters, digits and hyphens, a letter first, at most 31",
+    IDENTIFIER_PATTERN: "letters, digits and underscores, no digit first",
+    MODULE_PATTERN: "a Python module, as in transforms.scores",
+    MEMORY_PATTERN: "a number and MB or GB, as in 2GB",
+    SECRET_PATTERN: "the name of a secret, not its value: letters, digits, hyphens and underscores",
+}
+"""What a pattern wants, for people."""
+
+ProductName = Annotated[str, StringConstraints(pattern=PRODUCT_PATTERN)]
+ProfileName = Annotated[str, StringConstraints(pattern=PROFILE_PATTERN)]
+EnvironmentName = Annotated[str, StringConstraints(pattern=ENVIRONMENT_PATTERN)]
+Identifier = Annotated[str, StringConstraints(pattern=IDENTIFIER_PATTERN)]
+ModuleName = Annotated[str, StringConstraints(pattern=MODULE_PATTERN)]
+Semver = Annotated[str, StringConstraints(pattern=SEMVER_PATTERN)]
+Memory = Annotated[str, StringConstraints(pattern=MEMORY_PATTERN)]
+Sentence = Annotated[str, StringConstraints(max_length=500)]
+
+
+def _inside(path: str) -> str:
+    pure = PurePosixPath(path)
+    if pure.is_absolute() or ".." in pure.parts or "\\" in path or "\0" in path:
+        raise ValueError("must be a path inside the product's folder, with forward slashes")
+    return str(pure)
+
+
+InnerPath = Annotated[str, AfterValidator(_inside)]
+
+
+class Section(BaseModel):
+    """A part of a document: frozen, camelCase when written, unknown fields refused."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", alias_generator=to_camel, validate_by_name=False)
