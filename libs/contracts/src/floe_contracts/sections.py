@@ -15,7 +15,7 @@ ENVIRONMENT_PATTERN: Final = r"^[a-z][a-z0-9-]{0,30}$"
 IDENTIFIER_PATTERN: Final = r"^[a-zA-Z_][a-zA-Z0-9_]{0,126}$"
 MODULE_PATTERN: Final = r"^[a-zA-Z_][a-zA-Z0-9_]*(\.[a-zA-Z_][a-zA-Z0-9_]*)*$"
 MEMORY_PATTERN: Final = r"^[0-9]+(\.[0-9]+)?(MB|GB)$"
-SECRET_PATTERN: Final = r"^[a-zA-Z0-9][a-zA-Z0-9_-]{0,252}$"
+SECRET_PATTERN: Final = r"^[a-zA-Z0-9][a-zA-Z0-9_-]{0,252}$"  # noqa: S105  # of a name
 PATTERN_HINTS: Final[dict[str, str]] = {
     PRODUCT_PATTERN: "lower-case letters, digits and hyphens, a letter first, at most 63",
     PROFILE_PATTERN: "letters, digits, hyphens and underscores, a letter first, at most 63",
