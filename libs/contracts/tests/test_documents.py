@@ -163,7 +163,7 @@ def test_exactly_one_transform_is_needed() -> None:
     none = FLOE.replace("transforms:\n  - type: dbt\n    path: dbt\n", "transforms: []\n")
     assert [told(problem)[2] for problem in floe_problems(none)] == ["transforms"]
     two = FLOE.replace("    path: dbt\n", "    path: dbt\n  - {type: dbt, path: more}\n")
-    assert [told(problem)[2] for problem in floe_problems(two)] == ["transforms"]
+    assert [told(problem)[2] for problem in floe_problems(two)] == ["transforms.1"]
 
 
 def test_an_invalid_item_is_not_told_again_as_a_missing_one() -> None:

@@ -14,8 +14,8 @@ from pydantic import Field
 from floe_contracts.digests import canonical_json, digest_of
 from floe_contracts.errors import ContractError, Permanent
 from floe_contracts.events import Data
-from floe_contracts.floe_spec import LandedKind
-from floe_contracts.platform_spec import PolicyAction
+from floe_contracts.platform.environments import PolicyAction
+from floe_contracts.product.serving import LandedKind
 
 VERSION: Final = "1.0.0"
 

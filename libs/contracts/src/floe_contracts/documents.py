@@ -14,6 +14,7 @@ from pydantic_core import ErrorDetails
 from floe_contracts.errors import DocumentInvalid, FloeError, Permanent, Where
 from floe_contracts.floe_spec import FloeSpec
 from floe_contracts.platform_spec import PlatformSpec
+from floe_contracts.product.checks import check_floe_spec
 from floe_contracts.sections import PATTERN_HINTS
 from floe_contracts.yaml_tree import MAX_PROBLEMS, Path, Tree, read_tree
 
@@ -43,13 +44,28 @@ class KindUnknown(Permanent):
     title = "A document is of another kind or version"
 
 
+class FieldsContradict(Permanent):
+    """Fields that are valid by themselves and do not go together."""
+
+    code = "FLOE-SPEC-005"
+    title = "Fields of a document do not go together"
+
+
 def read_floe_spec(text: str, file: str = "floe.yaml") -> FloeSpec:
     """Read a `floe.yaml`.
 
     Raises:
         DocumentInvalid: with all problems.
     """
-    return _read(FloeSpec, "FloeSpec", text, file)
+    tree = read_tree(text, file)
+    spec = _read(FloeSpec, "FloeSpec", tree)
+    problems = [
+        FieldsContradict(violation.message, where=tree.where(violation.path), hint=violation.hint)
+        for violation in check_floe_spec(spec)
+    ]
+    if problems:
+        raise DocumentInvalid(problems)
+    return spec
 
 
 def read_platform_spec(text: str, file: str = "platform.yaml") -> PlatformSpec:
@@ -58,11 +74,10 @@ def read_platform_spec(text: str, file: str = "platform.yaml") -> PlatformSpec:
     Raises:
         DocumentInvalid: with all problems.
     """
-    return _read(PlatformSpec, "PlatformSpec", text, file)
+    return _read(PlatformSpec, "PlatformSpec", read_tree(text, file))
 
 
-def _read(model: type[DocumentT], kind: str, text: str, file: str) -> DocumentT:
-    tree = read_tree(text, file)
+def _read(model: type[DocumentT], kind: str, tree: Tree) -> DocumentT:
     if not isinstance(tree.value, dict):
         raise DocumentInvalid([FieldInvalid(f"a {kind} is a mapping", where=tree.where(()))])
     for field, expected in (("apiVersion", "floe.dev/v1"), ("kind", kind)):

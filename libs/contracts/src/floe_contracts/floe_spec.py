@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Literal
 
-from pydantic import Field, StringConstraints
+from pydantic import Field
 
-from floe_contracts.sections import InnerPath, ProductName, ProfileName, Section, Semver
-
-LandedKind = Literal["table", "incremental", "snapshot", "seed"]
+from floe_contracts.product.orchestration import Orchestration
+from floe_contracts.product.schedule import ManualTrigger, Schedule, Trigger
+from floe_contracts.product.serving import Consumption, Destination, Landing, OutputPort, ProductObservability
+from floe_contracts.product.transforms import DbtTransform, PythonTransform, Transform
+from floe_contracts.sections import ProductName, ProfileName, RelativePath, Section, Semver, Sentence
 
 
 class Metadata(Section):
@@ -16,39 +18,22 @@ class Metadata(Section):
 
     name: ProductName = Field(description="The product's name; unique within a tenant.")
     version: Semver = Field(description="Semantic version of what the product promises to its readers.")
-    description: Annotated[str, StringConstraints(max_length=500)] = Field(
-        default="", description="What it is, in a sentence."
-    )
+    description: Sentence = Field(default="", description="What it is, in a sentence.")
     owner: str = Field(description="Whom to ask.")
     labels: dict[str, str] = Field(default={}, description="Free labels; they travel with the artifact.")
 
 
-class DbtTransform(Section):
-    """A dbt project."""
+class PlatformReference(Section):
+    """Which platform the product is written for."""
 
-    type: Literal["dbt"] = Field(description="The kind of transform.")
-    path: InnerPath = Field(description="Folder of dbt_project.yml, from the product's folder.")
-
-
-class Landing(Section):
-    """Which dbt nodes land as Iceberg tables."""
-
-    select: tuple[LandedKind, ...] = Field(
-        default=("table", "incremental", "snapshot", "seed"),
-        description="Materialisations that land; views never do.",
+    name: ProfileName | None = Field(
+        default=None, description="Name of the platform; compiling for another one is refused."
     )
-
-
-class CubeConsumption(Section):
-    """Serving through Cube."""
-
-    enabled: bool = Field(default=True, description="Whether Cube serves the models that say `expose: true`.")
-
-
-class Consumption(Section):
-    """How the tables are served."""
-
-    cube: CubeConsumption = CubeConsumption()
+    file: RelativePath | None = Field(
+        default=None,
+        description="platform.yaml, from the product's folder; left out, the one beside floe.yaml. "
+        "An installation that has its own platform.yaml does not look here.",
+    )
 
 
 class RowOwner(Section):
@@ -70,12 +55,31 @@ class FloeSpec(Section):
     api_version: Literal["floe.dev/v1"] = Field(description="Version of this document's form.")
     kind: Literal["FloeSpec"] = Field(description="Kind of this document.")
     metadata: Metadata
+    platform: PlatformReference = PlatformReference()
     compute: ProfileName = Field(default="default", description="Logical name; platform.yaml resolves it.")
     storage: ProfileName = Field(default="default", description="Logical name; platform.yaml resolves it.")
     catalog: ProfileName = Field(default="default", description="Logical name; platform.yaml resolves it.")
-    transforms: tuple[DbtTransform, ...] = Field(
-        min_length=1, max_length=1, description="What builds the tables: one dbt project."
+    transforms: tuple[Transform, ...] = Field(
+        min_length=1, description="What builds the tables: one dbt project, and Python modules beside it."
+    )
+    schedule: Schedule | None = Field(default=None, description="A run at every tick of a clock.")
+    triggers: tuple[Trigger, ...] = Field(
+        default=(ManualTrigger(type="manual"),), description="What else starts a run."
     )
     landing: Landing = Landing()
-    consumption: Consumption = Consumption()
     governance: Governance = Governance()
+    consumption: Consumption = Consumption()
+    observability: ProductObservability = ProductObservability()
+    orchestration: Orchestration = Orchestration()
+    output_ports: tuple[OutputPort, ...] = Field(default=(), description="Tables that others may build on.")
+    destinations: tuple[Destination, ...] = Field(default=(), description="Places that tables are sent to.")
+
+    @property
+    def dbt(self) -> DbtTransform:
+        """The dbt project; a document that was read has exactly one."""
+        return next(transform for transform in self.transforms if isinstance(transform, DbtTransform))
+
+    @property
+    def python(self) -> tuple[PythonTransform, ...]:
+        """The Python transforms."""
+        return tuple(transform for transform in self.transforms if isinstance(transform, PythonTransform))

@@ -6,10 +6,12 @@ from typing import Annotated, Literal
 
 from pydantic import Field, StringConstraints
 
-from floe_contracts.nodes import ClassificationName
-from floe_contracts.sections import MEMORY_PATTERN, EnvironmentName, ProfileName, Section, Semver
-
-PolicyAction = Literal["none", "mask", "redact", "restrict"]
+from floe_contracts.platform.catalogs import Catalog
+from floe_contracts.platform.environments import Environment
+from floe_contracts.platform.inheritance import Inheritance, Parent, Scope
+from floe_contracts.platform.services import BusReference, PlatformObservability
+from floe_contracts.platform.storages import Storage
+from floe_contracts.sections import MEMORY_PATTERN, EnvironmentName, ProductName, ProfileName, Section, Semver, Sentence
 
 DEFAULT_PLATFORM = """\
 apiVersion: floe.dev/v1
@@ -35,36 +37,7 @@ class PlatformMetadata(Section):
     name: ProfileName = Field(description="Name of the platform.")
     version: Semver = Field(description="Semantic version of this document.")
     owner: str = Field(description="Whom to ask.")
-    description: str = Field(default="", description="What it is, in a sentence.")
-
-
-class Profiles(Section):
-    """What one logical name means in one environment."""
-
-    compute: ProfileName = Field(description="Name below `compute`.")
-    storage: ProfileName = Field(description="Name below `storage`.")
-    catalog: ProfileName = Field(description="Name below `catalogs`.")
-
-
-class Policy(Section):
-    """What happens to columns of one classification when they are served."""
-
-    action: PolicyAction = Field(
-        description="none: shown. mask: a fixed text instead. redact: null instead. restrict: not there."
-    )
-    requires_role: tuple[str, ...] = Field(default=(), description="Roles, any of which sees the column as it is.")
-
-
-class Environment(Section):
-    """One environment: its Git refs, its profiles, its policies."""
-
-    refs: tuple[str, ...] = Field(default=("*",), description="Git refs that build in this environment; globs.")
-    profiles: dict[ProfileName, Profiles] = Field(
-        min_length=1, description="What the logical names of floe.yaml stand for."
-    )
-    policies: dict[ClassificationName, Policy] = Field(
-        default={}, description="What happens to a classification; one that is left out is shown as it is."
-    )
+    description: Sentence = Field(default="", description="What it is, in a sentence.")
 
 
 class DuckDbCompute(Section):
@@ -77,16 +50,14 @@ class DuckDbCompute(Section):
     )
 
 
-class LocalStorage(Section):
-    """A folder of the machine; the executor's settings say where."""
+class PluginApproval(Section):
+    """Which plugins the products of this platform may use; a group that is left out is open."""
 
-    type: Literal["local"] = Field(description="The kind of storage.")
-
-
-class SqlCatalog(Section):
-    """An Iceberg catalog in a SQL database; SQLite beside the local storage."""
-
-    type: Literal["sql"] = Field(description="The kind of catalog.")
+    targets: tuple[str, ...] | None = Field(default=None, description="Kinds of compute.")
+    catalogs: tuple[str, ...] | None = Field(default=None, description="Kinds of catalogs.")
+    transforms: tuple[str, ...] | None = Field(default=None, description="Kinds of transforms.")
+    lineage_backends: tuple[str, ...] | None = Field(default=None, description="Kinds of lineage backends.")
+    secrets: tuple[str, ...] | None = Field(default=None, description="Kinds of secret stores.")
 
 
 class PlatformSpec(Section):
@@ -95,7 +66,21 @@ class PlatformSpec(Section):
     api_version: Literal["floe.dev/v1"] = Field(description="Version of this document's form.")
     kind: Literal["PlatformSpec"] = Field(description="Kind of this document.")
     metadata: PlatformMetadata
+    scope: Scope | None = Field(default=None, description="How widely it holds; left out, it stands alone.")
+    parent: Parent | None = Field(
+        default=None, description="The document above, whose values hold where this is silent."
+    )
+    inheritance: Inheritance = Inheritance()
     environments: dict[EnvironmentName, Environment] = Field(min_length=1, description="Environments, by name.")
     compute: dict[ProfileName, DuckDbCompute] = Field(min_length=1, description="Where the tables are built, by name.")
-    storage: dict[ProfileName, LocalStorage] = Field(min_length=1, description="Where they are stored, by name.")
-    catalogs: dict[ProfileName, SqlCatalog] = Field(min_length=1, description="Where they are registered, by name.")
+    storage: dict[ProfileName, Storage] = Field(min_length=1, description="Where they are stored, by name.")
+    catalogs: dict[ProfileName, Catalog] = Field(min_length=1, description="Where they are registered, by name.")
+    bus: BusReference | None = Field(default=None, description="Left out, the settings of each service name it.")
+    observability: PlatformObservability = PlatformObservability()
+    approved_plugins: PluginApproval = PluginApproval()
+    approved_sinks: tuple[ProfileName, ...] | None = Field(
+        default=None, description="Kinds of destinations that products may send to; left out, any."
+    )
+    approved_products: tuple[ProductName, ...] | None = Field(
+        default=None, description="Products that may be compiled against this document; left out, any."
+    )

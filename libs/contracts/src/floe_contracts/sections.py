@@ -16,12 +16,14 @@ IDENTIFIER_PATTERN: Final = r"^[a-zA-Z_][a-zA-Z0-9_]{0,126}$"
 MODULE_PATTERN: Final = r"^[a-zA-Z_][a-zA-Z0-9_]*(\.[a-zA-Z_][a-zA-Z0-9_]*)*$"
 MEMORY_PATTERN: Final = r"^[0-9]+(\.[0-9]+)?(MB|GB)$"
 SECRET_PATTERN: Final = r"^[a-zA-Z0-9][a-zA-Z0-9_-]{0,252}$"  # noqa: S105  # of a name
+ARN_PATTERN: Final = r"^arn:aws[a-z-]*:iam::[0-9]{12}:role/[A-Za-z0-9+=,.@/_-]{1,128}$"
 PATTERN_HINTS: Final[dict[str, str]] = {
     PRODUCT_PATTERN: "lower-case letters, digits and hyphens, a letter first, at most 63",
     PROFILE_PATTERN: "letters, digits, hyphens and underscores, a letter first, at most 63",
     SEMVER_PATTERN: "three numbers, as in 1.0.0",
     ENVIRONMENT_PATTERN: "lower-case letters, digits and hyphens, a letter first, at most 31",
     IDENTIFIER_PATTERN: "letters, digits and underscores, no digit first",
+    ARN_PATTERN: "as in arn:aws:iam::123456789012:role/name",
     MODULE_PATTERN: "a Python module, as in transforms.scores",
     MEMORY_PATTERN: "a number and MB or GB, as in 2GB",
     SECRET_PATTERN: "the name of a secret, not its value: letters, digits, hyphens and underscores",
@@ -45,7 +47,17 @@ def _inside(path: str) -> str:
     return str(pure)
 
 
+def _relative(path: str) -> str:
+    pure = PurePosixPath(path)
+    if pure.is_absolute() or "\\" in path or "\0" in path or ":" in path:
+        raise ValueError("must be a relative path with forward slashes")
+    return str(pure)
+
+
 InnerPath = Annotated[str, AfterValidator(_inside)]
+"""A path that stays inside the product's folder."""
+RelativePath = Annotated[str, AfterValidator(_relative)]
+"""A path that may go up, as in ../platform.yaml."""
 
 
 class Section(BaseModel):

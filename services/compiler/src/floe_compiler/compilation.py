@@ -104,7 +104,7 @@ class Compiler:
     async def _environment(
         self, spec: FloeSpec, checked_out: CheckedOut, place: str, name: str, compiled: CompiledEnvironment
     ) -> CompiledEnvironment:
-        path = spec.transforms[0].path
+        path = spec.dbt.path
         with _placed_in(path):
             project = await self._parser.parse(
                 checked_out.folder / path,

@@ -61,7 +61,7 @@ def assemble(
         ),
         sources=Sources(bundle=bundle, platform=platform),
         tools=tools,
-        transforms=tuple(DbtProject(path=transform.path) for transform in spec.transforms),
+        transforms=(DbtProject(path=spec.dbt.path),),
         landing=tuple(sorted(spec.landing.select)),
         serving=Serving(
             cube=spec.consumption.cube.enabled,

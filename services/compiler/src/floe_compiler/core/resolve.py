@@ -16,7 +16,8 @@ from floe_contracts.artifacts import (
 )
 from floe_contracts.errors import DocumentInvalid, FloeError, Where
 from floe_contracts.floe_spec import FloeSpec
-from floe_contracts.platform_spec import Environment, PlatformSpec
+from floe_contracts.platform.environments import Environment
+from floe_contracts.platform_spec import PlatformSpec
 
 ProfileT = TypeVar("ProfileT")
 NOT_PARSED = ""

@@ -1,0 +1,1 @@
+"""The sections of `floe.yaml`, one concern a module."""
