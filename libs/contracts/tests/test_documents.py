@@ -138,7 +138,7 @@ def test_all_problems_are_told_at_once_in_the_order_of_their_places() -> None:
             "did you mean 'claim'?",
         ),
         (("[table, seed]", "table"), (12, 3, "landing.select", "'table': should be a list"), None),
-        (("compute", "compute"), (1, 1, "x-extra", "'x-extra' is not a field here"), "known here: apiVersion"),
+        (("compute", "compute"), (1, 1, "x-extra", "'x-extra' is not a field here"), "known are: apiVersion"),
     ],
 )
 def test_a_problem_says_where_what_and_how_to_mend_it(
@@ -167,7 +167,7 @@ def test_exactly_one_transform_is_needed() -> None:
 
 
 def test_an_invalid_item_is_not_told_again_as_a_missing_one() -> None:
-    broken = DEFAULT_PLATFORM.replace("local: {type: sql}", "local: {type: rest}")
+    broken = DEFAULT_PLATFORM.replace("local: {type: sql}", "local: {type: rset}")
     (problem,) = platform_problems(broken)
     assert told(problem)[2] == "catalogs.local.type"
 

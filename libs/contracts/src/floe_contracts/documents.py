@@ -6,7 +6,7 @@ import difflib
 import reprlib
 import types
 import typing
-from typing import Any, Final, TypeVar
+from typing import Annotated, Any, Final, Literal, TypeVar
 
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
@@ -16,6 +16,7 @@ from floe_contracts.floe_spec import FloeSpec
 from floe_contracts.platform_spec import PlatformSpec
 from floe_contracts.product.checks import check_floe_spec
 from floe_contracts.sections import PATTERN_HINTS
+from floe_contracts.suggestions import meant_or_known
 from floe_contracts.yaml_tree import MAX_PROBLEMS, Path, Tree, read_tree
 
 _EXPECTED: Final = {
@@ -26,6 +27,8 @@ _EXPECTED: Final = {
     "string_type": "should be a text",
 }
 """What pydantic calls by Python's names, in the words of YAML."""
+
+_UNION_TAGS: Final = frozenset({"union_tag_invalid", "union_tag_not_found"})
 
 DocumentT = TypeVar("DocumentT", FloeSpec, PlatformSpec)
 
@@ -110,10 +113,19 @@ def _problems(model: type[BaseModel], tree: Tree, error: ValidationError) -> lis
 
 
 def _told(error: ValidationError) -> list[ErrorDetails]:
-    """The details worth telling: a list is not also "too short" because its items are invalid."""
+    """The details worth telling.
+
+    A list is not also "too short" because its items are invalid, and a mapping where a text or a reference to a secret
+    may stand is meant to be the reference.
+    """
     details = error.errors(include_url=False)
     above = {detail["loc"][:length] for detail in details for length in range(len(detail["loc"]))}
-    return [detail for detail in details if detail["type"] != "too_short" or detail["loc"] not in above]
+    return [
+        detail
+        for detail in details
+        if not (detail["type"] == "too_short" and detail["loc"] in above)
+        and not (detail["type"] == "string_type" and detail["loc"][-1] == "str" and isinstance(detail["input"], dict))
+    ]
 
 
 def _problem(model: type[BaseModel], tree: Tree, detail: ErrorDetails) -> FieldInvalid:
@@ -121,10 +133,12 @@ def _problem(model: type[BaseModel], tree: Tree, detail: ErrorDetails) -> FieldI
     name = str(path[-1]) if path else ""
     if detail["type"] == "extra_forbidden":
         return FieldInvalid(
-            f"{name!r} is not a field here", where=tree.where(path), hint=_unknown_field_hint(model, path[:-1], name)
+            f"{name!r} is not a field here", where=tree.where(path), hint=_unknown_field_hint(model, tree.value, path)
         )
     if detail["type"] == "missing":
         return FieldInvalid(f"the field {name!r} is missing", where=tree.where(path), hint=f"add `{name}:`")
+    if detail["type"] in _UNION_TAGS:
+        return _tag_problem(tree, path, detail)
     message = detail["msg"].removeprefix("Value error, ").removeprefix("Input ")
     hint = _value_hint(detail)
     if detail["type"] == "string_pattern_mismatch":
@@ -135,6 +149,18 @@ def _problem(model: type[BaseModel], tree: Tree, detail: ErrorDetails) -> FieldI
         found = "no value" if detail["input"] is None else reprlib.repr(detail["input"])
         message = f"{found}: {message}"
     return FieldInvalid(message, where=tree.where(path), hint=hint)
+
+
+def _tag_problem(tree: Tree, path: Path, detail: ErrorDetails) -> FieldInvalid:
+    """A section of several kinds that does not say which, or says one that there is not."""
+    context = detail.get("ctx") or {}
+    field = str(context.get("discriminator", "")).strip("'")
+    if detail["type"] == "union_tag_not_found":
+        return FieldInvalid(f"the field {field!r} is missing", where=tree.where((*path, field)), hint=f"add `{field}:`")
+    known = [tag.strip("' ") for tag in str(context.get("expected_tags", "")).split(",")]
+    found = str(context.get("tag", ""))
+    message = f"{reprlib.repr(found)} is no {field} here"
+    return FieldInvalid(message, where=tree.where((*path, field)), hint=meant_or_known(found, known))
 
 
 def _written_path(value: Any, location: tuple[int | str, ...]) -> Path:
@@ -151,15 +177,14 @@ def _written_path(value: Any, location: tuple[int | str, ...]) -> Path:
     return tuple(path)
 
 
-def _unknown_field_hint(model: type[BaseModel], parent: Path, name: str) -> str:
-    known = _fields_at(model, parent)
-    close = difflib.get_close_matches(name, known, n=1)
-    return f"did you mean {close[0]!r}?" if close else f"known here: {', '.join(sorted(known)) or 'nothing'}"
+def _unknown_field_hint(model: type[BaseModel], document: Any, path: Path) -> str:
+    return meant_or_known(str(path[-1]), _fields_at(model, document, path[:-1]))
 
 
-def _fields_at(model: type[BaseModel], path: Path) -> list[str]:
-    """The field names that the document may have at `path`."""
+def _fields_at(model: type[BaseModel], document: Any, path: Path) -> list[str]:
+    """The field names that `document` may have at `path`."""
     candidates: list[Any] = [model]
+    value = document
     for part in path:
         following: list[Any] = []
         for candidate in candidates:
@@ -169,14 +194,30 @@ def _fields_at(model: type[BaseModel], path: Path) -> list[str]:
             else:
                 arguments = typing.get_args(candidate)
                 following += _leaves(arguments[-1]) if arguments else []
-        candidates = following
+        value = value.get(part) if isinstance(value, dict) else value[part]
+        candidates = [candidate for candidate in following if _says_to_be(value, candidate)]
     models = [c for c in candidates if isinstance(c, type) and issubclass(c, BaseModel)]
     return [field.alias or name for candidate in models for name, field in candidate.model_fields.items()]
+
+
+def _says_to_be(value: Any, candidate: Any) -> bool:
+    """Whether a section may be of the kind `candidate`, by the fields that name its kind."""
+    if not isinstance(value, dict) or not (isinstance(candidate, type) and issubclass(candidate, BaseModel)):
+        return True
+    for name, field in candidate.model_fields.items():
+        written = value.get(field.alias or name)
+        if typing.get_origin(field.annotation) is Literal and isinstance(written, str):
+            kinds = typing.get_args(field.annotation)
+            if written not in kinds and field.is_required():
+                return False
+    return True
 
 
 def _leaves(annotation: Any) -> list[Any]:
     """An annotation without its unions; containers stay, to be entered by the next part of a path."""
     origin = typing.get_origin(annotation)
+    if origin is Annotated:
+        return _leaves(typing.get_args(annotation)[0])
     if origin in (typing.Union, types.UnionType):
         return [leaf for argument in typing.get_args(annotation) for leaf in _leaves(argument)]
     if origin is tuple:
