@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from floe_contracts.documents import read_floe_spec, read_platform_spec
-from floe_contracts.errors import DocumentInvalid, FloeError, WrongUsage
+from floe_contracts.documents import read_both, read_floe_spec, read_platform_spec
+from floe_contracts.errors import WrongUsage
 from floe_contracts.floe_spec import FloeSpec
 from floe_contracts.platform_spec import DEFAULT_PLATFORM, PlatformSpec
 
@@ -46,16 +46,8 @@ def read_product(path: Path) -> Product:
         )
     platform_file = folder / "platform.yaml"
     platform_yaml = platform_file.read_text("utf-8", _KEPT) if platform_file.is_file() else None
-    problems: list[FloeError] = []
-    spec, platform = None, None
-    try:
-        spec = read_floe_spec(floe_yaml.read_text("utf-8", _KEPT), str(path / "floe.yaml"))
-    except DocumentInvalid as error:
-        problems += error.problems
-    try:
-        platform = read_platform_spec(platform_yaml or DEFAULT_PLATFORM, str(path / "platform.yaml"))
-    except DocumentInvalid as error:
-        problems += error.problems
-    if spec is None or platform is None:
-        raise DocumentInvalid(problems)
+    spec, platform = read_both(
+        lambda: read_floe_spec(floe_yaml.read_text("utf-8", _KEPT), str(path / "floe.yaml")),
+        lambda: read_platform_spec(platform_yaml or DEFAULT_PLATFORM, str(path / "platform.yaml")),
+    )
     return Product(folder, spec, platform, platform_yaml)

@@ -120,15 +120,15 @@ META = "models: [{name: orders, columns: [{name: id, config: {meta: {floe: {clas
 MODEL = "dbt/models/orders.sql"
 REJECTIONS: dict[str, tuple[dict[str, str | bytes | None], str, list[tuple[str, str | None, str | None]]]] = {
     "no floe.yaml": ({"floe.yaml": None}, "load", [("FLOE-COMP-001", "floe.yaml", None)]),
-    "floe.yaml is not UTF-8": ({"floe.yaml": b"name: caf\xe9\n"}, "load", [("FLOE-SPEC-002", "floe.yaml", None)]),
+    "floe.yaml is not UTF-8": ({"floe.yaml": b"name: caf\xe9\n"}, "validate", [("FLOE-SPEC-002", "floe.yaml", None)]),
     "two wrong fields": (
         {"floe.yaml": FLOE_YAML + TRANSFORMS + "landign: {}\ncompute: ''\n"},
-        "load",
+        "validate",
         [("FLOE-SPEC-003", "floe.yaml", "landign"), ("FLOE-SPEC-003", "floe.yaml", "compute")],
     ),
     "another product": (
         {"floe.yaml": FLOE_YAML.replace("shop", "store") + TRANSFORMS},
-        "load",
+        "validate",
         [("FLOE-COMP-002", "floe.yaml", "metadata.name")],
     ),
     "unknown profile": (
@@ -136,16 +136,16 @@ REJECTIONS: dict[str, tuple[dict[str, str | bytes | None], str, list[tuple[str, 
         "resolve",
         [("FLOE-COMP-003", "floe.yaml", "compute")],
     ),
-    "no dbt project": ({"dbt/dbt_project.yml": None}, "compile", [("FLOE-DBT-010", "dbt/dbt_project.yml", None)]),
-    "broken model": ({MODEL: "select {{ ref('nowhere') }}"}, "compile", [("FLOE-DBT-011", MODEL, None)]),
+    "no dbt project": ({"dbt/dbt_project.yml": None}, "resolve", [("FLOE-DBT-010", "dbt/dbt_project.yml", None)]),
+    "broken model": ({MODEL: "select {{ ref('nowhere') }}"}, "resolve", [("FLOE-DBT-011", MODEL, None)]),
     "bad meta.floe": (
         {"dbt/models/schema.yml": META},
-        "compile",
+        "resolve",
         [("FLOE-DBT-021", "dbt/models/schema.yml", "orders.columns.id.meta.floe.classification")],
     ),
     "row owner without a column": (
         {"floe.yaml": FLOE_YAML + TRANSFORMS + ROW_OWNER},
-        "compile",
+        "enforce",
         [("FLOE-COMP-005", "floe.yaml", "governance.rowOwner.column")],
     ),
 }

@@ -11,13 +11,25 @@ from typing import Any, Final, Literal
 
 from pydantic import Field
 
+from floe_contracts.artifact_upcasts import upcast
+from floe_contracts.compiled_product import (
+    CompiledDestination,
+    CompiledObservability,
+    CompiledOrchestration,
+    CompiledOutputPort,
+    CompiledPreAggregations,
+    CompiledPythonTransform,
+    CompiledSchedule,
+    CompiledTrigger,
+)
+from floe_contracts.data_contracts import CompiledDataContract
 from floe_contracts.digests import canonical_json, digest_of
 from floe_contracts.errors import ContractError, Permanent
 from floe_contracts.events import Data
 from floe_contracts.platform.environments import PolicyAction
 from floe_contracts.product.serving import LandedKind
 
-VERSION: Final = "1.0.0"
+VERSION: Final = "1.1.0"
 
 
 class ArtifactCorrupt(Permanent):
@@ -71,14 +83,18 @@ class Storage(Data):
     """The storage that an environment resolves to."""
 
     name: str = Field(description="Name in platform.yaml.")
-    type: Literal["local"] = Field(description="The kind of storage.")
+    type: str = Field(description="local, s3, gcs or azure")
+    properties: dict[str, Any] = Field(default={}, description="Everything else that platform.yaml says of it.")
+    secrets: dict[str, str] = Field(default={}, description="Names of secrets, by the property that each one is.")
 
 
 class Catalog(Data):
     """The catalog that an environment resolves to."""
 
     name: str = Field(description="Name in platform.yaml.")
-    type: Literal["sql"] = Field(description="The kind of catalog.")
+    type: str = Field(description="sql, rest, polaris, nessie, glue or hive")
+    properties: dict[str, Any] = Field(default={}, description="Everything else that platform.yaml says of it.")
+    secrets: dict[str, str] = Field(default={}, description="Names of secrets, by the property that each one is.")
 
 
 class CompiledPolicy(Data):
@@ -111,6 +127,7 @@ class Serving(Data):
     """How the tables are served."""
 
     cube: bool = Field(description="Whether Cube serves the exposed models.")
+    pre_aggregations: CompiledPreAggregations | None = None
     row_owner: CompiledRowOwner | None = None
 
 
@@ -124,6 +141,14 @@ class CompiledArtifacts(Data):
     transforms: tuple[DbtProject, ...]
     landing: tuple[LandedKind, ...] = Field(description="Materialisations that land as Iceberg tables.")
     serving: Serving
+    python_transforms: tuple[CompiledPythonTransform, ...] = Field(default=(), description="Python modules, in order.")
+    schedule: CompiledSchedule | None = None
+    triggers: tuple[CompiledTrigger, ...] = Field(description="What starts a run beside the schedule.")
+    orchestration: CompiledOrchestration
+    observability: CompiledObservability
+    output_ports: tuple[CompiledOutputPort, ...] = Field(default=(), description="Tables that others may build on.")
+    destinations: tuple[CompiledDestination, ...] = Field(default=(), description="Places that tables are sent to.")
+    data_contracts: tuple[CompiledDataContract, ...] = Field(default=(), description="What consumers were promised.")
     environments: dict[str, CompiledEnvironment] = Field(description="The product in each environment, by name.")
 
     def to_bytes(self) -> bytes:
@@ -158,4 +183,4 @@ def read_artifact(content: bytes, digest: str) -> CompiledArtifacts:
             f"artifact {digest} has version {version!r}, and this version of floe reads {VERSION.split('.')[0]}.x",
             hint="upgrade the service that reads, or compile again",
         )
-    return CompiledArtifacts.read(document)
+    return CompiledArtifacts.read(upcast(document))

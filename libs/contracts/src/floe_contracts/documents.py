@@ -6,6 +6,7 @@ import difflib
 import reprlib
 import types
 import typing
+from collections.abc import Callable, Iterable
 from typing import Annotated, Any, Final, Literal, TypeVar
 
 from pydantic import BaseModel, ValidationError
@@ -13,11 +14,13 @@ from pydantic_core import ErrorDetails
 
 from floe_contracts.errors import DocumentInvalid, FloeError, Permanent, Where
 from floe_contracts.floe_spec import FloeSpec
+from floe_contracts.placed import Placed
+from floe_contracts.platform.checks import check_platform_spec
 from floe_contracts.platform_spec import PlatformSpec
-from floe_contracts.product.checks import check_floe_spec
+from floe_contracts.product.checks import Violation, check_floe_spec
 from floe_contracts.sections import PATTERN_HINTS
 from floe_contracts.suggestions import meant_or_known
-from floe_contracts.yaml_tree import MAX_PROBLEMS, Path, Tree, read_tree
+from floe_contracts.yaml_tree import MAX_PROBLEMS, Path, read_tree
 
 _EXPECTED: Final = {
     "model_type": "should be a mapping",
@@ -31,6 +34,7 @@ _EXPECTED: Final = {
 _UNION_TAGS: Final = frozenset({"union_tag_invalid", "union_tag_not_found"})
 
 DocumentT = TypeVar("DocumentT", FloeSpec, PlatformSpec)
+ModelT = TypeVar("ModelT", bound=BaseModel)
 
 
 class FieldInvalid(Permanent):
@@ -62,12 +66,7 @@ def read_floe_spec(text: str, file: str = "floe.yaml") -> FloeSpec:
     """
     tree = read_tree(text, file)
     spec = _read(FloeSpec, "FloeSpec", tree)
-    problems = [
-        FieldsContradict(violation.message, where=tree.where(violation.path), hint=violation.hint)
-        for violation in check_floe_spec(spec)
-    ]
-    if problems:
-        raise DocumentInvalid(problems)
+    _refuse(tree, check_floe_spec(spec))
     return spec
 
 
@@ -77,10 +76,69 @@ def read_platform_spec(text: str, file: str = "platform.yaml") -> PlatformSpec:
     Raises:
         DocumentInvalid: with all problems.
     """
-    return _read(PlatformSpec, "PlatformSpec", read_tree(text, file))
+    return validate_platform(read_platform_tree(text, file))
 
 
-def _read(model: type[DocumentT], kind: str, tree: Tree) -> DocumentT:
+def read_platform_tree(text: str, file: str) -> Placed:
+    """The values of a `platform.yaml`; that they are the right ones is not looked at yet.
+
+    Raises:
+        DocumentInvalid: it is not readable, or not a platform document.
+    """
+    tree = read_tree(text, file)
+    _check_kind("PlatformSpec", tree)
+    return tree
+
+
+def validate_platform(tree: Placed) -> PlatformSpec:
+    """The platform of a document's values.
+
+    Raises:
+        DocumentInvalid: with all problems.
+    """
+    spec = validate_tree(PlatformSpec, tree)
+    _refuse(tree, check_platform_spec(spec))
+    return spec
+
+
+def _refuse(tree: Placed, violations: Iterable[Violation]) -> None:
+    problems = [
+        FieldsContradict(violation.message, where=tree.where(violation.path), hint=violation.hint)
+        for violation in violations
+    ]
+    if problems:
+        raise DocumentInvalid(problems)
+
+
+def read_both(
+    floe_spec: Callable[[], FloeSpec], platform_spec: Callable[[], PlatformSpec]
+) -> tuple[FloeSpec, PlatformSpec]:
+    """Read both documents; when one is refused, the problems of the other are told as well.
+
+    Raises:
+        DocumentInvalid: with the problems of both.
+    """
+    problems: list[FloeError] = []
+    spec, platform = None, None
+    try:
+        spec = floe_spec()
+    except DocumentInvalid as error:
+        problems += error.problems
+    try:
+        platform = platform_spec()
+    except DocumentInvalid as error:
+        problems += error.problems
+    if spec is None or platform is None:
+        raise DocumentInvalid(problems)
+    return spec, platform
+
+
+def _read(model: type[DocumentT], kind: str, tree: Placed) -> DocumentT:
+    _check_kind(kind, tree)
+    return validate_tree(model, tree)
+
+
+def _check_kind(kind: str, tree: Placed) -> None:
     if not isinstance(tree.value, dict):
         raise DocumentInvalid([FieldInvalid(f"a {kind} is a mapping", where=tree.where(()))])
     for field, expected in (("apiVersion", "floe.dev/v1"), ("kind", kind)):
@@ -92,18 +150,26 @@ def _read(model: type[DocumentT], kind: str, tree: Tree) -> DocumentT:
                 hint=f"write `{field}: {expected}` at the top",
             )
             raise DocumentInvalid([problem])
+
+
+def validate_tree(model: type[ModelT], tree: Placed) -> ModelT:
+    """The model that the values of a document, or of a part of one, make.
+
+    Raises:
+        DocumentInvalid: with all problems, each at its place.
+    """
     try:
         return model.model_validate(tree.value)
     except ValidationError as error:
         raise DocumentInvalid(_problems(model, tree, error)) from None
 
 
-def _problems(model: type[BaseModel], tree: Tree, error: ValidationError) -> list[FloeError]:
+def _problems(model: type[BaseModel], tree: Placed, error: ValidationError) -> list[FloeError]:
     """The first `MAX_PROBLEMS` problems in the order of their places, and how many more there are."""
 
-    def place(detail: ErrorDetails) -> tuple[int, int]:
+    def place(detail: ErrorDetails) -> tuple[str, int, int]:
         where = tree.where(_written_path(tree.value, detail["loc"]))
-        return where.line or 0, where.column or 0
+        return where.file or "", where.line or 0, where.column or 0
 
     details = sorted(_told(error), key=place)
     problems: list[FloeError] = [_problem(model, tree, detail) for detail in details[:MAX_PROBLEMS]]
@@ -128,7 +194,7 @@ def _told(error: ValidationError) -> list[ErrorDetails]:
     ]
 
 
-def _problem(model: type[BaseModel], tree: Tree, detail: ErrorDetails) -> FieldInvalid:
+def _problem(model: type[BaseModel], tree: Placed, detail: ErrorDetails) -> FieldInvalid:
     path = _written_path(tree.value, detail["loc"])
     name = str(path[-1]) if path else ""
     if detail["type"] == "extra_forbidden":

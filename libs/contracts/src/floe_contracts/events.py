@@ -5,37 +5,17 @@ Writers are strict: an unknown field is an error. Readers are tolerant: `read` i
 
 from __future__ import annotations
 
-from typing import Annotated, Any, ClassVar, Self
+from typing import Any, ClassVar, Final, Self
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError
+from pydantic import Field
 
+from floe_contracts.data import Data as Data
+from floe_contracts.data import FirstMajor as FirstMajor
 from floe_contracts.errors import ContractError, FloeError
-from floe_contracts.subjects import EventKind, EventSubject, Scope
+from floe_contracts.plans import Plan
+from floe_contracts.subjects import EventKind, EventSubject
 
 VERSION = "1.0"
-
-FirstMajor = Annotated[str, StringConstraints(pattern=r"^1\.\d+$")]
-"""The version of a stored document: any minor of the first major is read, another major is refused."""
-
-
-class Data(BaseModel):
-    """Frozen data that crosses a boundary."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    @classmethod
-    def read(cls, document: object) -> Self:
-        """Read what another version of floe may have written: unknown fields are ignored.
-
-        Raises:
-            ContractError: the document does not fulfil the contract.
-        """
-        try:
-            return cls.model_validate(document, extra="ignore")
-        except ValidationError as error:
-            first = error.errors()[0]
-            place = ".".join(str(part) for part in first["loc"]) or "the document"
-            raise ContractError(f"{cls.__name__}: {place}: {first['msg']}") from error
 
 
 class Problem(Data):
@@ -73,32 +53,52 @@ class SourceReference(Data):
 
 
 class Event(Data):
-    """What all events share: the tenant and the product they speak of."""
+    """What all events share: the tenant that they speak of."""
 
     kind: ClassVar[EventKind]
 
     tenant: str = Field(description="Whom the product belongs to.")
-    product: str = Field(description="Name of the product, as floe.yaml says.")
 
     def subject(self) -> str:
         """The subject that this event is published on."""
-        scope = self.kind.scope
-        return str(
-            EventSubject(
-                self.kind,
-                tenant=self.tenant,
-                product=self.product,
-                environment=None if scope is Scope.PRODUCT else getattr(self, "environment", None),
-                detail=self.detail() if scope is Scope.DETAIL else None,
-            )
-        )
+        names = {name: self.detail() if name == "detail" else getattr(self, name) for name in self.kind.scope.names}
+        return str(EventSubject(self.kind, **names))
 
     def detail(self) -> str:
         """The last name of the subject, for the kinds that have one."""
         raise ContractError(f"{self.kind} has no detail")
 
 
-class SpecSubmitted(Event):
+class GitPushed(Event):
+    """A ref of a repository moved. A hint: what is compiled is the ref as it is by then."""
+
+    kind = EventKind.GIT_PUSHED
+
+    repository: str = Field(description="Name of the repository: host and path of its address.")
+    url: str = Field(description="Where it is fetched from; without user name and password.")
+    ref: str = Field(description="The ref that moved, as in refs/heads/main.")
+    before: str | None = Field(default=None, description="Full hash of the commit before; zeros if there was none.")
+    after: str | None = Field(default=None, description="Full hash of the commit after; zeros if the ref was deleted.")
+    delivery: str = Field(description="Id that the sender gave this notice; the same notice is heard once.")
+    pusher: str | None = Field(default=None, description="Who pushed, as the sender says.")
+
+
+def push_event_id(pushed: GitPushed) -> str:
+    """The id of the event: the same for the same notice, however often it is sent."""
+    return f"{pushed.repository}:{pushed.ref}:{pushed.after or 'head'}:{pushed.delivery}"
+
+
+class ProductEvent(Event):
+    """An event that speaks of one product."""
+
+    product: str = Field(description="Name of the product, as floe.yaml says.")
+
+
+LATEST: Final = "latest"
+"""In place of a digest: the artifact of the product that was compiled last."""
+
+
+class SpecSubmitted(ProductEvent):
     """Somebody wants the source bundle compiled."""
 
     kind = EventKind.SPEC_SUBMITTED
@@ -107,14 +107,20 @@ class SpecSubmitted(Event):
     bundle: str = Field(description="Digest of the source bundle.")
     platform: str | None = Field(default=None, description="Digest of the platform.yaml that came with it.")
     source: SourceReference | None = Field(default=None, description="Where the submission came from.")
+    dry_run: bool = Field(default=False, description="Only tell what would change; nothing is announced as compiled.")
+    against: str | None = Field(
+        default=None,
+        description="Digest of the artifact that the plan compares with; `latest`, or left out: the last one compiled.",
+    )
 
 
 def submission_event_id(submitted: SpecSubmitted) -> str:
     """The id of the event: the same for the same submission of the same sources, by whichever door it comes."""
-    return f"{submitted.product}:{submitted.submission}:{submitted.bundle}"
+    planned = f":plan:{submitted.against or LATEST}" if submitted.dry_run else ""
+    return f"{submitted.product}:{submitted.submission}:{submitted.bundle}{planned}"
 
 
-class ArtifactCompiled(Event):
+class ArtifactCompiled(ProductEvent):
     """A submission was compiled; carries the artifact itself."""
 
     kind = EventKind.ARTIFACT_COMPILED
@@ -124,9 +130,24 @@ class ArtifactCompiled(Event):
     artifact: dict[str, Any] = Field(description="The CompiledArtifacts document; its canonical JSON has the digest.")
     source: SourceReference | None = Field(default=None, description="Where the submission came from.")
     seconds: float = Field(description="Time that compiling took.")
+    plan: Plan | None = Field(default=None, description="What it changes; a summary, if the whole is too long.")
+    plan_digest: str | None = Field(default=None, description="Digest of the whole plan.")
 
 
-class ArtifactRejected(Event):
+class ArtifactPlanned(ProductEvent):
+    """A dry run was compiled. Nobody builds from it."""
+
+    kind = EventKind.ARTIFACT_PLANNED
+
+    submission: str = Field(description="The submission that was planned.")
+    artifact_digest: str = Field(description="Digest that the artifact would have.")
+    plan: Plan = Field(description="What it would change; a summary, if the whole is too long.")
+    plan_digest: str = Field(description="Digest of the whole plan.")
+    source: SourceReference | None = Field(default=None, description="Where the submission came from.")
+    seconds: float = Field(description="Time that compiling took.")
+
+
+class ArtifactRejected(ProductEvent):
     """A submission was refused."""
 
     kind = EventKind.ARTIFACT_REJECTED
@@ -135,9 +156,21 @@ class ArtifactRejected(Event):
     stage: str = Field(description="The stage of the compiler that refused.")
     problems: tuple[Problem, ...] = Field(description="Why.")
     source: SourceReference | None = Field(default=None, description="Where the submission came from.")
+    dry_run: bool = Field(default=False, description="Whether it was only to be planned.")
 
 
-class EnvironmentEvent(Event):
+class ArtifactRetired(ProductEvent):
+    """A product is gone from its repository. What it built stays; nothing more is built of it."""
+
+    kind = EventKind.ARTIFACT_RETIRED
+
+    submission: str = Field(description="The commit that it is gone with; zeros where its ref is gone.")
+    reason: str = Field(description="removed, renamed or ref-deleted.")
+    artifact_digest: str | None = Field(default=None, description="Digest of the last artifact of the product.")
+    source: SourceReference | None = Field(default=None, description="Where it was.")
+
+
+class EnvironmentEvent(ProductEvent):
     """An event of one environment."""
 
     environment: str = Field(description="Name of the environment, as platform.yaml says.")
@@ -315,9 +348,12 @@ class SemanticFailed(EnvironmentEvent):
 EVENTS: dict[EventKind, type[Event]] = {
     model.kind: model
     for model in (
+        GitPushed,
         SpecSubmitted,
         ArtifactCompiled,
+        ArtifactPlanned,
         ArtifactRejected,
+        ArtifactRetired,
         RunRequested,
         RunQueued,
         RunStarted,

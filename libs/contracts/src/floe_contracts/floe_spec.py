@@ -6,6 +6,7 @@ from typing import Literal
 
 from pydantic import Field
 
+from floe_contracts.governance import GovernanceRules
 from floe_contracts.product.orchestration import Orchestration
 from floe_contracts.product.schedule import ManualTrigger, Schedule, Trigger
 from floe_contracts.product.serving import Consumption, Destination, Landing, OutputPort, ProductObservability
@@ -47,6 +48,9 @@ class Governance(Section):
     """Rules that the product sets for its own data."""
 
     row_owner: RowOwner | None = None
+    rules: GovernanceRules = Field(
+        default=GovernanceRules(), description="Beside those of the platform; where both speak, the stricter one holds."
+    )
 
 
 class FloeSpec(Section):

@@ -6,13 +6,16 @@ know about the project; none of them reads dbt's own files.
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Annotated, Any, Final, Literal
 
-from pydantic import Field
+from pydantic import Field, StringConstraints
 
 from floe_contracts.events import Data, FirstMajor
 
-ClassificationName = Literal["public", "internal", "identifier", "pii", "financial"]
+CLASSIFICATION_PATTERN: Final = r"^[a-z][a-z0-9_]{0,62}$"
+CLASSIFICATIONS: Final = ("public", "internal", "identifier", "pii", "financial", "high_sensitivity")
+"""The names that floe knows; a platform may declare more."""
+ClassificationName = Annotated[str, StringConstraints(pattern=CLASSIFICATION_PATTERN)]
 Sensitivity = Literal["low", "medium", "high"]
 
 
@@ -32,6 +35,9 @@ class Column(Data):
     description: str = Field(default="", description="Description, as the project says.")
     classification: Classification | None = None
     row_owner: bool = Field(default=False, description="Whether it names the owner of a row.")
+    constraints: tuple[str, ...] = Field(
+        default=(), description="Kinds of dbt's constraints on it, as in not_null, where the model enforces its contract."
+    )
 
 
 class Check(Data):
@@ -43,6 +49,27 @@ class Check(Data):
     depends_on: tuple[str, ...] = ()
     to_node: str | None = Field(default=None, description="The other side of a relationships test.")
     to_column: str | None = Field(default=None, description="Its column.")
+    fingerprint: str | None = Field(default=None, description="Changes when what it tests, or how, changes.")
+
+
+class Fingerprints(Data):
+    """What a node is made of, each part as 32 hex digits; equal parts are built alike under the same version of dbt."""
+
+    body: str = Field(description="Code or data, with the macros and variables that it uses.")
+    config: str = Field(description="What else decides how and where it is built.")
+    contract: str = Field(description="The columns and types that dbt enforces.")
+    metadata: str = Field(description="Documentation, tags and meta: what no build depends on.")
+
+
+class QualityCheck(Data):
+    """Something that must hold of a table's rows, as floe.yaml says."""
+
+    name: str = Field(description="Name of the check, unique within the table.")
+    type: str = Field(description="not_null, unique, accepted_values, or the name of a dbt test.")
+    column: str | None = Field(default=None, description="The column that it looks at.")
+    dimension: str | None = Field(default=None, description="What sort of quality it speaks of.")
+    severity: str = Field(description="critical, warning or info")
+    parameters: dict[str, str | tuple[str, ...]] = Field(default={}, description="Arguments of the test.")
 
 
 class Node(Data):
@@ -56,17 +83,23 @@ class Node(Data):
     schema_name: str = Field(description="Schema of the relation.")
     identifier: str = Field(description="Name of the relation.")
     path: str = Field(description="The file, from the dbt project's folder.")
+    patch_path: str | None = Field(default=None, description="The file that documents it, from the same folder.")
     description: str = Field(default="", description="Description, as the project says.")
     owner: str | None = Field(default=None, description="Whom to ask.")
-    tier: str | None = Field(default=None, description="Tier, as the project says.")
+    tier: str | None = Field(default=None, description="Tier, as floe.yaml or the project says.")
     tags: tuple[str, ...] = Field(default=(), description="dbt's tags.")
+    meta: dict[str, Any] = Field(default={}, description="dbt's meta, as the project says.")
     expose: bool = Field(default=False, description="Whether Cube serves it.")
     depends_on: tuple[str, ...] = Field(default=(), description="Ids of the nodes that it reads.")
     columns: tuple[Column, ...] = ()
     primary_key: tuple[str, ...] = Field(default=(), description="Columns that name a row.")
     unique_key: tuple[str, ...] = Field(default=(), description="Columns by which an incremental node replaces rows.")
     checks: tuple[Check, ...] = ()
+    compute: str | None = Field(default=None, description="Logical name of another compute, as floe.yaml says.")
+    quality_checks: tuple[QualityCheck, ...] = Field(default=(), description="What must hold of its rows.")
     raw_code: str | None = Field(default=None, description="The code as it stands in the project.")
+    contract_enforced: bool = Field(default=False, description="Whether dbt holds it to its columns and their types.")
+    fingerprints: Fingerprints | None = Field(default=None, description="None in a graph of version 1.0.")
 
 
 class Exposure(Data):
@@ -83,7 +116,7 @@ class Exposure(Data):
 class NodeGraph(Data):
     """All nodes of one environment, sorted by unique id."""
 
-    version: FirstMajor = Field(default="1.0", description="Version of this document's form.")
+    version: FirstMajor = Field(default="1.1", description="Version of this document's form.")
     project: str = Field(description="Name of the dbt project.")
     nodes: tuple[Node, ...]
     checks: tuple[Check, ...] = Field(description="Tests that belong to no single node.")

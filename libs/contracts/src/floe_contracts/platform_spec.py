@@ -6,6 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, StringConstraints
 
+from floe_contracts.governance import GovernanceRules
 from floe_contracts.platform.catalogs import Catalog
 from floe_contracts.platform.environments import Environment
 from floe_contracts.platform.inheritance import Inheritance, Parent, Scope
@@ -75,6 +76,9 @@ class PlatformSpec(Section):
     compute: dict[ProfileName, DuckDbCompute] = Field(min_length=1, description="Where the tables are built, by name.")
     storage: dict[ProfileName, Storage] = Field(min_length=1, description="Where they are stored, by name.")
     catalogs: dict[ProfileName, Catalog] = Field(min_length=1, description="Where they are registered, by name.")
+    governance: GovernanceRules = Field(
+        default=GovernanceRules(), description="The rules that every product follows at least."
+    )
     bus: BusReference | None = Field(default=None, description="Left out, the settings of each service name it.")
     observability: PlatformObservability = PlatformObservability()
     approved_plugins: PluginApproval = PluginApproval()

@@ -4,26 +4,30 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Coroutine, Iterable, Iterator
+from collections.abc import Coroutine, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import PurePosixPath
 from typing import Any, TypeVar, cast
 
 import structlog
 from opentelemetry import trace
 
+from floe_compiler.core.annotations import annotate, check_annotations
 from floe_compiler.core.assemble import assemble, check_row_owner
+from floe_compiler.core.places import with_lines
 from floe_compiler.core.ports import Blobs, CheckedOut, DbtParser, ParsedProject, Sources
 from floe_compiler.core.resolve import resolve
 from floe_compiler.core.stages import Stage
 from floe_compiler.errors import ProductMismatch, SpecMissing
 from floe_contracts.artifacts import CompiledArtifacts, CompiledEnvironment
 from floe_contracts.digests import canonical_json, digest_of
-from floe_contracts.documents import read_floe_spec, read_platform_spec
+from floe_contracts.documents import read_both, read_floe_spec, read_platform_spec
 from floe_contracts.errors import DocumentInvalid, FloeError, Permanent, Where
 from floe_contracts.events import ArtifactCompiled, ArtifactRejected, Problem, SpecSubmitted
 from floe_contracts.floe_spec import FloeSpec
+from floe_contracts.nodes import NodeGraph
 from floe_contracts.platform_spec import PlatformSpec
 from floe_contracts.subjects import escape
 
@@ -35,6 +39,27 @@ ResultT = TypeVar("ResultT")
 @dataclass(slots=True)
 class _Progress:
     stage: Stage = Stage.LOAD
+
+
+@dataclass(frozen=True, slots=True)
+class _Documents:
+    spec: FloeSpec
+    platform: PlatformSpec
+
+
+@dataclass(frozen=True, slots=True)
+class _Resolved:
+    """An environment with its profiles, and the dbt project as it is there, annotated."""
+
+    environment: CompiledEnvironment
+    manifest: dict[str, Any]
+    graph: NodeGraph
+
+
+@dataclass(frozen=True, slots=True)
+class _Compiled:
+    artifact: CompiledArtifacts
+    parts: tuple[bytes, ...]
 
 
 class Compiler:
@@ -76,76 +101,136 @@ class Compiler:
 
     async def _stages(self, submitted: SpecSubmitted, progress: _Progress) -> CompiledArtifacts:
         with _stage(Stage.LOAD, progress):
-            checked_out = await self._sources.check_out(
-                tenant=submitted.tenant,
-                product=submitted.product,
-                bundle=submitted.bundle,
-                platform=submitted.platform,
-            )
-            spec, platform = _read(checked_out, submitted.product)
-        with _stage(Stage.RESOLVE, progress):
-            resolved = resolve(spec, platform)
+            checked_out = await self._load(submitted)
+        with _stage(Stage.VALIDATE, progress), _lines(checked_out):
+            documents = _validate(checked_out, submitted.product)
+        with _stage(Stage.RESOLVE, progress), _lines(checked_out):
+            environments = await self._resolve(submitted, checked_out, documents)
+        with _stage(Stage.ENFORCE, progress), _lines(checked_out):
+            _enforce(documents, environments)
         with _stage(Stage.COMPILE, progress):
-            place = f"{escape(submitted.tenant)}/{escape(submitted.product)}"
-            parsed = await _all(
-                self._environment(spec, checked_out, place, name, one) for name, one in resolved.items()
-            )
+            compiled = await asyncio.to_thread(_compile, documents, environments, submitted, checked_out, self._parser)
         with _stage(Stage.GENERATE, progress):
-            artifact = assemble(
-                spec,
-                bundle=submitted.bundle,
-                platform=digest_of(checked_out.platform_yaml.encode()),
-                tools=self._parser.tools(),
-                environments=dict(zip(resolved, parsed, strict=True)),
-            )
-            await self._blobs.put(artifact.to_bytes())
-            return artifact
+            await self._generate(compiled)
+        return compiled.artifact
 
-    async def _environment(
+    async def _load(self, submitted: SpecSubmitted) -> CheckedOut:
+        checked_out = await self._sources.check_out(
+            tenant=submitted.tenant,
+            product=submitted.product,
+            bundle=submitted.bundle,
+            platform=submitted.platform,
+        )
+        if checked_out.floe_yaml is None:
+            raise SpecMissing(
+                "the bundle has no floe.yaml at its top",
+                where=Where("floe.yaml"),
+                hint="publish the folder that holds floe.yaml",
+            )
+        return checked_out
+
+    async def _resolve(
+        self, submitted: SpecSubmitted, checked_out: CheckedOut, documents: _Documents
+    ) -> dict[str, _Resolved]:
+        """The environments with their profiles, and the dbt project as it is in each."""
+        profiles = resolve(documents.spec, documents.platform)
+        place = f"{escape(submitted.tenant)}/{escape(submitted.product)}"
+        parsed = await _all(
+            self._parse(documents.spec, checked_out, place, name, environment) for name, environment in profiles.items()
+        )
+        return {
+            name: _Resolved(environment, project.manifest, annotate(documents.spec, project.graph))
+            for (name, environment), project in zip(profiles.items(), parsed, strict=True)
+        }
+
+    async def _parse(
         self, spec: FloeSpec, checked_out: CheckedOut, place: str, name: str, compiled: CompiledEnvironment
-    ) -> CompiledEnvironment:
+    ) -> ParsedProject:
         path = spec.dbt.path
         with _placed_in(path):
-            project = await self._parser.parse(
+            return await self._parser.parse(
                 checked_out.folder / path,
                 place=place,
                 environment=name,
                 product=spec.metadata.name,
                 compiled=compiled,
             )
-        check_row_owner(spec, project.graph)
-        # A large manifest takes a while to write; the heartbeats of this and other services go on meanwhile.
-        manifest, nodes = await asyncio.to_thread(_parts, project)
-        stored = await asyncio.gather(self._blobs.put(manifest), self._blobs.put(nodes))
-        return compiled.model_copy(update={"manifest": stored[0], "nodes": stored[1]})
+
+    async def _generate(self, compiled: _Compiled) -> None:
+        """Store the parts, and the artifact last: whoever finds it finds everything that it names."""
+        await asyncio.gather(*(self._blobs.put(part) for part in compiled.parts))
+        await self._blobs.put(compiled.artifact.to_bytes())
 
 
-def _parts(project: ParsedProject) -> tuple[bytes, bytes]:
-    """The manifest and the node graph as they are stored."""
-    graph = project.graph.model_dump(mode="json", exclude_none=True)
-    return canonical_json(project.manifest), canonical_json(graph)
-
-
-def _problems(refusal: Permanent) -> tuple[FloeError, ...]:
-    return refusal.problems if isinstance(refusal, DocumentInvalid) else (refusal,)
-
-
-def _read(checked_out: CheckedOut, product: str) -> tuple[FloeSpec, PlatformSpec]:
-    if checked_out.floe_yaml is None:
-        raise SpecMissing(
-            "the bundle has no floe.yaml at its top",
-            where=Where("floe.yaml"),
-            hint="publish the folder that holds floe.yaml",
-        )
-    spec = read_floe_spec(checked_out.floe_yaml)
-    platform = read_platform_spec(checked_out.platform_yaml)
+def _validate(checked_out: CheckedOut, product: str) -> _Documents:
+    """Both documents, or all problems of both."""
+    spec, platform = read_both(
+        partial(read_floe_spec, checked_out.floe_yaml or ""), partial(read_platform_spec, checked_out.platform_yaml)
+    )
     if spec.metadata.name != product:
         raise ProductMismatch(
             f"it was submitted as {product!r}, and its floe.yaml says {spec.metadata.name!r}",
             where=Where("floe.yaml", path="metadata.name"),
             hint="submit it under the name that floe.yaml gives it",
         )
-    return spec, platform
+    return _Documents(spec, platform)
+
+
+def _enforce(documents: _Documents, environments: Mapping[str, _Resolved]) -> None:
+    """Hold the project against what is said of it.
+
+    Raises:
+        DocumentInvalid: with everything that does not hold, each once, in whichever environments.
+    """
+    problems: dict[str, FloeError] = {}
+    for resolved in environments.values():
+        found = [*check_annotations(documents.spec, resolved.graph), *check_row_owner(documents.spec, resolved.graph)]
+        problems |= {str(problem): problem for problem in found}
+    if problems:
+        raise DocumentInvalid(problems.values())
+
+
+def _compile(
+    documents: _Documents,
+    environments: Mapping[str, _Resolved],
+    submitted: SpecSubmitted,
+    checked_out: CheckedOut,
+    parser: DbtParser,
+) -> _Compiled:
+    """The artifact and the bytes of its parts. A large manifest takes a while to write: not for the event loop."""
+    parts: list[bytes] = []
+    compiled: dict[str, CompiledEnvironment] = {}
+    for name, resolved in environments.items():
+        manifest = canonical_json(resolved.manifest)
+        nodes = canonical_json(resolved.graph.model_dump(mode="json", exclude_none=True))
+        parts += [manifest, nodes]
+        digests = {"manifest": digest_of(manifest), "nodes": digest_of(nodes)}
+        compiled[name] = resolved.environment.model_copy(update=digests)
+    artifact = assemble(
+        documents.spec,
+        documents.platform,
+        bundle=submitted.bundle,
+        platform_digest=digest_of(checked_out.platform_yaml.encode()),
+        tools=parser.tools(),
+        environments=compiled,
+        data_contracts=(),
+    )
+    return _Compiled(artifact, tuple(parts))
+
+
+def _problems(refusal: Permanent) -> tuple[FloeError, ...]:
+    return refusal.problems if isinstance(refusal, DocumentInvalid) else (refusal,)
+
+
+@contextmanager
+def _lines(checked_out: CheckedOut) -> Iterator[None]:
+    """Problems that know only their field get its line."""
+    texts = {"floe.yaml": checked_out.floe_yaml or "", "platform.yaml": checked_out.platform_yaml}
+    try:
+        yield
+    except Permanent as refusal:
+        with_lines(_problems(refusal), texts)
+        raise
 
 
 @contextmanager

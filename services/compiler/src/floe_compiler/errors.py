@@ -33,6 +33,27 @@ class PlatformFixed(Permanent):
     title = "A submission may not bring its own platform.yaml"
 
 
+class ModelUnknown(Permanent):
+    """floe.yaml speaks of a model that the dbt project does not have."""
+
+    code = "FLOE-COMP-006"
+    title = "A name in floe.yaml is no model of the dbt project"
+
+
+class DependencyUnmet(Permanent):
+    """floe.yaml wants a model built from another one, and the dbt project does not read it."""
+
+    code = "FLOE-COMP-007"
+    title = "A declared dependency is not one of the dbt project"
+
+
+class PortColumnUnknown(Permanent):
+    """An output port promises a column that its model does not document."""
+
+    code = "FLOE-COMP-008"
+    title = "An output port promises an unknown column"
+
+
 class RowOwnerUnknown(Permanent):
     """No served model has the column that names the owner of a row."""
 

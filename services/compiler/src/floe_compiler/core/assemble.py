@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import difflib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 
+from floe_compiler.core import product
 from floe_compiler.errors import RowOwnerUnknown
 from floe_contracts.artifacts import (
     CompiledArtifacts,
@@ -16,38 +16,38 @@ from floe_contracts.artifacts import (
     Sources,
     Tools,
 )
+from floe_contracts.data_contracts import CompiledDataContract
 from floe_contracts.errors import Where
 from floe_contracts.floe_spec import FloeSpec
 from floe_contracts.nodes import NodeGraph
+from floe_contracts.platform_spec import PlatformSpec
+from floe_contracts.suggestions import did_you_mean
 
 
-def check_row_owner(spec: FloeSpec, graph: NodeGraph) -> None:
-    """See that the row owner's column exists, when one is declared and something is served.
-
-    Raises:
-        RowOwnerUnknown: no exposed model has it.
-    """
+def check_row_owner(spec: FloeSpec, graph: NodeGraph) -> Iterator[RowOwnerUnknown]:
+    """See that the row owner's column exists, when one is declared and something is served."""
     owner = spec.governance.row_owner
     exposed = [node for node in graph.nodes if node.expose]
     if owner is None or not exposed or not spec.consumption.cube.enabled:
         return
     columns = {column.name for node in exposed for column in node.columns}
     if owner.column not in columns:
-        close = difflib.get_close_matches(owner.column, sorted(columns), n=1)
-        raise RowOwnerUnknown(
+        yield RowOwnerUnknown(
             f"no exposed model documents a column {owner.column!r}",
             where=Where("floe.yaml", path="governance.rowOwner.column"),
-            hint=f"did you mean {close[0]!r}?" if close else "document the column in the model's properties file",
+            hint=did_you_mean(owner.column, columns) or "document the column in the model's properties file",
         )
 
 
 def assemble(
     spec: FloeSpec,
+    platform: PlatformSpec,
     *,
     bundle: str,
-    platform: str,
+    platform_digest: str,
     tools: Tools,
     environments: Mapping[str, CompiledEnvironment],
+    data_contracts: tuple[CompiledDataContract, ...],
 ) -> CompiledArtifacts:
     """The artifact of a spec whose environments are resolved and parsed."""
     owner = spec.governance.row_owner
@@ -59,13 +59,22 @@ def assemble(
             owner=spec.metadata.owner,
             labels=spec.metadata.labels,
         ),
-        sources=Sources(bundle=bundle, platform=platform),
+        sources=Sources(bundle=bundle, platform=platform_digest),
         tools=tools,
         transforms=(DbtProject(path=spec.dbt.path),),
         landing=tuple(sorted(spec.landing.select)),
         serving=Serving(
             cube=spec.consumption.cube.enabled,
             row_owner=CompiledRowOwner(column=owner.column, claim=owner.claim) if owner else None,
+            pre_aggregations=product.pre_aggregations(spec),
         ),
+        python_transforms=product.python_transforms(spec),
+        schedule=product.schedule(spec),
+        triggers=product.triggers(spec),
+        orchestration=product.orchestration(spec),
+        observability=product.observability(spec, platform),
+        output_ports=product.output_ports(spec),
+        destinations=product.destinations(spec),
+        data_contracts=data_contracts,
         environments=dict(environments),
     )

@@ -6,6 +6,7 @@ import difflib
 from collections.abc import Iterable, Mapping
 from typing import TypeVar
 
+from floe_compiler.core.properties import properties_of
 from floe_compiler.errors import ProfileUnknown
 from floe_contracts.artifacts import (
     Catalog,
@@ -16,7 +17,9 @@ from floe_contracts.artifacts import (
 )
 from floe_contracts.errors import DocumentInvalid, FloeError, Where
 from floe_contracts.floe_spec import FloeSpec
+from floe_contracts.platform.catalogs import Catalog as WrittenCatalog
 from floe_contracts.platform.environments import Environment
+from floe_contracts.platform.storages import Storage as WrittenStorage
 from floe_contracts.platform_spec import PlatformSpec
 
 ProfileT = TypeVar("ProfileT")
@@ -70,8 +73,8 @@ def _environment(
             threads=compute[1].threads,
             memory_limit=compute[1].memory_limit,
         ),
-        storage=Storage(name=storage[0], type=storage[1].type),
-        catalog=Catalog(name=catalog[0], type=catalog[1].type),
+        storage=_storage(*storage),
+        catalog=_catalog(*catalog),
         policies={
             classification: CompiledPolicy(action=policy.action, requires_role=policy.requires_role)
             for classification, policy in sorted(environment.policies.items())
@@ -79,6 +82,16 @@ def _environment(
         manifest=NOT_PARSED,
         nodes=NOT_PARSED,
     )
+
+
+def _storage(name: str, written: WrittenStorage) -> Storage:
+    properties, secrets = properties_of(written)
+    return Storage(name=name, type=written.type, properties=properties, secrets=secrets)
+
+
+def _catalog(name: str, written: WrittenCatalog) -> Catalog:
+    properties, secrets = properties_of(written)
+    return Catalog(name=name, type=written.type, properties=properties, secrets=secrets)
 
 
 def _known(name: str, defined: Iterable[str]) -> str:
