@@ -48,6 +48,10 @@ check: setup ## ruff, mypy, import fences, generated files
 coverage: setup ## run every test and print coverage per package
 	@bash tests/coverage.sh $(BIN)
 
+test-editors: setup ## ask the language server of editors about floe.yaml (needs Node.js)
+	@npm ci --prefix tests/editors --no-audit --no-fund --silent
+	@$(BIN)/python -m pytest -q tests/editors
+
 bench: setup ## measure floe beside dbt and stock dagster-dbt
 	@$(BIN)/python benchmarks/run.py
 

@@ -12,6 +12,7 @@ import click
 from floe_cli.exit_codes import ExitCode
 
 _COMMANDS: Final = {
+    "init": ("floe_cli.commands.init:init", "Write a new product that runs."),
     "validate": ("floe_cli.commands.validate:validate", "Check floe.yaml and platform.yaml of a product."),
     "compile": ("floe_cli.commands.compile:compile_", "Compile a product into its artifact, and show it."),
     "run": ("floe_cli.commands.run:run", "Compile, build, land, trace and render a product, live."),
@@ -21,6 +22,7 @@ _COMMANDS: Final = {
     "status": ("floe_cli.commands.status:status", "Show what is live, and the last run, of each product."),
     "trace": ("floe_cli.commands.trace:trace", "Show and verify the chain of ids of a run."),
     "lineage": ("floe_cli.commands.lineage:lineage", "Read the lineage stream."),
+    "schema": ("floe_cli.commands.schema:schema", "JSON Schemas of documents, artifact and events."),
     "topology": ("floe_cli.commands.topology:topology", "Streams, consumers and buckets of the bus."),
 }
 

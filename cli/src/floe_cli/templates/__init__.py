@@ -1,0 +1,1 @@
+"""Products to begin with, as files."""
