@@ -119,8 +119,7 @@ def test_a_wrong_value_is_named_with_its_field(text: str, path: str, message: st
             "'a' stands twice",
         ),
         (
-            "transforms:\n  - type: dbt\n    path: dbt\n"
-            "    models: {a: {dependsOn: [b]}, b: {dependsOn: [c]}, c: {dependsOn: [a]}}\n",
+            DBT.replace("dbt}", "dbt, models: {a: {dependsOn: [b]}, b: {dependsOn: [c]}, c: {dependsOn: [a]}}}"),
             "transforms.0.models.a.dependsOn",
             "a dependency cycle: a -> b -> c -> a",
         ),
