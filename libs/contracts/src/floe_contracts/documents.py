@@ -2,46 +2,31 @@
 
 from __future__ import annotations
 
-import difflib
-import reprlib
-import types
-import typing
 from collections.abc import Callable, Iterable
-from typing import Annotated, Any, Final, Literal, TypeVar
+from typing import Literal, TypeVar
 
-from pydantic import BaseModel, ValidationError
-from pydantic_core import ErrorDetails
-
+from floe_contracts.dialects.conversion import Converted, as_written
+from floe_contracts.dialects.detection import Dialect, dialect_of_floe, dialect_of_platform, likeness
+from floe_contracts.dialects.flat import convert_flat_spec
+from floe_contracts.dialects.flat_models import FlatPlatform, FlatSpec
+from floe_contracts.dialects.flat_platform import convert_flat_platform
+from floe_contracts.dialects.manifest import convert_named_spec
+from floe_contracts.dialects.manifest_models import Manifest, NamedSpec
+from floe_contracts.dialects.manifest_platform import convert_manifest
 from floe_contracts.errors import DocumentInvalid, FloeError, Permanent, Where
+from floe_contracts.field_problems import FieldInvalid as FieldInvalid
+from floe_contracts.field_problems import validate_tree as validate_tree
 from floe_contracts.floe_spec import FloeSpec
 from floe_contracts.placed import Placed
 from floe_contracts.platform.checks import check_platform_spec
 from floe_contracts.platform_spec import PlatformSpec
 from floe_contracts.product.checks import Violation, check_floe_spec
-from floe_contracts.sections import PATTERN_HINTS
-from floe_contracts.suggestions import meant_or_known
-from floe_contracts.yaml_tree import MAX_PROBLEMS, Path, read_tree
+from floe_contracts.secrets_scan import refused_texts, shown, without_secrets
+from floe_contracts.yaml_tree import MAX_PROBLEMS, Tree, read_tree
 
-_EXPECTED: Final = {
-    "model_type": "should be a mapping",
-    "model_attributes_type": "should be a mapping",
-    "dict_type": "should be a mapping",
-    "tuple_type": "should be a list",
-    "string_type": "should be a text",
-}
-"""What pydantic calls by Python's names, in the words of YAML."""
-
-_UNION_TAGS: Final = frozenset({"union_tag_invalid", "union_tag_not_found"})
-
-DocumentT = TypeVar("DocumentT", FloeSpec, PlatformSpec)
-ModelT = TypeVar("ModelT", bound=BaseModel)
-
-
-class FieldInvalid(Permanent):
-    """A field of a document has a value that is not allowed, is missing, or is unknown."""
-
-    code = "FLOE-SPEC-003"
-    title = "A field of a document is not valid"
+Kind = Literal["FloeSpec", "PlatformSpec"]
+OneT = TypeVar("OneT")
+OtherT = TypeVar("OtherT")
 
 
 class KindUnknown(Permanent):
@@ -59,19 +44,36 @@ class FieldsContradict(Permanent):
 
 
 def read_floe_spec(text: str, file: str = "floe.yaml") -> FloeSpec:
-    """Read a `floe.yaml`.
+    """Read a `floe.yaml`, in any of its forms.
 
     Raises:
         DocumentInvalid: with all problems.
     """
-    tree = read_tree(text, file)
-    spec = _read(FloeSpec, "FloeSpec", tree)
+    return validate_floe(read_floe_tree(text, file))
+
+
+def read_floe_tree(text: str, file: str = "floe.yaml") -> Converted:
+    """The values of a `floe.yaml` in canonical form; that they are the right ones is looked at only to refuse it.
+
+    Raises:
+        DocumentInvalid: with all problems, if it is not readable, not a floe.yaml, or says what may not be said.
+    """
+    return _read("FloeSpec", text, file)
+
+
+def validate_floe(tree: Placed) -> FloeSpec:
+    """The product of a document's values.
+
+    Raises:
+        DocumentInvalid: with all problems.
+    """
+    spec = validate_tree(FloeSpec, tree)
     _refuse(tree, check_floe_spec(spec))
     return spec
 
 
 def read_platform_spec(text: str, file: str = "platform.yaml") -> PlatformSpec:
-    """Read a `platform.yaml`.
+    """Read a `platform.yaml`, in any of its forms.
 
     Raises:
         DocumentInvalid: with all problems.
@@ -79,15 +81,13 @@ def read_platform_spec(text: str, file: str = "platform.yaml") -> PlatformSpec:
     return validate_platform(read_platform_tree(text, file))
 
 
-def read_platform_tree(text: str, file: str) -> Placed:
-    """The values of a `platform.yaml`; that they are the right ones is not looked at yet.
+def read_platform_tree(text: str, file: str) -> Converted:
+    """The values of a `platform.yaml` in canonical form; that they are the right ones is looked at only to refuse it.
 
     Raises:
-        DocumentInvalid: it is not readable, or not a platform document.
+        DocumentInvalid: with all problems, if it is not readable, not a platform, or says what may not be said.
     """
-    tree = read_tree(text, file)
-    _check_kind("PlatformSpec", tree)
-    return tree
+    return _read("PlatformSpec", text, file)
 
 
 def validate_platform(tree: Placed) -> PlatformSpec:
@@ -101,18 +101,7 @@ def validate_platform(tree: Placed) -> PlatformSpec:
     return spec
 
 
-def _refuse(tree: Placed, violations: Iterable[Violation]) -> None:
-    problems = [
-        FieldsContradict(violation.message, where=tree.where(violation.path), hint=violation.hint)
-        for violation in violations
-    ]
-    if problems:
-        raise DocumentInvalid(problems)
-
-
-def read_both(
-    floe_spec: Callable[[], FloeSpec], platform_spec: Callable[[], PlatformSpec]
-) -> tuple[FloeSpec, PlatformSpec]:
+def read_both(floe_spec: Callable[[], OneT], platform_spec: Callable[[], OtherT]) -> tuple[OneT, OtherT]:
     """Read both documents; when one is refused, the problems of the other are told as well.
 
     Raises:
@@ -133,168 +122,81 @@ def read_both(
     return spec, platform
 
 
-def _read(model: type[DocumentT], kind: str, tree: Placed) -> DocumentT:
-    _check_kind(kind, tree)
-    return validate_tree(model, tree)
+def _read(kind: Kind, text: str, file: str) -> Converted:
+    try:
+        tree = read_tree(text, file)
+    except DocumentInvalid as error:
+        raise DocumentInvalid(without_secrets(error.problems)) from None
+    refused: list[FloeError] = [*refused_texts(tree)]
+    try:
+        converted = _convert(kind, tree)
+        refused += converted.refusals
+        if refused and (kind == "FloeSpec" or converted.value.get("parent") is None):
+            _validate(kind, converted)
+    except DocumentInvalid as error:
+        raise DocumentInvalid(_together(file, refused, error.problems)) from None
+    if refused:
+        raise DocumentInvalid(_together(file, refused, ()))
+    return converted
 
 
-def _check_kind(kind: str, tree: Placed) -> None:
+def _validate(kind: Kind, tree: Placed) -> FloeSpec | PlatformSpec:
+    return validate_floe(tree) if kind == "FloeSpec" else validate_platform(tree)
+
+
+def _convert(kind: Kind, tree: Tree) -> Converted:
+    """The canonical form of a document, whatever form it has."""
     if not isinstance(tree.value, dict):
         raise DocumentInvalid([FieldInvalid(f"a {kind} is a mapping", where=tree.where(()))])
+    written = as_written(tree)
+    dialect = dialect_of_floe(tree.value) if kind == "FloeSpec" else dialect_of_platform(tree.value)
+    match kind, dialect:
+        case "FloeSpec", Dialect.FLAT:
+            return convert_flat_spec(tree, validate_tree(FlatSpec, written))
+        case "FloeSpec", Dialect.MANIFEST:
+            return convert_named_spec(tree, validate_tree(NamedSpec, written))
+        case "PlatformSpec", Dialect.FLAT:
+            return convert_flat_platform(tree, validate_tree(FlatPlatform, written))
+        case "PlatformSpec", Dialect.MANIFEST:
+            return convert_manifest(tree, validate_tree(Manifest, written))
+    _check_kind(kind, tree)
+    return written
+
+
+def _check_kind(kind: Kind, tree: Tree) -> None:
+    like = likeness(tree.value)
+    looks = f"; it looks like {like}" if like else ""
     for field, expected in (("apiVersion", "floe.dev/v1"), ("kind", kind)):
         if (found := tree.value.get(field)) != expected:
-            said = f"it says {found!r}" if found is not None else "the field is missing"
+            said = f"it says {shown(found, (field,))}" if found is not None else "the field is missing"
             problem = KindUnknown(
-                f"not a {kind}: {field} must be {expected!r}, and {said}",
+                f"not a {kind}: {field} must be {expected!r}, and {said}{looks}",
                 where=tree.where((field,)),
                 hint=f"write `{field}: {expected}` at the top",
             )
             raise DocumentInvalid([problem])
 
 
-def validate_tree(model: type[ModelT], tree: Placed) -> ModelT:
-    """The model that the values of a document, or of a part of one, make.
-
-    Raises:
-        DocumentInvalid: with all problems, each at its place.
-    """
-    try:
-        return model.model_validate(tree.value)
-    except ValidationError as error:
-        raise DocumentInvalid(_problems(model, tree, error)) from None
-
-
-def _problems(model: type[BaseModel], tree: Placed, error: ValidationError) -> list[FloeError]:
-    """The first `MAX_PROBLEMS` problems in the order of their places, and how many more there are."""
-
-    def place(detail: ErrorDetails) -> tuple[str, int, int]:
-        where = tree.where(_written_path(tree.value, detail["loc"]))
-        return where.file or "", where.line or 0, where.column or 0
-
-    details = sorted(_told(error), key=place)
-    problems: list[FloeError] = [_problem(model, tree, detail) for detail in details[:MAX_PROBLEMS]]
-    if len(details) > MAX_PROBLEMS:
-        problems.append(FieldInvalid(f"and {len(details) - MAX_PROBLEMS} more problems", where=Where(tree.file)))
-    return problems
-
-
-def _told(error: ValidationError) -> list[ErrorDetails]:
-    """The details worth telling.
-
-    A list is not also "too short" because its items are invalid, and a mapping where a text or a reference to a secret
-    may stand is meant to be the reference.
-    """
-    details = error.errors(include_url=False)
-    above = {detail["loc"][:length] for detail in details for length in range(len(detail["loc"]))}
-    return [
-        detail
-        for detail in details
-        if not (detail["type"] == "too_short" and detail["loc"] in above)
-        and not (detail["type"] == "string_type" and detail["loc"][-1] == "str" and isinstance(detail["input"], dict))
+def _refuse(tree: Placed, violations: Iterable[Violation]) -> None:
+    problems = [
+        FieldsContradict(violation.message, where=tree.where(violation.path), hint=violation.hint)
+        for violation in violations
     ]
+    if problems:
+        raise DocumentInvalid(without_secrets(problems))
 
 
-def _problem(model: type[BaseModel], tree: Placed, detail: ErrorDetails) -> FieldInvalid:
-    path = _written_path(tree.value, detail["loc"])
-    name = str(path[-1]) if path else ""
-    if detail["type"] == "extra_forbidden":
-        return FieldInvalid(
-            f"{name!r} is not a field here", where=tree.where(path), hint=_unknown_field_hint(model, tree.value, path)
-        )
-    if detail["type"] == "missing":
-        return FieldInvalid(f"the field {name!r} is missing", where=tree.where(path), hint=f"add `{name}:`")
-    if detail["type"] in _UNION_TAGS:
-        return _tag_problem(tree, path, detail)
-    message = detail["msg"].removeprefix("Value error, ").removeprefix("Input ")
-    hint = _value_hint(detail)
-    if detail["type"] == "string_pattern_mismatch":
-        message = f"{reprlib.repr(detail['input'])} is not allowed"
-        hint = PATTERN_HINTS.get((detail.get("ctx") or {}).get("pattern", ""))
-    message = _EXPECTED.get(detail["type"], message)
-    if message.startswith("should"):
-        found = "no value" if detail["input"] is None else reprlib.repr(detail["input"])
-        message = f"{found}: {message}"
-    return FieldInvalid(message, where=tree.where(path), hint=hint)
+def _place(problem: FloeError) -> tuple[int, int]:
+    where = problem.where or Where()
+    return where.line or 0, where.column or 0
 
 
-def _tag_problem(tree: Tree, path: Path, detail: ErrorDetails) -> FieldInvalid:
-    """A section of several kinds that does not say which, or says one that there is not."""
-    context = detail.get("ctx") or {}
-    field = str(context.get("discriminator", "")).strip("'")
-    if detail["type"] == "union_tag_not_found":
-        return FieldInvalid(f"the field {field!r} is missing", where=tree.where((*path, field)), hint=f"add `{field}:`")
-    known = [tag.strip("' ") for tag in str(context.get("expected_tags", "")).split(",")]
-    found = str(context.get("tag", ""))
-    message = f"{reprlib.repr(found)} is no {field} here"
-    return FieldInvalid(message, where=tree.where((*path, field)), hint=meant_or_known(found, known))
-
-
-def _written_path(value: Any, location: tuple[int | str, ...]) -> Path:
-    """`location` without the parts that pydantic adds for tagged unions and map keys."""
-    path: list[str | int] = []
-    for index, part in enumerate(location):
-        last = index == len(location) - 1
-        if isinstance(value, dict) and isinstance(part, str) and (part in value or last) and part != "[key]":
-            path.append(part)
-            value = value.get(part)
-        elif isinstance(value, list) and isinstance(part, int) and part < len(value):
-            path.append(part)
-            value = value[part]
-    return tuple(path)
-
-
-def _unknown_field_hint(model: type[BaseModel], document: Any, path: Path) -> str:
-    return meant_or_known(str(path[-1]), _fields_at(model, document, path[:-1]))
-
-
-def _fields_at(model: type[BaseModel], document: Any, path: Path) -> list[str]:
-    """The field names that `document` may have at `path`."""
-    candidates: list[Any] = [model]
-    value = document
-    for part in path:
-        following: list[Any] = []
-        for candidate in candidates:
-            if isinstance(candidate, type) and issubclass(candidate, BaseModel):
-                fields = [f for n, f in candidate.model_fields.items() if (f.alias or n) == part]
-                following += [leaf for field in fields for leaf in _leaves(field.annotation)]
-            else:
-                arguments = typing.get_args(candidate)
-                following += _leaves(arguments[-1]) if arguments else []
-        value = value.get(part) if isinstance(value, dict) else value[part]
-        candidates = [candidate for candidate in following if _says_to_be(value, candidate)]
-    models = [c for c in candidates if isinstance(c, type) and issubclass(c, BaseModel)]
-    return [field.alias or name for candidate in models for name, field in candidate.model_fields.items()]
-
-
-def _says_to_be(value: Any, candidate: Any) -> bool:
-    """Whether a section may be of the kind `candidate`, by the fields that name its kind."""
-    if not isinstance(value, dict) or not (isinstance(candidate, type) and issubclass(candidate, BaseModel)):
-        return True
-    for name, field in candidate.model_fields.items():
-        written = value.get(field.alias or name)
-        if typing.get_origin(field.annotation) is Literal and isinstance(written, str):
-            kinds = typing.get_args(field.annotation)
-            if written not in kinds and field.is_required():
-                return False
-    return True
-
-
-def _leaves(annotation: Any) -> list[Any]:
-    """An annotation without its unions; containers stay, to be entered by the next part of a path."""
-    origin = typing.get_origin(annotation)
-    if origin is Annotated:
-        return _leaves(typing.get_args(annotation)[0])
-    if origin in (typing.Union, types.UnionType):
-        return [leaf for argument in typing.get_args(annotation) for leaf in _leaves(argument)]
-    if origin is tuple:
-        return [list[typing.get_args(annotation)[0]]]  # type: ignore[misc]  # entered like a list
-    return [annotation]
-
-
-def _value_hint(detail: ErrorDetails) -> str | None:
-    expected = (detail.get("ctx") or {}).get("expected")
-    if not expected:
-        return None
-    known = [word.strip("' ") for word in str(expected).replace(" or ", ", ").split(",")]
-    close = difflib.get_close_matches(str(detail["input"]), known, n=1)
-    return f"did you mean {close[0]!r}?" if close else None
+def _together(file: str, refused: Iterable[FloeError], others: Iterable[FloeError]) -> list[FloeError]:
+    """All problems in the order of their places; of a field whose value is refused altogether no other is told."""
+    known = [problem.where for problem in refused]
+    found = [*refused, *(problem for problem in others if problem.where not in known)]
+    found.sort(key=_place)
+    more = len(found) - MAX_PROBLEMS
+    if more > 0:
+        found = [*found[:MAX_PROBLEMS], FieldInvalid(f"and {more} more problems", where=Where(file))]
+    return without_secrets(found)

@@ -1,8 +1,8 @@
 """Strict YAML: values with the place where each one stands.
 
 Every scalar stays the text that was written (`1.10`, `NO`, `12:30:45`); the model that reads the tree decides the
-type. Only a plain `null`, `~` or nothing is None. Aliases, tags, duplicate keys, keys over `MAX_KEY`, depth over
-`MAX_DEPTH`, more than `MAX_VALUES` values and files over `MAX_BYTES` are refused.
+type. Only a plain `null`, `~` or nothing is None. Aliases, tags, duplicate keys, keys over `MAX_KEY`, texts over
+`MAX_TEXT`, depth over `MAX_DEPTH`, more than `MAX_VALUES` values and files over `MAX_BYTES` are refused.
 
 The tree is built from the parser's events, not by its composer: libyaml's composer recurses in C, and a document of
 200 kB of `[` kills the process.
@@ -21,6 +21,10 @@ from floe_contracts.errors import DocumentInvalid, FloeError, Permanent, Where
 MAX_BYTES: Final = 256 * 1024
 MAX_DEPTH: Final = 40
 MAX_KEY: Final = 128
+MAX_TEXT: Final = 32 * 1024
+"""So that no pattern that a field is held against has much to chew on, and messages that quote a value stay short."""
+MAX_TAG_DIRECTIVES: Final = 16
+"""libyaml compares each with all before it: 256 kB of them take it half a second."""
 MAX_VALUES: Final = 10_000
 MAX_PROBLEMS: Final = 100
 """So that the event that tells of a refusal stays small."""
@@ -68,6 +72,8 @@ def read_tree(text: str, file: str) -> Tree:
         raise DocumentInvalid([YamlInvalid("the file is not UTF-8", where=Where(file))]) from error
     if size > MAX_BYTES:
         raise DocumentInvalid([YamlInvalid(f"the file is over {MAX_BYTES // 1024} kB", where=Where(file))])
+    if text.count("%TAG") > MAX_TAG_DIRECTIVES:
+        raise DocumentInvalid([YamlInvalid("the file is full of %TAG directives", where=Where(file))])
     reader = _Reader(file, yaml.parse(text, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader)))
     try:
         value = reader.document()
@@ -122,6 +128,8 @@ class _Reader:
         if getattr(event, "tag", None) is not None:
             self._refuse(f"the tag {event.tag!r} is not allowed", event, path)  # type: ignore[attr-defined]
         if isinstance(event, yaml.ScalarEvent):
+            if len(event.value) > MAX_TEXT:
+                self._refuse(f"a text has over {MAX_TEXT} characters", event, path)
             return None if event.implicit[0] and event.value in _NULLS else event.value
         if len(path) >= MAX_DEPTH:
             self._refuse(f"nested deeper than {MAX_DEPTH} levels", event, path)

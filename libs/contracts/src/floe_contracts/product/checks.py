@@ -35,6 +35,7 @@ def check_floe_spec(spec: FloeSpec) -> Iterator[Violation]:
     yield from _python_names(spec)
     yield from _quality_checks(spec)
     yield from _cycles(spec)
+    yield from _classification_names(spec)
 
 
 def _one_dbt_project(spec: FloeSpec) -> Iterator[Violation]:
@@ -124,3 +125,11 @@ def find_cycles(edges: Mapping[str, Iterable[str]]) -> list[tuple[str, ...]]:
 def _turned(cycle: list[str]) -> tuple[str, ...]:
     least = cycle.index(min(cycle))
     return tuple(cycle[least:] + cycle[:least])
+
+
+def _classification_names(spec: FloeSpec) -> Iterator[Violation]:
+    """Policies stand in platform.yaml, so a name that only a product knows would have none."""
+    rules = spec.governance.rules.classification
+    if rules is not None and rules.names:
+        place = ("governance", "rules", "classification", "names")
+        yield Violation(place, "classifications are declared by the platform", "ask the platform's owner to add them")
