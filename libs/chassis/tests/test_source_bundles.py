@@ -10,7 +10,16 @@ import pytest
 
 from floe_chassis.blobs import BlobStore, open_blobs
 from floe_chassis.errors import BundleInvalid, BundleRefused
-from floe_chassis.source_bundles import COUNT_LIMIT, FILE_LIMIT, TOTAL_LIMIT, bundle_digest, pack, read_bundle, unpack
+from floe_chassis.source_bundles import (
+    COUNT_LIMIT,
+    FILE_LIMIT,
+    TOTAL_LIMIT,
+    bundle_digest,
+    pack,
+    read_bundle,
+    unpack,
+    unpacked_paths,
+)
 from floe_contracts.digests import canonical_json
 from floe_contracts.errors import BlobMissing
 
@@ -300,3 +309,42 @@ async def test_writing_does_not_follow_a_symlink_that_a_project_left_behind(tmp_
 async def test_a_bundle_with_a_missing_part_says_which(tmp_path: Path, store: BlobStore) -> None:
     with pytest.raises(BlobMissing):
         await unpack(await store.put(bundle("a")), store, tmp_path / "copy")
+
+
+PACKAGES = {
+    "dbt/dbt_packages/utils/dbt_project.yml": "name: utils",
+    "dbt/dbt_packages/utils/macros/x.sql": "{% macro x() %}{% endmacro %}",
+}
+PROJECT = {
+    "floe.yaml": "a",
+    "dbt/dbt_project.yml": "name: shop",
+    "other/dbt_packages/kept/dbt_project.yml": "name: kept",
+}
+
+
+async def test_packages_are_packed_by_themselves_and_unpacked_with_their_project(
+    tmp_path: Path, store: BlobStore
+) -> None:
+    source = write(tmp_path / "source", PROJECT)
+    bundle = await pack(source, store)
+    write(source, PACKAGES)
+    packages = await pack(source, store, below="dbt/dbt_packages")
+    assert [file.path for file in read_bundle(await store.get(packages))] == sorted(PACKAGES)
+    folder = tmp_path / "folder"
+    await unpack(bundle, store, folder, packages=packages)
+    assert content(folder) == PROJECT | PACKAGES
+    assert unpacked_paths(folder) == {*PROJECT, *PACKAGES}
+    await unpack(bundle, store, folder)
+    assert content(folder) == PROJECT, "what an earlier bundle brought goes with it"
+
+
+async def test_packages_that_came_with_the_project_give_way_to_installed_ones(tmp_path: Path, store: BlobStore) -> None:
+    old = {"dbt/dbt_packages/utils/macros/old.sql": "", "dbt/dbt_packages/older/dbt_project.yml": "name: older"}
+    bundle = await pack(write(tmp_path / "source", PROJECT | old), store)
+    packages = await pack(write(tmp_path / "installed", PACKAGES), store, below="dbt/dbt_packages")
+    await unpack(bundle, store, tmp_path / "folder", packages=packages)
+    assert content(tmp_path / "folder") == PROJECT | PACKAGES
+
+
+def test_a_folder_that_nothing_was_unpacked_to(tmp_path: Path) -> None:
+    assert unpacked_paths(tmp_path) == frozenset()

@@ -32,7 +32,8 @@ def matches(pattern: str, subject: str) -> bool:
 
 
 def every_subject() -> list[str]:
-    events = [str(EventSubject(kind, tenant="t", environment="e", product="p", detail="d")) for kind in EventKind]
+    names = {"tenant": "t", "environment": "e", "product": "p", "detail": "d", "repository": "r"}
+    events = [str(EventSubject(kind, **names)) for kind in EventKind]
     return [*events, subjects.lineage("t", "e", "p", "j", "START"), subjects.dead_letter(SPECS, "compiler")]
 
 
@@ -92,11 +93,16 @@ async def test_consumer_drift_is_detected_and_mended(bus_settings: ChassisSettin
 
 async def test_filter_drift_is_detected(bus_settings: ChassisSettings, bus: Bus) -> None:
     body = json.loads((await bus.nc.request("$JS.API.CONSUMER.INFO.FLOE_SPECS.compiler", b"")).data)
-    loose = {"stream_name": SPECS, "config": {**body["config"], "filter_subject": ""}, "action": "update"}
+    loose = {"stream_name": SPECS, "config": {**body["config"], "filter_subjects": []}, "action": "update"}
     await bus.nc.request("$JS.API.CONSUMER.CREATE.FLOE_SPECS.compiler", json.dumps(loose).encode())
     changed = [c for c in await apply(bus, declared(bus_settings)) if c.action != "unchanged"]
     assert changed == [
-        Change("consumer", "compiler", "updated", {"filter_subject": (None, "floe.v1.spec.submitted.>")})
+        Change(
+            "consumer",
+            "compiler",
+            "updated",
+            {"filter_subjects": (None, ["floe.v1.spec.submitted.>", "floe.v1.git.pushed.>"])},
+        )
     ]
 
 

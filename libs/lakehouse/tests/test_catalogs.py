@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import sqlite3
+from collections.abc import Mapping
 from contextlib import closing
 from pathlib import Path
 
@@ -8,11 +9,20 @@ import pytest
 from pyiceberg.catalog import Catalog
 
 from floe_contracts.errors import Permanent, Unreachable
+from floe_contracts.plugins.conformance import CatalogConformance
 from floe_lakehouse.catalogs import ensure_namespace, open_catalog
 from floe_lakehouse.errors import CatalogMisconfigured, CatalogUnreachable, InvalidIdentifier
 from floe_lakehouse.snapshots import list_tables
 
 SHOP = ("acme", "dev", "shop")
+
+
+class TestSql(CatalogConformance):
+    name = "sql"
+
+    @pytest.fixture
+    def options(self, tmp_path: Path) -> Mapping[str, str]:
+        return {"uri": f"sqlite:///{tmp_path}/conformance.db", "warehouse": str(tmp_path / "warehouse")}
 
 
 def test_namespace_is_made_with_its_parents(catalog: Catalog) -> None:

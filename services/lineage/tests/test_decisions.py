@@ -5,6 +5,7 @@ from datetime import UTC, datetime
 import orjson
 import pytest
 
+from floe_contracts.plugins.lineage_backends import Answer, EventFailure
 from floe_lineage.core.decisions import (
     DOUBTED_BATCH_ATTEMPTS,
     DOUBTED_EVENT_ATTEMPTS,
@@ -12,9 +13,7 @@ from floe_lineage.core.decisions import (
     LONGEST_RETRY_AFTER_SECONDS,
     Accept,
     AcceptRest,
-    Answer,
     Bisect,
-    EventFailure,
     Refuse,
     Retry,
     answer_of,

@@ -5,9 +5,8 @@ from collections.abc import Sequence
 from hypothesis import given
 from hypothesis import strategies as st
 
-from floe_lineage.core.decisions import Answer, EventFailure
+from floe_contracts.plugins.lineage_backends import Answer, EventFailure, LineageEvent, Position, position_after
 from floe_lineage.core.delivery import Road, deliver, split_known
-from floe_lineage.core.ports import LineageEvent, Position, position_after
 
 
 class Ledger:

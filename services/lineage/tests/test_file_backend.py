@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from floe_contracts.plugins.lineage_backends import LineageEvent, Position
 from floe_lineage.adapters.file_backend import FileBackend
-from floe_lineage.core.ports import LineageEvent, Position
 from floe_lineage.errors import BackendNotReady, PositionUnreadable
 
 

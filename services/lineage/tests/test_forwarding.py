@@ -272,7 +272,7 @@ async def _ready(service: Any) -> bool:
 @pytest.mark.parametrize(
     ("settings", "said"),
     [
-        ({"FLOE_LINEAGE_BACKENDS": "kafka"}, "FLOE_LINEAGE_BACKENDS"),
+        ({"FLOE_LINEAGE_BACKENDS": ","}, "no backend is named"),
         ({"FLOE_LINEAGE_BACKENDS": "file,file"}, "twice"),
         ({"FLOE_LINEAGE_BACKENDS": "http"}, "FLOE_LINEAGE_HTTP_URL"),
         ({"FLOE_LINEAGE_HTTP_URL": "nowhere"}, "FLOE_LINEAGE_HTTP_URL"),

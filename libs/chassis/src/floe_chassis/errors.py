@@ -94,3 +94,17 @@ class ServerFailed(FloeError):
 
     code = "FLOE-NATS-003"
     title = "nats-server does not start"
+
+
+class SecretMissing(Permanent):
+    """A secret that a platform document names is nowhere to be found."""
+
+    code = "FLOE-SEC-001"
+    title = "A secret is missing"
+
+
+class SecretUnusable(Permanent):
+    """A secret cannot be read, or cannot be handed to a child process."""
+
+    code = "FLOE-SEC-002"
+    title = "A secret cannot be used"

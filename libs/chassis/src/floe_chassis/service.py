@@ -6,9 +6,9 @@ import asyncio
 import contextlib
 import signal
 import time
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator, Mapping
 from functools import partial
-from typing import Final, TypeVar
+from typing import Any, Final, TypeVar
 
 import structlog
 from faststream.nats.message import NatsMessage
@@ -86,13 +86,25 @@ class Service:
             handler: returns when the effect and its events are stored; what it raises decides what comes next.
             concurrency: messages handled at the same time.
         """
+        self.subscribe_kinds(consumer, {model: handler}, concurrency=concurrency)
+
+    def subscribe_kinds(
+        self,
+        consumer: str,
+        handlers: Mapping[type[Any], Callable[[Received[Any]], Awaitable[None]]],
+        *,
+        concurrency: int = 1,
+    ) -> None:
+        """Handle the events of a consumer that brings several kinds, as `subscribe` does; model -> its handler."""
 
         async def handle(message: NatsMessage) -> None:
             raw = message.raw_message
             received = decode(raw.subject, raw.headers, raw.data)
-            if not isinstance(received.event, model):
-                raise ContractError(f"{consumer} takes {model.__name__}, and a {type(received.event).__name__} came")
-            await handler(Received(received.event, received.attributes))
+            handler = handlers.get(type(received.event))
+            if handler is None:
+                taken = " and ".join(model.__name__ for model in handlers)
+                raise ContractError(f"{consumer} takes {taken}, and a {type(received.event).__name__} came")
+            await handler(received)
 
         self._subscriptions.append(Subscription(topology.consumer(consumer, self.settings), handle, concurrency))
 

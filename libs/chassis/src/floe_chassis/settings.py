@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Literal, TypeVar
+from typing import Annotated, Literal, TypeVar
 
-from pydantic import Field, ValidationError
+from pydantic import Field, ValidationError, field_validator
 from pydantic_settings import (
     BaseSettings,
     EnvSettingsSource,
+    NoDecode,
     PydanticBaseSettingsSource,
     SettingsConfigDict,
     SettingsError,
@@ -40,6 +41,11 @@ class ChassisSettings(BaseSettings):
     max_deliver: int = Field(default=5, ge=1, description="Deliveries of one message before it is a dead letter.")
     retry_seconds: float = Field(default=2.0, gt=0, description="First delay of a redelivery; doubles, 60 at most.")
     publish_budget: float = Field(default=30.0, gt=0, description="How long a publish outlasts an absent bus.")
+    secret_stores: Annotated[tuple[str, ...], NoDecode] = Field(
+        default=("environment", "mounted"),
+        min_length=1,
+        description="Where secrets are looked up, in this order, separated by commas; plugins may bring more.",
+    )
     bus_replicas: int = Field(default=1, ge=1, le=5, description="Copies of each stream in a cluster.")
     http_host: str = "127.0.0.1"
     http_port: int = Field(default=8080, ge=0, le=65535, description="0 takes any free port.")
@@ -47,6 +53,11 @@ class ChassisSettings(BaseSettings):
     log_format: Literal["json", "console"] = "json"
     log_file: Path | None = Field(default=None, description="Logs go to this file instead of standard error.")
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
+
+    @field_validator("secret_stores", mode="before")
+    @classmethod
+    def _split(cls, value: object) -> object:
+        return tuple(name.strip() for name in value.split(",") if name.strip()) if isinstance(value, str) else value
 
     @classmethod
     def settings_customise_sources(

@@ -10,11 +10,12 @@ import asyncio
 import contextlib
 import json
 import os
+import re
 import shutil
 import stat
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from fnmatch import fnmatchcase
+from fnmatch import translate
 from hashlib import file_digest
 from pathlib import Path, PurePosixPath
 from typing import Any, Final
@@ -29,7 +30,9 @@ FILE_LIMIT: Final = 20_000_000
 COUNT_LIMIT: Final = 10_000
 TOTAL_LIMIT: Final = 100_000_000
 
-_NEVER: Final = (".git", ".floe", "__pycache__", ".env*", "*.duckdb", "*.duckdb.wal", "*.db", "*.sqlite")
+_NEVER: Final = re.compile(
+    "|".join(map(translate, (".git", ".floe", "__pycache__", ".env*", "*.duckdb", "*.duckdb.wal", "*.db", "*.sqlite")))
+)
 # dbt's own output; a folder of that name elsewhere holds sources.
 _DBT_OUTPUT: Final = frozenset({"target", "logs"})
 _DBT_PROJECT: Final = "dbt_project.yml"
@@ -51,8 +54,13 @@ class BundledFile:
     size: int
 
 
-async def pack(folder: Path, store: BlobStore) -> str:
+async def pack(folder: Path, store: BlobStore, *, below: str = "") -> str:
     """Put the project in `folder` into the store.
+
+    Args:
+        folder: the project.
+        store: takes the files and the bundle's document.
+        below: a relative POSIX path; only what lies below it is packed, under its path from `folder`.
 
     Returns:
         The digest of the bundle.
@@ -61,11 +69,13 @@ async def pack(folder: Path, store: BlobStore) -> str:
         BundleRefused: a symlink, another special file, a name with control characters, or too much.
         Unreachable: the store does not take it.
     """
-    files = await asyncio.to_thread(_inventory, folder)
+    files = await asyncio.to_thread(_inventory, folder, below)
     limit = asyncio.Semaphore(_AT_ONCE)
 
     async def put(file: BundledFile) -> None:
         async with limit:
+            if await store.has(PREFIX + file.sha256):  # most files are there from the last time
+                return
             digest = await store.put(await asyncio.to_thread((folder / file.path).read_bytes))
         if digest != PREFIX + file.sha256:
             raise BundleRefused("the file changed while it was packed", where=Where(file=file.path), hint="try again")
@@ -80,8 +90,11 @@ async def bundle_digest(folder: Path) -> str:
     return digest_of(_document(await asyncio.to_thread(_inventory, folder)))
 
 
-async def unpack(digest: str, store: BlobStore, folder: Path) -> None:
+async def unpack(digest: str, store: BlobStore, folder: Path, *, packages: str | None = None) -> None:
     """Make `folder` hold what the bundle holds, touching only what differs.
+
+    With the digest of a second bundle, that of installed dbt packages, the folder holds both; an install folder that
+    the second one fills holds nothing of the first one.
 
     What `pack` leaves out (dbt's output, databases, `.env`) stays as it is, and so do packages that were installed
     here, if the bundle brings none. Symlinks in the folder are removed: they could lead writing elsewhere.
@@ -94,6 +107,9 @@ async def unpack(digest: str, store: BlobStore, folder: Path) -> None:
     """
     document = await store.get(digest)
     files = read_bundle(document)
+    if packages is not None:
+        files = _with_packages(files, read_bundle(await store.get(packages)))
+        document = _document(files)
     stale = await asyncio.to_thread(_prepare, folder, files)
     limit = asyncio.Semaphore(_AT_ONCE)
 
@@ -106,6 +122,14 @@ async def unpack(digest: str, store: BlobStore, folder: Path) -> None:
 
     await asyncio.gather(*(place(file) for file in stale))
     await asyncio.to_thread(_write, folder / _LAST, document, _MODES["644"])
+
+
+def unpacked_paths(folder: Path) -> frozenset[str]:
+    """The paths that `unpack` last brought to `folder`: packages among them came along, others were installed there."""
+    # Written by `unpack` itself, from what it had checked.
+    with contextlib.suppress(OSError, ValueError, KeyError, TypeError):
+        return frozenset(file["path"] for file in json.loads((folder / _LAST).read_bytes())["files"])
+    return frozenset()
 
 
 def read_bundle(content: bytes) -> tuple[BundledFile, ...]:
@@ -135,11 +159,21 @@ def read_bundle(content: bytes) -> tuple[BundledFile, ...]:
     return files
 
 
-def _inventory(folder: Path) -> list[BundledFile]:
+def _with_packages(files: tuple[BundledFile, ...], packages: tuple[BundledFile, ...]) -> tuple[BundledFile, ...]:
+    replaced = _package_folders(file.path for file in packages)
+    kept = (file for file in files if replaced.isdisjoint(_package_folders([file.path])))
+    return tuple(sorted((*kept, *packages), key=lambda file: file.path))
+
+
+def _package_folders(paths: Iterable[str]) -> set[str]:
+    return {str(parent) for path in paths for parent in PurePosixPath(path).parents if parent.name == _DBT_PACKAGES}
+
+
+def _inventory(folder: Path, below: str = "") -> list[BundledFile]:
     # All is counted before anything is read: what is refused is refused at once.
     places: dict[str, Path] = {}
     total = 0
-    for path, entry in _sources(folder):
+    for path, entry in _sources(folder, below):
         _check_kind(path, entry)
         size = entry.stat(follow_symlinks=False).st_size
         total += size
@@ -155,9 +189,9 @@ def _described(path: str, file: Path) -> BundledFile:
         return BundledFile(path, mode, file_digest(content, "sha256").hexdigest(), status.st_size)
 
 
-def _sources(folder: Path) -> Iterator[tuple[str, os.DirEntry[str]]]:
+def _sources(folder: Path, below: str = "") -> Iterator[tuple[str, os.DirEntry[str]]]:
     """All that `pack` looks at below `folder`, with relative POSIX paths; folders are walked, not yielded."""
-    waiting = [(folder, "")]
+    waiting = [(folder / below, f"{below}/" if below else "")]
     while waiting:
         place, prefix = waiting.pop()
         with os.scandir(place) as entries:
@@ -173,7 +207,7 @@ def _sources(folder: Path) -> Iterator[tuple[str, os.DirEntry[str]]]:
 
 
 def _excluded(name: str, *, beside_project: bool) -> bool:
-    return any(fnmatchcase(name, pattern) for pattern in _NEVER) or (beside_project and name in _DBT_OUTPUT)
+    return _NEVER.match(name) is not None or (beside_project and name in _DBT_OUTPUT)
 
 
 def _check_kind(path: str, entry: os.DirEntry[str]) -> None:
@@ -219,10 +253,10 @@ def _check_place(path: str, projects: set[str]) -> None:
 
 def _printable(path: str) -> bool:
     # A name that is not UTF-8 comes as lone surrogates, which are not printable either.
-    return all(character.isprintable() for character in path)
+    return path.isprintable()
 
 
-def _document(files: list[BundledFile]) -> bytes:
+def _document(files: Iterable[BundledFile]) -> bytes:
     listed: list[dict[str, Any]] = [
         {"path": file.path, "mode": file.mode, "sha256": file.sha256, "size": file.size} for file in files
     ]
@@ -233,10 +267,8 @@ def _prepare(folder: Path, files: tuple[BundledFile, ...]) -> list[BundledFile]:
     """Remove what the bundle does not hold; returns the files whose content must be written."""
     folder.mkdir(parents=True, exist_ok=True)
     wanted = {file.path: file for file in files}
-    packaged = {
-        str(parent) for path in wanted for parent in PurePosixPath(path).parents if parent.name == _DBT_PACKAGES
-    }
-    brought = _last_unpacked(folder)
+    packaged = _package_folders(wanted)
+    brought = unpacked_paths(folder)
     current = set()
     for path, entry in list(_sources(folder)):
         packages = next((str(p) for p in PurePosixPath(path).parents if p.name == _DBT_PACKAGES), None)
@@ -268,13 +300,6 @@ def _remove_empty(folder: Path, *, root: bool = True) -> None:
             _remove_empty(path, root=False)
             if not any(path.iterdir()):
                 path.rmdir()
-
-
-def _last_unpacked(folder: Path) -> frozenset[str]:
-    """The paths that the last bundle brought: packages among them go with the bundle, others were installed here."""
-    with contextlib.suppress(OSError, BundleInvalid):
-        return frozenset(file.path for file in read_bundle((folder / _LAST).read_bytes()))
-    return frozenset()
 
 
 def _write(path: Path, content: bytes, mode: int) -> None:

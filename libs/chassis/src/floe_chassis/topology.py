@@ -19,6 +19,8 @@ ADVISORIES: Final = "FLOE_ADVISORIES"
 DLQ: Final = "FLOE_DLQ"
 RUNS_BUCKET: Final = "floe_runs"
 LEASES_BUCKET: Final = "floe_leases"
+PRODUCTS_BUCKET: Final = "floe_products"
+COMPILATIONS_BUCKET: Final = "floe_compilations"
 
 COMPILER: Final = "compiler"
 CATALOG: Final = "catalog"
@@ -93,6 +95,9 @@ def declared(settings: ChassisSettings, lineage_backends: Sequence[str] = ()) ->
         buckets=(
             Bucket(RUNS_BUCKET, replicas=settings.bus_replicas),
             Bucket(LEASES_BUCKET, ttl=settings.lease_seconds, replicas=settings.bus_replicas),
+            Bucket(PRODUCTS_BUCKET, replicas=settings.bus_replicas),
+            # A cache: what was not compiled for a month may be compiled once more.
+            Bucket(COMPILATIONS_BUCKET, ttl=30 * _DAY, replicas=settings.bus_replicas),
         ),
     )
 
@@ -123,7 +128,7 @@ def _streams(replicas: int) -> tuple[Stream, ...]:
         Stream(SPECS, _below("git.pushed", "spec.submitted"), 30 * _DAY, replicas=replicas),
         Stream(
             ARTIFACTS,
-            _below("artifacts.compiled", "artifacts.rejected", "artifacts.retired"),
+            _below("artifacts.compiled", "artifacts.planned", "artifacts.rejected", "artifacts.retired"),
             max_age=0,
             max_msgs_per_subject=20,
             replicas=replicas,
@@ -156,8 +161,8 @@ def _consumers(settings: ChassisSettings) -> tuple[Consumer, ...]:
     compiled = _below(EventKind.ARTIFACT_COMPILED)[0]
     return (
         # One at a time, so that a submission which is delivered again cannot overtake the one after it: the newest
-        # must be the last that is announced.
-        finite(COMPILER, SPECS, *_below(EventKind.SPEC_SUBMITTED), max_ack_pending=1),
+        # must be the last that is announced. Pushes stand in the same line: both may speak of one product.
+        finite(COMPILER, SPECS, *_below(EventKind.SPEC_SUBMITTED, EventKind.GIT_PUSHED), max_ack_pending=1),
         # A reader that is added late begins with the newest artifact of each product.
         finite(CATALOG, ARTIFACTS, compiled, deliver_policy="last_per_subject"),
         finite(SEMANTIC, ARTIFACTS, compiled, deliver_policy="last_per_subject"),

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Literal
 
-from pydantic import Field, StringConstraints
+from pydantic import Field
 
 from floe_contracts.governance import GovernanceRules
 from floe_contracts.platform.catalogs import Catalog
+from floe_contracts.platform.computes import Compute
 from floe_contracts.platform.environments import Environment
 from floe_contracts.platform.inheritance import Inheritance, Parent, Scope
 from floe_contracts.platform.services import BusReference, PlatformObservability
 from floe_contracts.platform.storages import Storage
-from floe_contracts.sections import MEMORY_PATTERN, EnvironmentName, ProductName, ProfileName, Section, Semver, Sentence
+from floe_contracts.sections import EnvironmentName, ProductName, ProfileName, Section, Semver, Sentence
 
 DEFAULT_PLATFORM = """\
 apiVersion: floe.dev/v1
@@ -41,16 +42,6 @@ class PlatformMetadata(Section):
     description: Sentence = Field(default="", description="What it is, in a sentence.")
 
 
-class DuckDbCompute(Section):
-    """DuckDB in the worker."""
-
-    type: Literal["duckdb"] = Field(description="The kind of compute.")
-    threads: Annotated[int, Field(ge=1, le=64)] = Field(default=2, description="Threads of DuckDB.")
-    memory_limit: Annotated[str, StringConstraints(pattern=MEMORY_PATTERN)] = Field(
-        default="1GB", description="Memory of DuckDB."
-    )
-
-
 class PluginApproval(Section):
     """Which plugins the products of this platform may use; a group that is left out is open."""
 
@@ -73,7 +64,7 @@ class PlatformSpec(Section):
     )
     inheritance: Inheritance = Inheritance()
     environments: dict[EnvironmentName, Environment] = Field(min_length=1, description="Environments, by name.")
-    compute: dict[ProfileName, DuckDbCompute] = Field(min_length=1, description="Where the tables are built, by name.")
+    compute: dict[ProfileName, Compute] = Field(min_length=1, description="Where the tables are built, by name.")
     storage: dict[ProfileName, Storage] = Field(min_length=1, description="Where they are stored, by name.")
     catalogs: dict[ProfileName, Catalog] = Field(min_length=1, description="Where they are registered, by name.")
     governance: GovernanceRules = Field(

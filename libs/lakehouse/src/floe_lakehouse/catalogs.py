@@ -1,67 +1,57 @@
 """Opening Iceberg catalogs, and their namespaces.
 
-A kind of catalog is one row of `_KINDS`. Every function that talks to a catalog does so inside `reaching`, which turns
-what the catalog's driver raises into `CatalogUnreachable`.
+A kind of catalog is a plugin of the group `floe.catalogs`. Every function that talks to a catalog does so inside
+`reaching`, which turns what the catalog's driver raises into `CatalogUnreachable`.
 """
 
 from __future__ import annotations
 
-import random
 import sqlite3
-import time
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import closing, contextmanager
-from dataclasses import dataclass
-from pathlib import Path
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import Final
 
 from pyiceberg.catalog import Catalog
-from pyiceberg.catalog.sql import SqlCatalog
 from pyiceberg.exceptions import NamespaceAlreadyExistsError, NoSuchNamespaceError
-from sqlalchemy.engine import URL, make_url
-from sqlalchemy.exc import ArgumentError, IntegrityError, OperationalError
+from sqlalchemy.exc import IntegrityError, OperationalError
 
+from floe_contracts.placed import Unplaced
+from floe_contracts.plugins.errors import PluginUnknown
+from floe_contracts.plugins.registry import CATALOGS, load, read_options
 from floe_lakehouse.errors import CatalogMisconfigured, CatalogUnreachable
 from floe_lakehouse.identifiers import Identifier, checked
-from floe_lakehouse.locations import warehouse_location
 
 DEFAULT_NAME: Final = "floe"
-# Writers of one SQLite file queue up; a commit takes milliseconds, so this long a queue means a stuck process.
-_BUSY_TIMEOUT_SECONDS: Final = 60
-_CREATION_TRIES: Final = 20
-
-
-@dataclass(frozen=True, slots=True)
-class _Kind:
-    """One kind of catalog: the properties it cannot do without, and how it is opened."""
-
-    required: tuple[str, ...]
-    open: Callable[[str, dict[str, str]], Catalog]
 
 
 def open_catalog(properties: Mapping[str, str]) -> Catalog:
     """Open the catalog that `properties` describe.
 
     Args:
-        properties: `type` (`sql`) and what the type needs. `sql` needs `uri` (an SQLAlchemy URL such as
-            `sqlite:////data/catalog.db`) and `warehouse` (a folder or a URI under which tables stand). `name` is the
-            catalog's name inside its database, the same for every process that shares it (`floe` if absent).
-            Everything else is handed to pyiceberg as it is (`s3.endpoint`, ...).
+        properties: `type`, the name of a plugin (floe brings `sql`), and its options: `sql` needs `uri` (an SQLAlchemy
+            URL such as `sqlite:////data/catalog.db`) and `warehouse` (a folder or a URI under which tables stand).
+            `name` is the catalog's name inside its database, the same for every process that shares it (`floe` if
+            absent). Everything else is handed to pyiceberg as it is (`s3.endpoint`, ...).
 
     Raises:
         CatalogMisconfigured: an unknown type, a missing property, a `uri` that is none.
+        PluginBroken: the plugin of this type cannot be loaded.
         CatalogUnreachable: the database cannot be opened.
     """
-    kind = _KINDS.get(properties.get("type", ""))
-    if kind is None:
-        raise CatalogMisconfigured(
-            f"{properties.get('type')!r} is no type of catalog that floe knows", hint=f"known: {', '.join(_KINDS)}"
-        )
-    if missing := [key for key in kind.required if not properties.get(key)]:
+    kind = properties.get("type", "")
+    try:
+        plugin = load(CATALOGS, kind)
+    except PluginUnknown as error:
+        raise CatalogMisconfigured(f"{kind!r} is no type of catalog that floe knows", hint=error.hint) from error
+    fields = {field.alias or name: field for name, field in plugin.options.model_fields.items()}
+    if missing := [name for name, field in fields.items() if field.is_required() and not properties.get(name)]:
         raise CatalogMisconfigured(f"the catalog lacks {', '.join(missing)}", hint="set it beside `type`")
-    rest = {key: value for key, value in properties.items() if key not in ("name", "type")}
+    given = {name: value for name, value in properties.items() if name in fields}
+    rest = {name: value for name, value in properties.items() if name not in (*fields, "name", "type")}
+    options = read_options(plugin, Unplaced(f"the catalog of type {kind}", given))
     with reaching("the catalog"):
-        return kind.open(properties.get("name") or DEFAULT_NAME, rest)
+        catalog: Catalog = plugin.open(properties.get("name") or DEFAULT_NAME, options, rest)
+        return catalog
 
 
 def ensure_namespace(catalog: Catalog, namespace: Identifier, properties: Mapping[str, str]) -> None:
@@ -113,45 +103,3 @@ def _create_if_absent(catalog: Catalog, namespace: Identifier, properties: Mappi
             catalog.create_namespace(namespace, dict(properties))
         except (NamespaceAlreadyExistsError, IntegrityError):  # the SQL catalog lets the database's own error through
             return
-
-
-def _open_sql(name: str, properties: dict[str, str]) -> Catalog:
-    try:
-        url = make_url(properties["uri"])
-    except ArgumentError as error:
-        # The text itself may hold a password, so it is not repeated.
-        raise CatalogMisconfigured(
-            "the catalog's `uri` is not an SQLAlchemy URL", hint="for example sqlite:////data/catalog.db"
-        ) from error
-    if url.get_backend_name() == "sqlite":
-        url = _shared_sqlite(url)
-    properties["uri"] = url.render_as_string(hide_password=False)
-    properties["warehouse"] = warehouse_location(properties["warehouse"])
-    for _ in range(_CREATION_TRIES):
-        try:
-            return SqlCatalog(name, **properties)
-        except OperationalError as error:
-            # pyiceberg looks for its two tables and then creates them, so that of two first openers one fails.
-            if "already exists" not in str(error.orig):
-                raise
-            time.sleep(random.uniform(0, 0.02))  # noqa: S311 - jitter, not a secret
-    raise CatalogUnreachable("the tables of the catalog could not be created: other processes were always faster")
-
-
-def _shared_sqlite(url: URL) -> URL:
-    """`url` with a busy timeout; its file is made ready for readers beside a writer."""
-    if not url.database or url.database == ":memory:":
-        return url
-    file = Path(url.database)
-    try:
-        file.parent.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise CatalogUnreachable(f"the folder of the catalog's database cannot be created: {error}") from error
-    with closing(sqlite3.connect(file, timeout=_BUSY_TIMEOUT_SECONDS)) as connection:
-        connection.execute("pragma journal_mode=wal")
-    return url if "timeout" in url.query else url.update_query_dict({"timeout": str(_BUSY_TIMEOUT_SECONDS)})
-
-
-_KINDS: Final[Mapping[str, _Kind]] = {
-    "sql": _Kind(required=("uri", "warehouse"), open=_open_sql),
-}

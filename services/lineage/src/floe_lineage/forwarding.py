@@ -9,9 +9,10 @@ from typing import Final
 import structlog
 
 from floe_contracts.errors import Transient
-from floe_lineage.core.decisions import Answer, pause
+from floe_contracts.plugins.lineage_backends import Answer, Backend, Position, position_after
+from floe_lineage.core.decisions import pause
 from floe_lineage.core.delivery import Road, deliver, split_known
-from floe_lineage.core.ports import Backend, Position, Source, position_after
+from floe_lineage.core.ports import Source
 
 _CANCEL_AGAIN_SECONDS: Final = 0.1
 _log = structlog.get_logger("floe.lineage")

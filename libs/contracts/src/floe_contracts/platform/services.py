@@ -21,9 +21,12 @@ class BusReference(Section):
 class LineageBackend(Section):
     """A receiver of OpenLineage."""
 
-    type: ProfileName = Field(description="Kind of backend, as in http.")
-    url: str = Field(description="Its address.")
+    type: ProfileName = Field(description="Kind of backend, as in http; plugins may bring more.")
+    url: str | None = Field(default=None, description="Its address; most kinds have one.")
     api_key: SecretRef | None = Field(default=None, description="What opens it.")
+    options: dict[str, str | SecretRef | tuple[str, ...]] = Field(
+        default={}, description="What else this kind of backend can be told."
+    )
 
 
 class PlatformObservability(Section):

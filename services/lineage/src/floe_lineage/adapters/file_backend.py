@@ -19,8 +19,7 @@ from typing import Final, TypeVar
 import orjson
 
 from floe_contracts.errors import Where
-from floe_lineage.core.decisions import Answer
-from floe_lineage.core.ports import LineageEvent, Position, position_after
+from floe_contracts.plugins.lineage_backends import Answer, LineageEvent, Position, position_after
 from floe_lineage.errors import BackendNotReady, PositionUnreadable
 
 T = TypeVar("T")

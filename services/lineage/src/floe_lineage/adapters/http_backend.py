@@ -10,8 +10,8 @@ from typing import Final
 import aiohttp
 from pydantic import SecretStr
 
-from floe_lineage.core.decisions import Answer, answer_of
-from floe_lineage.core.ports import LineageEvent, Position
+from floe_contracts.plugins.lineage_backends import Answer, LineageEvent, Position
+from floe_lineage.core.decisions import answer_of
 
 _SINGLE: Final = "/api/v1/lineage"
 _BATCH: Final = "/api/v1/lineage/batch"

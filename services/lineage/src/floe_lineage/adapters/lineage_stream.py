@@ -24,7 +24,7 @@ from floe_chassis.topology import LINEAGE
 from floe_chassis.topology_apply import consumer_config
 from floe_contracts.cloudevents import MESSAGE_ID
 from floe_contracts.errors import Transient
-from floe_lineage.core.ports import LineageEvent, Position
+from floe_contracts.plugins.lineage_backends import LineageEvent, Position
 from floe_lineage.errors import EventRefused
 
 _FETCH_SECONDS: Final = 1.0

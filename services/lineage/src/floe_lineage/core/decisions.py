@@ -10,6 +10,8 @@ from typing import Any, Final, TypeAlias
 
 import orjson
 
+from floe_contracts.plugins.lineage_backends import Answer, EventFailure
+
 # These speak of the caller, the address or the moment, never of an event: the events wait until it is mended.
 NOT_THE_EVENT: Final = frozenset({401, 403, 404, 405, 407, 408, 421, 425, 429})
 # Some backends answer a poison event with 500 for ever (Marquez issues 3010 and 1769), so 500 is not believed for ever.
@@ -19,27 +21,6 @@ FIRST_PAUSE_SECONDS: Final = 0.2
 LONGEST_PAUSE_SECONDS: Final = 30.0
 LONGEST_RETRY_AFTER_SECONDS: Final = 300.0
 _REASON_LENGTH: Final = 500
-
-
-@dataclass(frozen=True, slots=True)
-class EventFailure:
-    """An event of a batch that the backend did not take, though it took the batch."""
-
-    index: int
-    reason: str
-    retriable: bool
-
-
-@dataclass(frozen=True, slots=True)
-class Answer:
-    """What a backend said."""
-
-    status: int | None
-    """The HTTP status, or 200 from a backend without HTTP; None if there was no answer."""
-    reason: str = ""
-    retry_after: float | None = None
-    """Seconds that the backend asks to be left alone."""
-    failures: tuple[EventFailure, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,19 +5,18 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 
+from floe_contracts.plugins.lineage_backends import Answer, Backend, EventFailure, LineageEvent, Position
 from floe_lineage.core.decisions import (
     Accept,
     AcceptRest,
-    Answer,
     Bisect,
-    EventFailure,
     Refuse,
     Retry,
     decide,
     is_event,
     pause,
 )
-from floe_lineage.core.ports import Backend, LineageEvent, Position, Receipts
+from floe_lineage.core.ports import Receipts
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,104 @@
+"""The backends that the settings and platform.yaml ask for, made by their plugins."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+from floe_chassis.errors import SettingInvalid
+from floe_contracts.errors import Where
+from floe_contracts.placed import Placed, Unplaced
+from floe_contracts.platform.resolution import ResolvedPlatform, resolve_platform
+from floe_contracts.plugins.lineage_backends import Backend
+from floe_contracts.plugins.metadata import SecretReader
+from floe_contracts.plugins.registry import LINEAGE_BACKENDS, load, read_options
+from floe_contracts.yaml_tree import Path as FieldPath
+from floe_lineage.settings import LineageSettings
+
+_TOKEN: Final = "lineage-http-token"  # noqa: S105  # its name
+_SECTION: Final = ("observability", "lineage")
+
+
+def configured_backends(settings: LineageSettings, secrets: SecretReader) -> dict[str, Backend]:
+    """The backends by name; none is open.
+
+    Raises:
+        PluginUnknown: a kind of backend is not installed.
+        DocumentInvalid: platform.yaml, or the options of a backend.
+        SettingInvalid: platform.yaml cannot be read, or has a backend of a name that the settings have too.
+    """
+    backends = {
+        name: _backend(name, _from_settings(name, settings), _with_token(settings, secrets))
+        for name in settings.backends
+    }
+    if settings.platform_file is not None:
+        for name, kind, options in _from_platform(_platform(settings.platform_file)):
+            if name in backends:
+                raise SettingInvalid(f"the backend {name!r} stands in FLOE_LINEAGE_BACKENDS and in platform.yaml")
+            backends[name] = _backend(kind, options, secrets)
+    return backends
+
+
+def _backend(kind: str, options: Placed, secrets: SecretReader) -> Backend:
+    plugin = load(LINEAGE_BACKENDS, kind)
+    return plugin.backend(read_options(plugin, options), secrets)
+
+
+def _from_settings(name: str, settings: LineageSettings) -> Placed:
+    options: dict[str, Any] = {}
+    if name == "file":
+        options = {"path": str(settings.file)}
+    elif name == "http":
+        options = {"url": str(settings.http_url), "batch": settings.http_batch}
+        if settings.http_token is not None:
+            options["apiKey"] = {"secretRef": _TOKEN}
+    return Unplaced(f"the options of the lineage backend {name}", options)
+
+
+def _with_token(settings: LineageSettings, secrets: SecretReader) -> SecretReader:
+    def read(name: str) -> str:
+        own = settings.http_token if name == _TOKEN else None
+        return own.get_secret_value() if own is not None else secrets(name)
+
+    return read
+
+
+def _platform(file: Path) -> ResolvedPlatform:
+    def read(name: str) -> str:
+        return (file.parent / name).read_text("utf-8", "surrogateescape")
+
+    try:
+        text = read(file.name)
+    except OSError as error:
+        raise SettingInvalid(f"FLOE_LINEAGE_PLATFORM_FILE: {file} cannot be read: {error.strerror}") from error
+    return resolve_platform(text, str(file), read)
+
+
+def _from_platform(platform: ResolvedPlatform) -> Iterator[tuple[str, str, Placed]]:
+    """Name, kind and options of each backend. What most kinds have stands beside the options, and is one of them."""
+    written: Mapping[str, Any] = (platform.tree.value.get(_SECTION[0]) or {}).get(_SECTION[1]) or {}
+    for name, section in platform.spec.observability.lineage.items():
+        value = {key: item for key, item in written[name].items() if key not in ("type", "options")}
+        yield name, section.type, _Options(platform, name, value | (written[name].get("options") or {}))
+
+
+@dataclass(frozen=True, slots=True)
+class _Options:
+    """The options of a backend, wherever below its section they stand; fulfils `Placed`."""
+
+    platform: ResolvedPlatform
+    name: str
+    value: Mapping[str, Any]
+
+    @property
+    def file(self) -> str:
+        """The file of the platform."""
+        return self.platform.tree.file
+
+    def where(self, path: FieldPath) -> Where:
+        """The place in platform.yaml."""
+        section: FieldPath = (*_SECTION, self.name)
+        nested: FieldPath = (*section, "options", *path)
+        return self.platform.where(nested if nested[: len(section) + 2] in self.platform.sources else (*section, *path))
