@@ -2,6 +2,7 @@
 SHELL := /bin/bash
 VENV ?= .venv
 BIN := $(VENV)/bin
+ADAPTERS := .venv-adapters
 UV := $(BIN)/uv
 SERVICES := gateway compiler executor catalog lineage semantic
 LIBS := contracts chassis dbt lakehouse
@@ -16,13 +17,15 @@ members-executor := libs/contracts libs/chassis libs/dbt libs/lakehouse services
 members-catalog := libs/contracts libs/chassis libs/lakehouse services/catalog cli
 members-lineage := libs/contracts libs/chassis services/lineage cli
 members-semantic := libs/contracts libs/chassis services/semantic cli
+SIZES ?= 10,50,500,2000
+ROUNDS ?= 3
 export UV_PYTHON_DOWNLOADS = never
 
-.PHONY: help setup demo test check bench lock generate coverage clean $(SERVICES:%=venv-%)
+.PHONY: help setup demo test test-adapters check bench bench-compile lock generate coverage clean $(SERVICES:%=venv-%)
 .DEFAULT_GOAL := help
 
 help: ## list the targets
-	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 	@echo "  make venv-SERVICE VENV=folder  install one service alone, from its own lock"
 
 setup: $(STAMP) ## install everything into .venv
@@ -37,6 +40,13 @@ demo: setup ## run examples/orders end to end, live
 
 test: setup ## run every test
 	@$(BIN)/python -m pytest -n 2 --dist loadfile
+
+test-adapters: ## have the seven real dbt adapters read the generated profiles
+	@bash deploy/setup.sh $(ADAPTERS)
+	@$(ADAPTERS)/bin/uv pip install --quiet --python $(ADAPTERS)/bin/python --require-hashes -r requirements/adapters.txt
+	@$(ADAPTERS)/bin/uv pip install --quiet --python $(ADAPTERS)/bin/python --no-deps -e ./libs/contracts -e ./libs/dbt
+	@$(ADAPTERS)/bin/python -m pytest -W ignore::DeprecationWarning \
+	  --confcutdir tests/adapters tests/adapters/credentials.py
 
 check: setup ## ruff, mypy, import fences, generated files
 	@$(BIN)/ruff check .
@@ -55,11 +65,16 @@ test-editors: setup ## ask the language server of editors about floe.yaml (needs
 bench: setup ## measure floe beside dbt and stock dagster-dbt
 	@$(BIN)/python benchmarks/run.py
 
+bench-compile: setup ## measure the compiler beside dbt parse; SIZES=10,50 ROUNDS=1 takes a minute
+	@$(BIN)/python benchmarks/compile/run.py --sizes $(SIZES) --rounds $(ROUNDS)
+
 generate: setup ## write JSON Schemas and the reference again
 	@$(BIN)/python docs/generate_reference.py
 
 lock: setup ## resolve the locks again
 	@$(UV) pip compile $(LOCK_FLAGS) --group dev -o requirements/dev.txt
+	@$(UV) pip compile $(LOCK_FLAGS) requirements/adapters.in libs/contracts/pyproject.toml libs/dbt/pyproject.toml \
+	  -o requirements/adapters.txt
 	@for service in $(SERVICES); do \
 	  $(UV) pip compile $(LOCK_FLAGS) -c requirements/dev.txt services/$$service/pyproject.toml cli/pyproject.toml \
 	    -o requirements/$$service.txt || exit 1; done
@@ -71,4 +86,4 @@ $(SERVICES:%=venv-%): venv-%:
 	@echo "$(BIN)/floe serve $* is ready"
 
 clean: ## remove what setup and runs left
-	@rm -rf $(VENV) examples/*/.floe .mypy_cache .ruff_cache .pytest_cache .import_linter_cache
+	@rm -rf $(VENV) $(ADAPTERS) examples/*/.floe .mypy_cache .ruff_cache .pytest_cache .import_linter_cache

@@ -15,9 +15,11 @@ import duckdb
 import psutil
 import pytest
 
+from floe_contracts.artifacts import Compute
 from floe_dbt import wire
 from floe_dbt.parse import ParsedProject, parse_project
-from floe_dbt.profiles import Target, render_profile
+from floe_dbt.profiles import WarehouseFile, render_profile
+from floe_dbt.testing import PackageHub, serving_hub
 from floe_dbt.warm_dbt import WarmDbt
 
 Wait = Callable[..., None]
@@ -114,13 +116,14 @@ class DbtProject:
     folder: Path
     allowed: tuple[Path, ...]
     files: Mapping[str, str] = field(default_factory=dict)
-    properties: Mapping[str, str] = field(default_factory=dict)
+    properties: Mapping[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self.write(self.files)
         self.profiles.mkdir(parents=True, exist_ok=True)
-        target = Target("dev", 2, self.database, self.allowed)
-        (self.profiles / "profiles.yml").write_text(render_profile("duckdb", self.properties, target))
+        compute = Compute(name="duckdb", type="duckdb", threads=2, properties=dict(self.properties))
+        text = render_profile("dev", compute, WarehouseFile(self.database, self.allowed))
+        (self.profiles / "profiles.yml").write_text(text)
 
     @property
     def sources(self) -> Path:
@@ -204,7 +207,7 @@ def make_module_project(tmp_path_factory: pytest.TempPathFactory) -> Callable[..
 
 
 def _maker(parent: Path) -> Callable[..., DbtProject]:
-    def make(files: Mapping[str, str] | None = None, name: str = "one", **properties: str) -> DbtProject:
+    def make(files: Mapping[str, str] | None = None, name: str = "one", **properties: Any) -> DbtProject:
         folder = parent / name
         return DbtProject(folder, (folder / "project",), ORDERS if files is None else files, properties)
 
@@ -253,3 +256,10 @@ def parse(server: WarmDbt) -> Callable[[DbtProject], ParsedProject]:
         )
 
     return parse_again
+
+
+@pytest.fixture
+def hub() -> Iterator[PackageHub]:
+    """A package hub on this machine."""
+    with serving_hub() as hub:
+        yield hub

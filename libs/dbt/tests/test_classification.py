@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from floe_contracts.nodes import Classification
+from floe_contracts.nodes import CLASSIFICATIONS, Classification
 from floe_dbt.classification import ColumnMeta, MetaReader, NodeMeta
 from floe_dbt.errors import DbtMetaInvalid
 from floe_dbt.nodes import read_nodes
@@ -31,11 +31,21 @@ def read(floe: object, *, place: str = "meta") -> tuple[ColumnMeta, list[str]]:
 
 
 @pytest.mark.parametrize("place", ["meta", "config.meta"])
-@pytest.mark.parametrize("name", ["public", "internal", "identifier", "pii", "financial"])
+@pytest.mark.parametrize("name", CLASSIFICATIONS)
 def test_classifications_from_both_places(place, name):
     meta, problems = read({"classification": name}, place=place)
     assert meta == ColumnMeta(Classification(classification=name, sensitivity="medium"))
     assert problems == []
+
+
+def test_classifications_that_a_platform_declares():
+    column = {"name": "id", "meta": {"floe": {"classification": "payroll"}}}
+    reader = MetaReader("orders", "models/schema.yml", classifications=(*CLASSIFICATIONS, "payroll"))
+    assert reader.of_column(column).classification == Classification(classification="payroll")
+    assert reader.problems == []
+    reader = MetaReader("orders", "models/schema.yml", classifications=(*CLASSIFICATIONS, "payrolls"))
+    assert reader.of_column(column).classification is None
+    assert reader.problems[0].hint == "did you mean 'payrolls'?"
 
 
 def test_two_places_that_agree_and_two_that_do_not():
@@ -72,7 +82,7 @@ def test_all_problems_at_once_with_model_column_file_and_hint(parse, make_projec
             "did you mean 'high'?",
         ),
         (
-            "orders.columns.customer: classification is 'pi', not one of public, internal, identifier, pii, financial",
+            f"orders.columns.customer: classification is 'pi', not one of {', '.join(CLASSIFICATIONS)}",
             "did you mean 'pii'?",
         ),
         ("orders.columns.id: 'classificaton' is no key of meta.floe here", "did you mean 'classification'?"),

@@ -41,6 +41,25 @@ def test_query_that_does_not_fit_into_memory_spills(dbt, make_project):
     assert project.rows("select texts from counted") == [(600000,)]
 
 
+OPTIONS = """
+select current_setting('preserve_insertion_order')::varchar as ordered,
+  current_setting('default_null_order')::varchar as nulls,
+  current_setting('max_temp_directory_size')::varchar as spilled
+"""
+
+
+def test_every_option_of_the_compute_holds_in_the_closed_database(dbt, make_project):
+    project = make_project(
+        {"models/options.sql": OPTIONS},
+        preserve_insertion_order=False,
+        null_order="nulls_first",
+        max_temp_directory_size="5GB",
+    )
+    ended = project.run(dbt, "build")
+    assert ended.returncode == 0, ended.stdout
+    assert project.rows("select * from options") == [("false", "NULLS_FIRST", "4.6 GiB")]
+
+
 CLOSED = "file system operations are disabled by configuration"
 READS = {
     "host": "select * from read_text('/etc/hostname')",

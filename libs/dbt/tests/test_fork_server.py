@@ -204,7 +204,7 @@ def test_waiting_client_can_be_cancelled(dbt, make_project, endless, begun, wait
 
 
 def test_signal_right_behind_the_request_is_heard(dbt):
-    body = b'{"arguments": ["--help"], "cwd": "/", "environment": {}}'
+    body = b'{"program": "dbt", "arguments": ["--help"], "cwd": "/", "environment": {}}'
     with socket.socket(socket.AF_UNIX) as connection:
         connection.connect(str(dbt.socket))
         connection.settimeout(20)
@@ -227,11 +227,16 @@ def test_stalled_client_stops_nobody(dbt, make_project):
     ("body", "descriptors", "reason"),
     [
         (b"no json", 3, "the request cannot be read"),
-        (b'{"arguments": [1], "cwd": "/", "environment": {}}', 3, "arguments and cwd are text"),
+        (b'{"program": "dbt", "arguments": [1], "cwd": "/", "environment": {}}', 3, "arguments and cwd are text"),
         (b"[" * 100_000, 3, "the request cannot be read"),
-        (b'{"arguments": [], "cwd": "/", "environment": []}', 3, "the request cannot be read"),
-        (b'{"arguments": []}', 3, "the request cannot be read"),
-        (b'{"arguments": [], "cwd": "/", "environment": {}}', 1, "a request comes with 3 descriptors, this one with 1"),
+        (b'{"program": "dbt", "arguments": [], "cwd": "/", "environment": []}', 3, "the request cannot be read"),
+        (b'{"program": "dbt"}', 3, "the request cannot be read"),
+        (b'{"program": "rm", "arguments": [], "cwd": "/", "environment": {}}', 3, "is not a valid Program"),
+        (
+            b'{"program": "dbt", "arguments": [], "cwd": "/", "environment": {}}',
+            1,
+            "a request comes with 3 descriptors, this one with 1",
+        ),
     ],
 )
 def test_rubbish_is_refused(dbt, body, descriptors, reason):

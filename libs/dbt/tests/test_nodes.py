@@ -35,12 +35,15 @@ models:
         data_tests:
           - relationships: {arguments: {to: ref('customers'), field: customer}}
       - {name: day, meta: {floe: {row_owner: true}}}
+  - name: customers
+    config: {meta: {sla: {hours: 6}}}
 sources:
   - name: shop
     schema: outside
     tables:
       - name: visits
         identifier: visits_v2
+        meta: {team: crm}
         columns: [{name: ip, meta: {floe: {classification: identifier}}, data_tests: [not_null]}]
 exposures:
   - {name: board, type: dashboard, owner: {email: a@shop.example}, depends_on: [ref('orders')]}
@@ -77,11 +80,20 @@ def test_nodes_of_all_kinds(graph):
     assert (orders.owner, orders.tier, orders.expose) == ("orders-team", "gold", True)
     assert (orders.tags, orders.unique_key, orders.primary_key) == (("a", "b"), ("id", "day"), ("id",))
     assert (orders.path, orders.depends_on) == ("models/orders.sql", ("seed.shop.raw_orders",))
+    assert orders.patch_path == "models/schema.yml"
     customers = graph.node("model.shop.customers")
     assert (customers.identifier, customers.owner, customers.expose) == ("people", "sales", False)
     visits = graph.node("source.shop.shop.visits")
     assert (visits.identifier, visits.schema_name, visits.materialized) == ("visits_v2", "outside", "source")
     assert graph.node("seed.shop.raw_orders").primary_key == ("id",)
+
+
+def test_meta_of_both_places(graph):
+    assert graph.node("model.shop.orders").meta["floe"]["owner"] == "orders-team"
+    assert graph.node("model.shop.customers").meta == {"floe": {"owner": "sales"}, "sla": {"hours": 6}}
+    assert graph.node("source.shop.shop.visits").meta == {"team": "crm"}
+    assert graph.node("model.shop.customers").patch_path == "models/schema.yml"
+    assert (graph.node("seed.shop.raw_orders").meta, graph.node("snapshot.shop.kept").patch_path) == ({}, None)
 
 
 def test_columns_with_their_classification(graph):

@@ -39,6 +39,13 @@ FAILURES = {
         2,
         "Env var required but not provided: 'SOMETHING_SECRET'",
     ),
+    "variable with a default elsewhere": (
+        "snapshots/bad.sql",
+        "{# env_var('SOMETHING_SECRET', 'none') #}\n{% snapshot s %} '{{ env_var('SOMETHING_SECRET') }}' {% endsnapshot %}",
+        "snapshots/bad.sql",
+        2,
+        "Env var required but not provided: 'SOMETHING_SECRET'",
+    ),
     "placeholder": (
         "models/bad.sql",
         "select '{{ env_var('DBT_ENV_SECRET_FLOE_PASSWORD') }}'",
@@ -83,7 +90,6 @@ def test_project_is_left_as_it_is_and_needs_no_warehouse(parse, make_project):
     before = sorted(project.sources.rglob("*"))
     parsed = parse(project)
     assert set(parsed.manifest["nodes"]) == {"model.shop.one", "model.shop.two"}
-    assert parsed.manifest_path.is_file()
     assert sorted(project.sources.rglob("*")) == before
     assert list(project.database.parent.iterdir()) == []
 

@@ -10,7 +10,7 @@ from typing import Annotated, Any, Final, Literal
 
 from pydantic import Field, StringConstraints
 
-from floe_contracts.events import Data, FirstMajor
+from floe_contracts.data import Data, FirstMajor
 
 CLASSIFICATION_PATTERN: Final = r"^[a-z][a-z0-9_]{0,62}$"
 CLASSIFICATIONS: Final = ("public", "internal", "identifier", "pii", "financial", "high_sensitivity")
@@ -36,7 +36,8 @@ class Column(Data):
     classification: Classification | None = None
     row_owner: bool = Field(default=False, description="Whether it names the owner of a row.")
     constraints: tuple[str, ...] = Field(
-        default=(), description="Kinds of dbt's constraints on it, as in not_null, where the model enforces its contract."
+        default=(),
+        description="Kinds of dbt's constraints on it, as in not_null, where the model enforces its contract.",
     )
 
 

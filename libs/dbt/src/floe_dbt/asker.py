@@ -24,6 +24,7 @@ class RequestRefused(Exception):
 class Request:
     """One invocation of dbt: its command line without the program, its folder and its whole environment."""
 
+    program: wire.Program
     arguments: Sequence[str]
     cwd: str
     environment: Mapping[str, str]
@@ -116,4 +117,5 @@ def _decode(body: bytes) -> Request:
     arguments, cwd, environment = document["arguments"], document["cwd"], document["environment"]
     if not isinstance(cwd, str) or not all(isinstance(argument, str) for argument in arguments):
         raise TypeError("arguments and cwd are text")
-    return Request(tuple(arguments), cwd, {str(name): str(value) for name, value in environment.items()})
+    program = wire.Program(document["program"])
+    return Request(program, tuple(arguments), cwd, {str(name): str(value) for name, value in environment.items()})

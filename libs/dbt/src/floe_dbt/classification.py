@@ -6,12 +6,12 @@ open. Both places are read, `meta` and `config.meta`.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final, get_args
 
 from floe_contracts.errors import FloeError, Where
-from floe_contracts.nodes import Classification, ClassificationName, Sensitivity
+from floe_contracts.nodes import CLASSIFICATIONS, Classification, Sensitivity
 from floe_dbt.errors import DbtMetaProblem
 from floe_dbt.suggestions import did_you_mean
 
@@ -27,9 +27,8 @@ class _Rule:
     known: tuple[str, ...] = ()
 
 
-def _one_of(values: Any) -> _Rule:
-    known: tuple[str, ...] = get_args(values)
-    return _Rule(f"one of {', '.join(known)}", lambda value: value in known, known)
+def _one_of(known: Sequence[str]) -> _Rule:
+    return _Rule(f"one of {', '.join(known)}", lambda value: value in known, tuple(known))
 
 
 def _is_text(value: Any) -> bool:
@@ -39,9 +38,8 @@ def _is_text(value: Any) -> bool:
 _TEXT: Final = _Rule("a text", _is_text)
 _FLAG: Final = _Rule("true or false", lambda value: isinstance(value, bool))
 _COLUMN_RULES: Final = {
-    "classification": _one_of(ClassificationName),
     "pii_type": _TEXT,
-    "sensitivity": _one_of(Sensitivity),
+    "sensitivity": _one_of(get_args(Sensitivity)),
     "row_owner": _FLAG,
 }
 _NODE_RULES: Final = {"owner": _TEXT, "expose": _FLAG, "tier": _TEXT}
@@ -72,11 +70,13 @@ class MetaReader:
         node: name of the node, for messages.
         file: the file that documents it.
         problems: everything refused so far.
+        classifications: the names that a column may be classified by.
     """
 
     node: str
     file: str
     problems: list[FloeError] = field(default_factory=list)
+    classifications: Sequence[str] = CLASSIFICATIONS
 
     def of_node(self, resource: Mapping[str, Any]) -> NodeMeta:
         """What the node's own entry says; what is wrong in it is left out."""
@@ -85,7 +85,8 @@ class MetaReader:
     def of_column(self, column: Mapping[str, Any]) -> ColumnMeta:
         """What a column's entry says; what is wrong in it is left out."""
         place = f"{self.node}.columns.{column['name']}"
-        entry = self._entry(column, place, _COLUMN_RULES)
+        rules = {**_COLUMN_RULES, "classification": _one_of(self.classifications)}
+        entry = self._entry(column, place, rules)
         row_owner = entry.pop("row_owner", False)
         if entry and "classification" not in entry:
             if not self._has_problem(place):

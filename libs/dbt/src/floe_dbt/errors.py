@@ -80,3 +80,55 @@ class DbtProfileProblem(Permanent):
 
     code = "FLOE-DBT-031"
     title = "A property of a compute is not valid"
+
+
+class DbtAdapterMissing(Permanent):
+    """A compute whose dbt adapter is not installed where its project is parsed or built."""
+
+    code = "FLOE-DBT-032"
+    title = "A dbt adapter is not installed"
+
+
+class DbtPackagesInvalid(DocumentInvalid):
+    """The packages that a project declares cannot be installed; `problems` holds all reasons."""
+
+    code = "FLOE-DBT-040"
+    title = "The packages of a dbt project are not valid"
+
+
+class DbtPackageRefused(Permanent):
+    """A package that floe does not install: malformed, not pinned, or from a place that it does not fetch from."""
+
+    code = "FLOE-DBT-041"
+    title = "A dbt package is refused"
+
+
+class DbtLockMissing(Permanent):
+    """A project declares packages, brings none along, and has no package-lock.yml that says which ones it means."""
+
+    code = "FLOE-DBT-042"
+    title = "A dbt project has packages and no package-lock.yml"
+
+
+class DbtLockStale(Permanent):
+    """package-lock.yml was made for other packages than the project declares."""
+
+    code = "FLOE-DBT-043"
+    title = "package-lock.yml does not match the declared packages"
+
+
+class DbtHubUnreachable(Permanent):
+    """The package hub, or a Git host of a package, does not answer.
+
+    The submission is refused rather than tried again: whoever submitted waits for an answer.
+    """
+
+    code = "FLOE-DBT-044"
+    title = "A place that dbt packages come from is unreachable"
+
+
+class DbtPackagesFailed(Permanent):
+    """`dbt deps` failed for another reason; the message is dbt's own."""
+
+    code = "FLOE-DBT-045"
+    title = "dbt cannot install the packages"

@@ -16,7 +16,9 @@ from typing import Final, NoReturn
 
 from dbt.cli.main import cli
 
+from floe_dbt import parse_program
 from floe_dbt.asker import Request
+from floe_dbt.wire import Program
 
 EXIT_NOT_STARTED: Final = 71
 """The child could not become what the asker wanted, for example because its folder is gone."""
@@ -41,7 +43,7 @@ def run_child(request: Request, descriptors: Sequence[int], *, server: int, kept
         _leave_server(server)
         _take_descriptors(descriptors, kept)
         _take_surroundings(request)
-        code = _run_dbt(request.arguments)
+        code = _run_dbt(request)
     except BaseException:  # noqa: BLE001 -- nothing may return into the server's loop
         with contextlib.suppress(OSError):
             os.write(2, f"floe-dbt: dbt could not be started\n{traceback.format_exc()}".encode())
@@ -86,10 +88,13 @@ def _take_surroundings(request: Request) -> None:
     sys.argv = ["dbt", *request.arguments]
 
 
-def _run_dbt(arguments: Sequence[str]) -> int:
+def _run_dbt(request: Request) -> int:
     signal.pthread_sigmask(signal.SIG_SETMASK, ())
     try:
-        cli(args=list(arguments), prog_name="dbt")
+        if request.program is Program.PARSE:
+            parse_program.parse(request.arguments)
+        else:
+            cli(args=list(request.arguments), prog_name="dbt")
     except SystemExit as end:
         code = end.code if isinstance(end.code, int) else int(end.code is not None)
     except BaseException:  # noqa: BLE001 -- as dbt does: 2 is "not handled"

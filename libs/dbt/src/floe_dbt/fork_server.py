@@ -26,6 +26,7 @@ from typing import Final
 from floe_dbt import wire
 from floe_dbt.asker import Asker, RequestRefused
 from floe_dbt.fork_child import run_child
+from floe_dbt.garbage import collect_seldom
 from floe_dbt.warm_up import warm_up
 
 _MAX_CONNECTIONS: Final = 128
@@ -268,6 +269,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     limits = Limits(options.max_children, options.max_waiting, options.request_seconds, options.cancel_seconds)
     stdout = os.dup(1)
     os.dup2(2, 1)  # what dbt may print while it warms up goes to the log
+    collect_seldom()  # the children inherit it
     warm_up()
     listener = listen(options.socket)
     os.write(stdout, wire.READY)

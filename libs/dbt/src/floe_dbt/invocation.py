@@ -6,6 +6,7 @@ import os
 import signal
 import socket
 import subprocess
+import sys
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -42,6 +43,7 @@ def invoke_forked(
     environment: Mapping[str, str],
     output: BinaryIO,
     timeout: float | None,
+    program: wire.Program,
 ) -> Invocation:
     """Run dbt in a child of the fork server at `path`; stdout and stderr go to `output`.
 
@@ -58,7 +60,12 @@ def invoke_forked(
                 connection.connect(os.fspath(path))
                 descriptors = (nothing.fileno(), output.fileno(), output.fileno())
                 wire.send_request(
-                    connection, arguments, cwd=os.fspath(cwd), environment=environment, descriptors=descriptors
+                    connection,
+                    arguments,
+                    cwd=os.fspath(cwd),
+                    environment=environment,
+                    descriptors=descriptors,
+                    program=program,
                 )
             reply = _last_reply(connection, started, timeout)
         except TimeoutError:
@@ -80,15 +87,16 @@ def invoke_plain(
     environment: Mapping[str, str],
     output: BinaryIO,
     timeout: float | None,
+    program: wire.Program,
 ) -> Invocation:
-    """Run the `dbt` program in a process of its own; stdout and stderr go to `output`.
+    """Run dbt in a process of its own; stdout and stderr go to `output`.
 
     Raises:
         DbtTimedOut: `timeout` seconds passed; the process and what it started are killed.
     """
     started = time.monotonic()
     process = subprocess.Popen(  # noqa: S603 -- our own dbt, arguments as a list
-        [plain_dbt(), *arguments],
+        [*_command(program), *arguments],
         cwd=cwd,
         env=dict(environment),
         stdin=subprocess.DEVNULL,
@@ -103,6 +111,12 @@ def invoke_plain(
         process.wait()
         raise DbtTimedOut(f"dbt took more than {timeout:g} s") from None
     return Invocation(process.returncode, None, None, time.monotonic() - started)
+
+
+def _command(program: wire.Program) -> list[str]:
+    if program is wire.Program.PARSE:
+        return [sys.executable, "-P", "-m", "floe_dbt.parse_program"]
+    return [plain_dbt()]
 
 
 def _last_reply(connection: socket.socket, started: float, timeout: float | None) -> dict[str, Any]:

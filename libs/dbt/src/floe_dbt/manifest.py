@@ -12,8 +12,14 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final
 
+import orjson
+
+from floe_contracts.digests import is_simple_json
 from floe_contracts.errors import Where
 from floe_dbt.errors import DbtManifestInvalid
+
+NORMALISED: Final = "normalised_manifest.json"
+"""The file in dbt's target folder that `parse_program` writes."""
 
 SCHEMA_VERSION: Final = "https://schemas.getdbt.com/dbt/manifest/v12.json"
 
@@ -41,14 +47,15 @@ _PARENT_ADAPTERS: Final = {"databricks": "spark", "redshift": "postgres"}
 _LARGEST_INTEGER: Final = 2**53 - 1
 
 
-def load_manifest(path: Path) -> dict[str, Any]:
-    """The manifest.json that dbt wrote at `path`.
+def load_manifest(path: Path) -> tuple[dict[str, Any], bytes]:
+    """The normalised manifest at `path`, and its bytes.
 
     Raises:
         DbtManifestInvalid: no such file, no JSON, or not the schema version that floe reads.
     """
     try:
-        manifest = json.loads(path.read_bytes())
+        content = path.read_bytes()
+        manifest = orjson.loads(content)
         version = manifest["metadata"]["dbt_schema_version"]
     except (OSError, ValueError, KeyError, TypeError) as error:
         reason = error.strerror if isinstance(error, OSError) else str(error)
@@ -57,24 +64,30 @@ def load_manifest(path: Path) -> dict[str, Any]:
         raise DbtManifestInvalid(
             f"the manifest's schema is {version}, floe reads {SCHEMA_VERSION}", where=Where(file=path.name)
         )
-    return dict(manifest)
+    return manifest, content
 
 
-def normalise_manifest(manifest: Mapping[str, Any]) -> dict[str, Any]:
-    """`manifest` without what depends on time, folder and earlier parses, in sorted order.
+def normalise_manifest(
+    manifest: Mapping[str, Any], encoder: type[json.JSONEncoder] = json.JSONEncoder
+) -> dict[str, Any]:
+    """`manifest` without what depends on time, folder and earlier parses; its ids sorted.
 
     Times, ids of invocations and target paths are left out; the project's folder becomes `.`, all other paths are
     relative to it already. The macros that come with dbt and its adapters are left out too: the version of dbt stands
     for them, and they are nine tenths of the document. Numbers that canonical JSON cannot hold become text.
     dagster-dbt reads the result like any manifest.
+
+    Args:
+        manifest: as read from JSON, or as dbt is about to write it.
+        encoder: what writes values that are no JSON, such as a date in somebody's meta.
     """
     metadata = {name: manifest["metadata"].get(name) for name in _METADATA}
-    own = _packages_of_dbt(str(metadata["adapter_type"]))
-    result: dict[str, Any] = {"metadata": _plain(metadata)}
+    own = packages_of_dbt(str(metadata["adapter_type"]))
+    result: dict[str, Any] = {"metadata": _json_of(metadata, encoder)}
     for kind in _RESOURCES:
         resources = manifest.get(kind) or {}
         result[kind] = {
-            unique_id: _resource(resource)
+            unique_id: _resource(resource, encoder)
             for unique_id, resource in sorted(resources.items())
             if kind != "macros" or resource["package_name"] not in own
         }
@@ -84,31 +97,38 @@ def normalise_manifest(manifest: Mapping[str, Any]) -> dict[str, Any]:
     return result
 
 
-def _packages_of_dbt(adapter: str) -> frozenset[str]:
+def packages_of_dbt(adapter: str) -> frozenset[str]:
+    """The packages that come with dbt and the adapter of that type."""
     adapters = {adapter, _PARENT_ADAPTERS.get(adapter, adapter)}
     return frozenset({"dbt", *(f"dbt_{name}" for name in adapters)})
 
 
-def _resource(resource: Any) -> Any:
+def _resource(resource: Any, encoder: type[json.JSONEncoder]) -> Any:
     if isinstance(resource, list):  # `disabled` keeps all versions of a node
-        versions = [_resource(version) for version in resource]
+        versions = [_resource(version, encoder) for version in resource]
         return sorted(versions, key=lambda version: (version["original_file_path"], version["unique_id"]))
     result = {key: value for key, value in resource.items() if key not in _VOLATILE}
     if "root_path" in result:
         result["root_path"] = "."
     if isinstance(result.get("depends_on"), dict):
         result["depends_on"] = {kind: sorted(filter(None, names)) for kind, names in result["depends_on"].items()}
-    return _plain(result)
+    return _json_of(result, encoder)
+
+
+def _json_of(value: Any, encoder: type[json.JSONEncoder]) -> Any:
+    """`value` as it would come back from JSON, with numbers that RFC 8785 can hold. Most values are so already."""
+    return value if is_simple_json(value) else _plain(json.loads(json.dumps(value, cls=encoder)))
 
 
 def _plain(value: Any) -> Any:
-    """`value` sorted, and without numbers that RFC 8785 refuses or rounds."""
     if isinstance(value, dict):
-        return {key: _plain(value[key]) for key in sorted(value)}
+        return {key: _plain(item) for key, item in value.items()}
     if isinstance(value, list):
         return [_plain(item) for item in value]
-    if isinstance(value, float) and not math.isfinite(value):
-        return str(value)
+    if isinstance(value, float):
+        if not math.isfinite(value):
+            return str(value)
+        return int(value) if value.is_integer() and abs(value) <= _LARGEST_INTEGER else value
     if isinstance(value, int) and abs(value) > _LARGEST_INTEGER:
         return str(value)
     return value

@@ -7,29 +7,43 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final
 
 from floe_contracts.errors import FloeError
-from floe_contracts.nodes import Check, Column, Exposure, Node, NodeGraph
+from floe_contracts.nodes import CLASSIFICATIONS, Check, Column, Exposure, Node, NodeGraph
 from floe_dbt.classification import MetaReader
 from floe_dbt.errors import DbtMetaInvalid
+from floe_dbt.fingerprints import Fingerprinter, ProjectFiles
 
 _NODE_TYPES: Final = ("model", "seed", "snapshot")
 
 Resource = Mapping[str, Any]
 
 
-def read_nodes(manifest: Mapping[str, Any]) -> NodeGraph:
+def read_nodes(
+    manifest: Mapping[str, Any],
+    *,
+    classifications: Sequence[str] = CLASSIFICATIONS,
+    files: ProjectFiles | None = None,
+) -> NodeGraph:
     """The models, seeds, snapshots and sources of a manifest, with their columns and checks.
 
     Args:
         manifest: a normalised manifest.
+        classifications: the names that columns may be classified by: floe's own and those of the platform.
+        files: what the manifest does not say of the project's files; needed where fingerprints are compared.
 
     Raises:
         DbtMetaInvalid: entries of `meta.floe` that floe does not understand; holds all of them.
     """
-    attached, unattached = _checks(manifest)
+    fingerprinter = Fingerprinter(manifest, files or ProjectFiles())
+    attached, unattached = _checks(manifest, fingerprinter)
     problems: list[FloeError] = []
     resources = [node for node in manifest["nodes"].values() if node["resource_type"] in _NODE_TYPES]
     resources += manifest["sources"].values()
-    nodes = [_node(resource, attached.get(resource["unique_id"], ()), problems) for resource in resources]
+    nodes = [
+        _node(resource, attached.get(resource["unique_id"], ()), problems, classifications).model_copy(
+            update={"fingerprints": fingerprinter.of_node(resource)}
+        )
+        for resource in resources
+    ]
     if problems:
         raise DbtMetaInvalid(problems)
     return NodeGraph(
@@ -48,8 +62,10 @@ def attached_nodes(graph: NodeGraph) -> dict[str, str]:
     return {check.unique_id: node.unique_id for node in graph.nodes for check in node.checks}
 
 
-def _node(resource: Resource, checks: Sequence[Check], problems: list[FloeError]) -> Node:
-    reader = MetaReader(resource["name"], _documented_in(resource), problems)
+def _node(
+    resource: Resource, checks: Sequence[Check], problems: list[FloeError], classifications: Sequence[str]
+) -> Node:
+    reader = MetaReader(resource["name"], _documented_in(resource), problems, classifications)
     meta = reader.of_node(resource)
     config = resource["config"]
     return Node(
@@ -61,32 +77,39 @@ def _node(resource: Resource, checks: Sequence[Check], problems: list[FloeError]
         schema_name=resource["schema"],
         identifier=resource.get("identifier") or resource["alias"],
         path=resource["original_file_path"],
+        patch_path=_patch_path(resource),
         description=resource["description"],
         owner=meta.owner,
         tier=meta.tier,
         tags=tuple(sorted(set(resource["tags"]))),
+        meta={**(resource.get("meta") or {}), **(config.get("meta") or {})},
         expose=meta.expose,
         depends_on=_depends_on(resource),
-        columns=tuple(_column(column, reader) for _, column in sorted(resource["columns"].items())),
+        columns=tuple(_column(column, reader, config) for _, column in sorted(resource["columns"].items())),
         primary_key=tuple(resource.get("primary_key") or _inferred_primary_key(checks)),
         unique_key=_as_tuple(config.get("unique_key")),
         checks=tuple(checks),
         raw_code=resource.get("raw_code") or None,
+        contract_enforced=bool((resource.get("contract") or {}).get("enforced")),
     )
 
 
-def _column(column: Resource, reader: MetaReader) -> Column:
+def _column(column: Resource, reader: MetaReader, config: Resource) -> Column:
     meta = reader.of_column(column)
+    enforced = (config.get("contract") or {}).get("enforced")
     return Column(
         name=column["name"],
         data_type=column["data_type"],
         description=column["description"],
         classification=meta.classification,
         row_owner=meta.row_owner,
+        constraints=tuple(sorted({each["type"] for each in column.get("constraints") or ()})) if enforced else (),
     )
 
 
-def _checks(manifest: Mapping[str, Any]) -> tuple[dict[str, list[Check]], tuple[Check, ...]]:
+def _checks(
+    manifest: Mapping[str, Any], fingerprinter: Fingerprinter
+) -> tuple[dict[str, list[Check]], tuple[Check, ...]]:
     """All tests: those of one node under its id, and those of no single one."""
     tests = [node for node in manifest["nodes"].values() if node["resource_type"] == "test"]
     tests += manifest["unit_tests"].values()
@@ -95,7 +118,7 @@ def _checks(manifest: Mapping[str, Any]) -> tuple[dict[str, list[Check]], tuple[
     for test in sorted(tests, key=lambda test: str(test["unique_id"])):
         parents = _depends_on(test)
         node = test.get("attached_node") or (parents[0] if len(parents) == 1 else None)
-        check = _check(test, node)
+        check = _check(test, node, fingerprinter.of_check(test))
         if node is None:
             unattached.append(check)
         else:
@@ -103,7 +126,7 @@ def _checks(manifest: Mapping[str, Any]) -> tuple[dict[str, list[Check]], tuple[
     return attached, tuple(unattached)
 
 
-def _check(test: Resource, node: str | None) -> Check:
+def _check(test: Resource, node: str | None, fingerprint: str) -> Check:
     metadata = test.get("test_metadata") or {}
     arguments = metadata.get("kwargs") or {}
     namespace = f"{metadata['namespace']}." if metadata.get("namespace") else ""
@@ -116,6 +139,7 @@ def _check(test: Resource, node: str | None) -> Check:
         depends_on=parents,
         to_node=next((parent for parent in parents if parent != node), node) if to_column else None,
         to_column=to_column,
+        fingerprint=fingerprint,
     )
 
 
@@ -150,9 +174,14 @@ def _depends_on(resource: Resource) -> tuple[str, ...]:
 
 
 def _documented_in(resource: Resource) -> str:
-    """The properties file, which dbt names `package://path`, or else the file of the node itself."""
+    """The properties file, or else the file of the node itself."""
+    return _patch_path(resource) or str(resource["original_file_path"])
+
+
+def _patch_path(resource: Resource) -> str | None:
+    """The properties file, which dbt names `package://path`."""
     patch: str | None = resource.get("patch_path")
-    return patch.split("://", 1)[-1] if patch else str(resource["original_file_path"])
+    return patch.split("://", 1)[-1] if patch else None
 
 
 def _as_tuple(value: str | Sequence[str] | None) -> tuple[str, ...]:

@@ -13,15 +13,19 @@ from typing import Any, Final
 from floe_contracts.errors import Where
 from floe_dbt.environment import SECRET_PREFIX, dbt_environment
 from floe_dbt.errors import DbtDied, DbtParseFailed, DbtProjectMissing
-from floe_dbt.manifest import load_manifest, normalise_manifest
+from floe_dbt.garbage import collecting_seldom
+from floe_dbt.manifest import NORMALISED, load_manifest
 from floe_dbt.parse_errors import parse_failure, parse_warnings
 from floe_dbt.profiles import PROFILE
 from floe_dbt.warm_dbt import WarmDbt
+from floe_dbt.wire import Program
 
 PROJECT_FILE: Final = "dbt_project.yml"
 
 _TARGET: Final = "target"
 _PLACEHOLDER: Final = re.compile(rf"{SECRET_PREFIX}\w+")
+_DUMMY: Final = "floe-parses-without-secrets"
+"""Stands for every secret. dbt blots it out wherever it logs it, so it is no word that a project may use."""
 _MOST_OUTPUT_BYTES: Final = 8 << 20
 
 
@@ -31,13 +35,13 @@ class ParsedProject:
 
     Attributes:
         manifest: the normalised manifest.
-        manifest_path: dbt's own manifest.json, for dbt and Dagster on this machine.
+        content: the same as canonical JSON.
         warnings: what dbt warned of.
         seconds: how long dbt took.
     """
 
     manifest: dict[str, Any]
-    manifest_path: Path
+    content: bytes
     warnings: tuple[str, ...]
     seconds: float
 
@@ -78,9 +82,9 @@ def parse_project(
             where=Where(file=PROJECT_FILE),
             hint="check the path of the dbt project in floe.yaml",
         )
-    manifest_path = state_dir / _TARGET / "manifest.json"
-    manifest_path.unlink(missing_ok=True)
-    dummies = dict.fromkeys(_PLACEHOLDER.findall((profiles_dir / "profiles.yml").read_text()), "dummy")
+    written = state_dir / _TARGET / NORMALISED
+    written.unlink(missing_ok=True)
+    dummies = dict.fromkeys(_PLACEHOLDER.findall((profiles_dir / "profiles.yml").read_text()), _DUMMY)
     with tempfile.TemporaryFile() as output:
         ended = dbt.invoke(
             _arguments(project_dir, state_dir, environment),
@@ -88,6 +92,7 @@ def parse_project(
             environment=dbt_environment(source, profiles_dir=profiles_dir, secrets=dummies),
             output=output,
             timeout=timeout,
+            program=Program.PARSE,
         )
         output.seek(0)
         lines = output.read(_MOST_OUTPUT_BYTES).decode(errors="replace").splitlines()
@@ -95,33 +100,34 @@ def parse_project(
         raise DbtDied(f"dbt parse was killed by signal {-ended.returncode}")
     if ended.returncode != 0:
         raise parse_failure(lines, folders=(project_dir, state_dir, profiles_dir))
-    raw = load_manifest(manifest_path)
-    _refuse_undefined_tests(raw)
-    manifest = normalise_manifest(raw)
+    with collecting_seldom():
+        manifest, content = load_manifest(written)
+    _refuse_undefined_tests(manifest)
     _refuse_circles(manifest)
-    return ParsedProject(
-        manifest, manifest_path, parse_warnings(lines, folders=(project_dir, state_dir, profiles_dir)), ended.seconds
-    )
+    warnings = parse_warnings(lines, folders=(project_dir, state_dir, profiles_dir))
+    return ParsedProject(manifest, content, warnings, ended.seconds)
 
 
 def _arguments(project_dir: Path, state_dir: Path, environment: str) -> list[str]:
     return [
         *("--log-format", "json", "--log-level-file", "none", "--no-use-colors", "--log-path", str(state_dir)),
-        "parse",
+        *("parse", "--write-json"),
         *("--project-dir", str(project_dir), "--target-path", str(state_dir / _TARGET)),
         *("--profile", PROFILE, "--target", environment),
     ]
 
 
 def _refuse_undefined_tests(manifest: Mapping[str, Any]) -> None:
-    """`dbt parse` lets a misspelt generic test pass, with a null among its macros; `dbt build` fails on it.
+    """`dbt parse` lets a misspelt generic test pass, without its macro; `dbt build` fails on it.
 
     Raises:
         DbtParseFailed: there is one.
     """
     for test in manifest["nodes"].values():
-        if test.get("test_metadata") and None in test["depends_on"]["macros"]:
-            name = test["test_metadata"]["name"]
+        if not test.get("test_metadata"):
+            continue
+        name = test["test_metadata"]["name"]
+        if not any(macro.endswith(f".test_{name}") for macro in test["depends_on"]["macros"]):
             place = f"{test.get('attached_node') or test['name']}".split(".", 2)[-1]
             raise DbtParseFailed(
                 f"{place}: there is no generic test {name!r}", where=Where(file=test["original_file_path"])

@@ -103,16 +103,24 @@ def _in_project(name: str, project_dir: Path) -> str:
 
 
 def _where_used(variable: str, project_dir: Path) -> Where | None:
-    """The first line that names an environment variable: dbt does not say which file asks for it."""
+    """The first line that asks for an environment variable: dbt does not say which file does.
+
+    A line that asks without a default goes before one that has a default.
+    """
+    asked = re.compile(rf"env_var\(\s*['\"]{variable}['\"]\s*\)")
+    found: Where | None = None
     for pattern in _TEMPLATES:
         for path in sorted(project_dir.rglob(pattern)):
             for number, line in enumerate(path.read_text(errors="replace").splitlines(), start=1):
                 if variable in line and "env_var" in line:
-                    return Where(file=str(path.relative_to(project_dir)), line=number)
-    return None
+                    where = Where(file=str(path.relative_to(project_dir)), line=number)
+                    if asked.search(line):
+                        return where
+                    found = found or where
+    return found
 
 
 def _hint(message: str) -> str | None:
     if "dbt deps" in message:
-        return "commit the dbt_packages folder: floe downloads no packages"
+        return "commit all of the folder dbt_packages, or none of it and package-lock.yml"
     return None

@@ -145,6 +145,7 @@ class WarmDbt:
         environment: Mapping[str, str],
         output: BinaryIO,
         timeout: float | None = None,
+        program: wire.Program = wire.Program.DBT,
     ) -> Invocation:
         """Run dbt and wait for its end.
 
@@ -154,6 +155,7 @@ class WarmDbt:
             environment: all of dbt's environment, usually from `dbt_environment`.
             output: an open file or pipe that takes stdout and stderr.
             timeout: seconds after which dbt is killed.
+            program: dbt's command line, or floe's own way to parse.
 
         Raises:
             DbtUnavailable: the server did not become ready, or broke off.
@@ -161,9 +163,19 @@ class WarmDbt:
             DbtTimedOut: `timeout` passed.
         """
         if self.plain:
-            return invoke_plain(arguments, cwd=cwd, environment=environment, output=output, timeout=timeout)
+            return invoke_plain(
+                arguments, cwd=cwd, environment=environment, output=output, timeout=timeout, program=program
+            )
         self.wait_ready()
-        return invoke_forked(self.socket, arguments, cwd=cwd, environment=environment, output=output, timeout=timeout)
+        return invoke_forked(
+            self.socket,
+            arguments,
+            cwd=cwd,
+            environment=environment,
+            output=output,
+            timeout=timeout,
+            program=program,
+        )
 
     def __enter__(self) -> Self:
         self.start()

@@ -1,8 +1,9 @@
 """What the fork server and those who ask it say to each other over the Unix socket.
 
-Request, once: four bytes of length (big endian), then that many bytes of JSON `{"arguments", "cwd", "environment"}`;
-the first of these bytes carry the three descriptors that become the child's stdin, stdout and stderr. After it the
-asker may send single bytes: numbers of signals for the child. Closing the connection kills the child.
+Request, once: four bytes of length (big endian), then that many bytes of JSON
+`{"program", "arguments", "cwd", "environment"}`; the first of these bytes carry the three descriptors that become the
+child's stdin, stdout and stderr. After it the asker may send single bytes: numbers of signals for the child. Closing
+the connection kills the child.
 
 Replies, one JSON object a line: `{"pid"}` when the child runs, then `{"returncode", "cpu_seconds", "max_rss_bytes"}`
 when it has ended (a negative return code is the signal that killed it); or `{"refused"}` with the reason.
@@ -17,6 +18,7 @@ import json
 import socket
 import struct
 from collections.abc import Iterator, Mapping, Sequence
+from enum import StrEnum
 from typing import Any, Final
 
 READY: Final = b"ready\n"
@@ -28,6 +30,15 @@ MAX_SOCKET_PATH_BYTES: Final = 100
 """A little under the 108 bytes of Linux and the 104 of macOS."""
 
 
+class Program(StrEnum):
+    """What a child runs."""
+
+    DBT = "dbt"
+    """dbt's command line."""
+    PARSE = "parse"
+    """`floe_dbt.parse_program`."""
+
+
 def send_request(
     connection: socket.socket,
     arguments: Sequence[str],
@@ -35,6 +46,7 @@ def send_request(
     cwd: str,
     environment: Mapping[str, str],
     descriptors: tuple[int, int, int],
+    program: Program = Program.DBT,
 ) -> None:
     """Send one request with the descriptors of stdin, stdout and stderr.
 
@@ -44,7 +56,8 @@ def send_request(
         OSError: the server is not there, or does not read.
         ValueError: the request is larger than `MAX_REQUEST_BYTES`.
     """
-    body = json.dumps({"arguments": list(arguments), "cwd": cwd, "environment": dict(environment)}).encode()
+    request = {"program": program, "arguments": list(arguments), "cwd": cwd, "environment": dict(environment)}
+    body = json.dumps(request).encode()
     if len(body) > MAX_REQUEST_BYTES:
         raise ValueError(f"the command line and environment are {len(body)} bytes, {MAX_REQUEST_BYTES} are allowed")
     message = HEADER.pack(len(body)) + body
