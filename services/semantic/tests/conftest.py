@@ -22,6 +22,12 @@ from floe_contracts.artifacts import (
     Storage,
     Tools,
 )
+from floe_contracts.compiled_product import (
+    CompiledConcurrency,
+    CompiledObservability,
+    CompiledOrchestration,
+    CompiledRetries,
+)
 from floe_contracts.digests import digest_of
 from floe_contracts.nodes import Check, Classification, Column, Exposure, Node, NodeGraph
 from floe_semantic.core.render import Bundle
@@ -77,10 +83,16 @@ def make_artifact() -> MakeArtifact:
             serving=Serving(
                 cube=cube, row_owner=CompiledRowOwner(column=row_owner[0], claim=row_owner[1]) if row_owner else None
             ),
+            triggers=(),
+            orchestration=CompiledOrchestration(
+                retries=CompiledRetries(max_attempts=1, delay_seconds=0, backoff="constant"),
+                concurrency=CompiledConcurrency(queue="queue", partitions=1),
+            ),
+            observability=CompiledObservability(traces=True, metrics=True, lineage=True, attributes={}),
             environments={
                 name: CompiledEnvironment(
                     refs=("*",),
-                    compute=Compute(name="duckdb", type="duckdb", threads=1, memory_limit="1GB"),
+                    compute=Compute(name="duckdb", type="duckdb", threads=1),
                     storage=Storage(name="local", type="local"),
                     catalog=Catalog(name="local", type="sql"),
                     policies={

@@ -174,3 +174,28 @@ def test_redact_is_null(make_node: MakeNode, make_artifact: MakeArtifact, graph_
     assert "mask" not in members(cube, "dimensions")["name"]
     (policy,) = cube["access_policy"]
     assert policy["member_masking"] == {"includes": ["name"]}
+
+
+def test_what_should_be_synthesized_is_not_there_because_nothing_makes_it_up(
+    make_node: MakeNode, make_artifact: MakeArtifact, graph_of: MakeGraph, parsed: Parse
+) -> None:
+    artifact = make_artifact(row_owner=None, dev={"pii": ("synthesize", ("data_owner",))})
+    node = make_node("a", ("id", "integer", "pii"), ("email", "varchar", "pii"), ("kind",), primary_key=("id",))
+    bundle = render(artifact, graph_of(node), "dev")
+    denied, cleared = parsed(bundle, "a")["access_policy"]
+    assert denied["member_level"] == {"excludes": ["count", "email", "id"]}
+    assert "member_masking" not in denied
+    assert cleared["member_level"] == {"includes": "*"}
+    assert bundle.skipped == (
+        "model.shop.a: email: restrict instead of synthesize: nothing makes up values",
+        "model.shop.a: id: restrict instead of synthesize: nothing makes up values",
+        "model.shop.a: in no view, because its key is restricted",
+    )
+
+
+def test_a_classification_that_only_the_platform_knows_is_protected(
+    make_node: MakeNode, make_artifact: MakeArtifact, graph_of: MakeGraph, parsed: Parse
+) -> None:
+    artifact = make_artifact(row_owner=None, prod={"payroll": ("restrict", ())})
+    bundle = render(artifact, graph_of(make_node("a", ("salary", "integer", "payroll"), ("kind",))), "prod")
+    assert parsed(bundle, "a")["access_policy"][0]["member_level"] == {"excludes": ["salary"]}

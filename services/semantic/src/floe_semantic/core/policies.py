@@ -52,7 +52,8 @@ def column_rules(
             restricted instead.
         owner: the row owner column. Every caller sees only rows that hold his own claim there, so that hiding
             it would hide nothing, and a masked column would let no row through.
-        skipped: is told of both.
+        skipped: is told of both, and of columns that should be synthesized: where nothing makes up values, they are
+            restricted.
     """
     rules: dict[str, Rules] = {}
     for column in node.columns:
@@ -60,11 +61,13 @@ def column_rules(
         if policy is None or policy.action == "none":
             continue
         name = column.name.casefold()
-        action: Action = policy.action
+        action: Action = "restrict" if policy.action == "synthesize" else policy.action
         if owner is not None and name == owner.casefold():
             skipped.append(f"{node.unique_id}: {column.name}: shown, because rows are chosen by it")
             continue
-        if name in keys and action != "restrict":
+        if policy.action == "synthesize":
+            skipped.append(f"{node.unique_id}: {column.name}: restrict instead of synthesize: nothing makes up values")
+        elif name in keys and action != "restrict":
             action = "restrict"
             skipped.append(f"{node.unique_id}: {column.name}: restrict instead of {policy.action}, because it is a key")
         rules[name] = rules.get(name, frozenset()) | {Rule(action, frozenset(policy.requires_role))}

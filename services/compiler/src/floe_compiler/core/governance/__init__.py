@@ -1,0 +1,1 @@
+"""Governance: what the rules of platform and product find in the project as dbt really sees it."""
