@@ -22,7 +22,12 @@ TARGET = Path(__file__).with_name("nats-server.conf")
 LINEAGE_BACKENDS = ("file", "http")
 PUBLISHES: dict[str, tuple[str, ...]] = {
     "gateway": (EventKind.SPEC_SUBMITTED,),
-    "compiler": (EventKind.ARTIFACT_COMPILED, EventKind.ARTIFACT_REJECTED),
+    "compiler": (
+        EventKind.ARTIFACT_COMPILED,
+        EventKind.ARTIFACT_PLANNED,
+        EventKind.ARTIFACT_REJECTED,
+        EventKind.ARTIFACT_RETIRED,
+    ),
     "executor": (
         EventKind.RUN_QUEUED,
         EventKind.RUN_STARTED,
@@ -38,9 +43,14 @@ PUBLISHES: dict[str, tuple[str, ...]] = {
     "semantic": (EventKind.SEMANTIC_RENDERED, EventKind.SEMANTIC_FAILED),
     "lineage": (),
 }
-WRITES_BUCKETS = {"executor": (topology.RUNS_BUCKET, topology.LEASES_BUCKET)}
+WRITES_BUCKETS = {
+    "compiler": (topology.PRODUCTS_BUCKET, topology.COMPILATIONS_BUCKET),
+    "executor": (topology.RUNS_BUCKET, topology.LEASES_BUCKET),
+}
 READS_BACK = {"executor": (topology.LINEAGE,)}
 """Streams that a service reads with consumers which it makes and drops by itself."""
+LOOKS_UP = {"compiler": ((topology.ARTIFACTS, EventKind.ARTIFACT_COMPILED),)}
+"""Kinds of events whose last one a service asks a stream for, by subject."""
 OPERATOR = "operator"
 """Brings the topology onto the bus; no service has its key."""
 
@@ -71,6 +81,8 @@ def rights(service: str, declared: topology.Topology) -> Rights:
         allow += _reading(stream)
         foreign = [consumer for consumer in declared.consumers if consumer.stream == stream]
         deny += [subject for consumer in foreign for subject in _meddling(consumer)]
+    for stream, kind in LOOKS_UP.get(service, ()):
+        allow.append(f"$JS.API.DIRECT.GET.{stream}.{subjects.ROOT}.{kind}.>")
     return Rights(service, tuple(dict.fromkeys(allow)), tuple(deny))
 
 

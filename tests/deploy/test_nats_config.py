@@ -29,10 +29,13 @@ from floe_chassis.service import Service
 from floe_chassis.settings import ChassisSettings
 from floe_chassis.stream_reader import read_stream
 from floe_chassis.testing import eventually
-from floe_chassis.topology import DLQ, LEASES_BUCKET, LINEAGE, RUNS_BUCKET, SPECS, declared
+from floe_chassis.topology import ARTIFACTS, DLQ, LEASES_BUCKET, LINEAGE, PRODUCTS_BUCKET, RUNS_BUCKET, SPECS, declared
 from floe_chassis.topology_apply import apply
+from floe_compiler.adapters.artifact_history import StreamArtifactHistory
+from floe_compiler.adapters.product_registry import ProductRegistry
 from floe_contracts import subjects
 from floe_contracts.errors import Unreachable
+from floe_contracts.events import ArtifactCompiled
 from floe_contracts.runs import RunRecord, RunStatus
 from floe_contracts.subjects import EventKind
 from floe_executor.adapters.run_store import RunStore
@@ -112,8 +115,8 @@ def settings(url: str, seed: Path | None) -> ChassisSettings:
 
 
 def subject_of(kind: str) -> str:
-    names = {"tenant": "acme", "environment": "dev", "product": "orders", "detail": "x"}
-    return ".".join([subjects.ROOT, kind, *(names[name] for name in EventKind(kind).scope.value.split("."))])
+    names = {"tenant": "acme", "environment": "dev", "product": "orders", "detail": "x", "repository": "shop"}
+    return ".".join([subjects.ROOT, kind, *(names[name] for name in EventKind(kind).scope.names)])
 
 
 def own(service: str) -> list[tuple[str, str]]:
@@ -125,9 +128,10 @@ ANY_LINEAGE = subjects.lineage("acme", "dev", "orders", "job", "START")
 CHANGING_STREAMS = ("CREATE", "UPDATE", "PURGE", "DELETE", "MSG.DELETE", "SNAPSHOT")
 CHANGING_CONSUMERS = ("CREATE", "DURABLE.CREATE", "DELETE")
 EVERY_CONSUMER = [(item.stream, item.name) for item in TOPOLOGY.consumers]
+BUCKETS = {RUNS_BUCKET: "executor", LEASES_BUCKET: "executor", PRODUCTS_BUCKET: "compiler"}
 MAY_PUBLISH = {
     "gateway": {"spec.submitted"},
-    "compiler": {"artifacts.compiled", "artifacts.rejected"},
+    "compiler": {"artifacts.compiled", "artifacts.planned", "artifacts.rejected", "artifacts.retired"},
     "executor": {kind for kind in EventKind if kind.startswith(("run.", "node."))} - {"run.requested"},
     "catalog": {"table.committed"},
     "semantic": {"semantic.rendered", "semantic.failed"},
@@ -187,10 +191,9 @@ async def test_a_service_publishes_its_own_events_and_no_others(connect: Connect
     bus = await connect(service)
     events = {subject_of(kind): kind.value for kind in EventKind}
     letters = {subjects.dead_letter(*place): place for place in EVERY_CONSUMER}
-    refusals = await refused(bus, *events, *letters, ANY_LINEAGE, f"{subjects.ROOT}.git.pushed.acme.repository")
+    refusals = await refused(bus, *events, *letters, ANY_LINEAGE)
     assert {kind for subject, kind in events.items() if subject not in refusals} == MAY_PUBLISH[service]
     assert (ANY_LINEAGE in refusals) == (service != "executor")
-    assert f"{subjects.ROOT}.git.pushed.acme.repository" in refusals
     buried = {place for subject, place in letters.items() if subject not in refusals}
     assert buried == set(EVERY_CONSUMER if service == "gateway" else own(service))
 
@@ -199,11 +202,11 @@ async def test_a_service_publishes_its_own_events_and_no_others(connect: Connect
 async def test_a_service_cannot_touch_what_belongs_to_others(connect: Connect, service: str) -> None:
     bus = await connect(service)
     streams = [item.name for item in TOPOLOGY.streams]
-    buckets = [] if service == "executor" else [f"$KV.{bucket}.key" for bucket in (RUNS_BUCKET, LEASES_BUCKET)]
+    buckets = [f"$KV.{bucket}.key" for bucket, owner in BUCKETS.items() if owner != service]
     foreign = [f"{stream}.{name}" for stream, name in EVERY_CONSUMER if (stream, name) not in own(service)]
     forbidden = [
         *(f"$JS.API.STREAM.{call}.{stream}" for call in CHANGING_STREAMS for stream in streams),
-        *(f"$JS.API.STREAM.{call}.KV_{RUNS_BUCKET}" for call in CHANGING_STREAMS),
+        *(f"$JS.API.STREAM.{call}.KV_{bucket}" for call in CHANGING_STREAMS for bucket in BUCKETS),
         *(f"$JS.API.CONSUMER.{call}.{place[0]}.{place[1]}" for call in CHANGING_CONSUMERS for place in EVERY_CONSUMER),
         *(f"$JS.API.CONSUMER.CREATE.{stream}.{name}.floe.v1.x" for stream, name in EVERY_CONSUMER),
         *(f"$JS.API.CONSUMER.MSG.NEXT.{place}" for place in foreign),
@@ -300,6 +303,36 @@ async def test_the_executor_keeps_runs_and_leases_and_reads_lineage_back(connect
     await operator.js.publish(ANY_LINEAGE, b"{}")
     assert [message.data async for message in read_stream(executor.js, LINEAGE, ANY_LINEAGE)][-1:] == [b"{}"]
     assert executor.forbidden == []
+
+
+async def test_the_compiler_remembers_refs_and_owners(connect: Connect) -> None:
+    compiler = await connect("compiler")
+    registry = ProductRegistry(lambda: compiler.key_value(PRODUCTS_BUCKET))
+    stored = await registry.ref_state("acme", "git.example.com/shop", "refs/heads/main")
+    stored = await registry.save("acme", stored, stored.state)
+    assert await registry.ref_state("acme", "git.example.com/shop", "refs/heads/main") == stored
+    assert await registry.other_refs("acme", "git.example.com/shop", "refs/heads/topic") == (stored.state,)
+    assert await registry.claim("acme", "orders", "git.example.com/shop") == "git.example.com/shop"
+    await registry.release("acme", "orders", "git.example.com/shop")
+    assert await registry.owner("acme", "orders") is None
+    assert compiler.forbidden == []
+
+
+async def test_the_compiler_looks_up_what_it_announced_last_and_nothing_else(connect: Connect) -> None:
+    operator, compiler = await connect("operator"), await connect("compiler")
+    event = ArtifactCompiled(
+        tenant="acme", product="orders", submission="s1", artifact_digest="sha256:" + "0" * 64, artifact={}, seconds=1
+    )
+    await operator.publish(event, id=str(uuid.uuid4()))
+    assert await StreamArtifactHistory(compiler).latest("acme", "orders") == event
+    assert compiler.forbidden == []
+    others = (
+        f"$JS.API.DIRECT.GET.{ARTIFACTS}",
+        f"$JS.API.DIRECT.GET.{ARTIFACTS}.{subject_of('artifacts.rejected')}",
+        f"$JS.API.DIRECT.GET.{SPECS}.{subject_of('spec.submitted')}",
+        f"$JS.API.STREAM.MSG.GET.{ARTIFACTS}",
+    )
+    assert await refused(compiler, *others) == set(others)
 
 
 async def test_a_forged_reply_subject_puts_nothing_before_a_consumer(connect: Connect) -> None:

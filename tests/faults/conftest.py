@@ -36,7 +36,8 @@ def _stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
     root = tmp_path_factory.mktemp("stack")
     server = NatsServer(root / "bus")
     server.start()
-    stack = Stack(root, StackFolder(root).environment(server.url), server)
+    git = {"FLOE_COMPILER_GIT_LOCAL": "true", "FLOE_COMPILER_GIT_REPOSITORIES": '["*"]'}
+    stack = Stack(root, StackFolder(root).environment(server.url) | git, server)
     try:
         stack.floe("topology", "apply")
         yield stack

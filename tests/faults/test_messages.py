@@ -11,7 +11,7 @@ from floe_chassis.bus import Bus
 from floe_chassis.dead_letters import DeadLetter, read_dead_letter
 from floe_contracts import subjects
 from floe_contracts.cloudevents import MESSAGE_ID, Attributes, encode
-from floe_contracts.events import Event, RunRequested, SpecSubmitted
+from floe_contracts.events import ProductEvent, RunRequested, SpecSubmitted
 from floe_contracts.subjects import EventKind
 
 from .conftest import Publish
@@ -75,7 +75,7 @@ _SPOILT: Final[dict[Spoil, str]] = {
 }
 
 
-async def _poison(bus: Bus, facts: Facts, event: Event, stream: str, consumer: str) -> None:
+async def _poison(bus: Bus, facts: Facts, event: ProductEvent, stream: str, consumer: str) -> None:
     """Publish the event in all the ways that nobody can read; each becomes a dead letter with its reason."""
     attributes = Attributes(id=f"{event.product}:bad", source="faults", time=datetime.now(UTC))
     sent = {}

@@ -6,6 +6,7 @@ import os
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -19,10 +20,11 @@ from floe_chassis.testing import eventually
 from floe_chassis.topology import ARTIFACTS
 from floe_compiler.app import create_app
 from floe_contracts.cloudevents import Received, decode
-from floe_contracts.events import ArtifactCompiled, ArtifactRejected, Event, SpecSubmitted
+from floe_contracts.events import ArtifactCompiled, ArtifactPlanned, ArtifactRejected, Event, SpecSubmitted
 from floe_dbt import shared
 
 Files = Mapping[str, str | bytes]
+Outcome = ArtifactCompiled | ArtifactPlanned | ArtifactRejected
 StartCompiler = Callable[..., Awaitable[Service]]
 
 FLOE_YAML = """\
@@ -136,6 +138,7 @@ class Submissions:
         product: str = "shop",
         folder: str = "source",
         message_id: str | None = None,
+        **more: Any,
     ) -> SpecSubmitted:
         if isinstance(platform, str):
             platform = platform.encode()
@@ -145,6 +148,7 @@ class Submissions:
             submission=submission,
             bundle=await pack(self.write(files, folder), self.blobs),
             platform=None if platform is None else await self.blobs.put(platform),
+            **more,
         )
         await self.bus.publish(submitted, id=message_id or f"{product}:{submission}")
         return submitted
@@ -156,11 +160,12 @@ class Submissions:
             async for message in read_stream(self.bus.js, ARTIFACTS, "floe.v1.artifacts.>")
         ]
 
-    async def outcome(self, submission: str = "s1") -> ArtifactCompiled | ArtifactRejected:
-        async def found() -> ArtifactCompiled | ArtifactRejected | None:
+    async def outcome(self, submission: str = "s1", *, dry_run: bool = False) -> Outcome:
+        async def found() -> Outcome | None:
             for received in await self.outcomes():
                 event = received.event
-                if isinstance(event, ArtifactCompiled | ArtifactRejected) and event.submission == submission:
+                dry = getattr(event, "dry_run", isinstance(event, ArtifactPlanned))
+                if isinstance(event, Outcome) and (event.submission, dry) == (submission, dry_run):
                     return event
             return None
 

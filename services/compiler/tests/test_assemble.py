@@ -29,7 +29,14 @@ def spec(*lines: str) -> FloeSpec:
 
 def assembled(parts: FloeSpec, platform: PlatformSpec = PLATFORM) -> CompiledArtifacts:
     return assemble(
-        parts, platform, bundle=DIGEST, platform_digest=DIGEST, tools=TOOLS, environments={}, data_contracts=()
+        parts,
+        platform,
+        bundle=DIGEST,
+        packages=None,
+        platform_digest=DIGEST,
+        tools=TOOLS,
+        environments={},
+        data_contracts=(),
     )
 
 

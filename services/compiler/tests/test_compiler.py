@@ -55,7 +55,7 @@ async def test_a_submission_becomes_an_artifact(
     assert artifact.sources.bundle == submitted.bundle
     assert artifact.sources.platform == submitted.platform == digest_of(platform_yaml.encode())
     assert set(artifact.environments) == {"dev", "prod"}
-    assert artifact.environments["prod"].compute.memory_limit == "2GB"
+    assert artifact.environments["prod"].compute.properties == {"memory_limit": "2GB"}
     for environment in artifact.environments.values():
         manifest = json.loads(await blobs.get(environment.manifest))
         assert "model.shop.orders" in manifest["nodes"]
@@ -166,6 +166,22 @@ async def test_what_is_wrong_is_told_with_its_stage_and_place(
     assert "did you mean 'default'?" in hints
     assert "did you mean 'landing'?" in hints
     assert "did you mean 'pii'?" in hints
+
+
+async def test_a_warehouse_whose_adapter_is_not_installed_has_its_own_error(
+    start_compiler: Start, submissions: Submissions, shop: Shop, platform_yaml: str
+) -> None:
+    await start_compiler()
+    password = "{mode: password, user: me, password: {secretRef: wh-password}}"
+    warehouse = f"{{type: snowflake, account: a, database: d, schema: s, credentials: {password}}}"
+    platform = platform_yaml.replace("large: {type: duckdb, threads: 4, memoryLimit: 2GB}", f"large: {warehouse}")
+    await submissions.submit(shop, platform=platform)
+    rejected = await submissions.rejected()
+    (problem,) = rejected.problems
+    assert (rejected.stage, problem.code, problem.path) == ("resolve", "FLOE-DBT-032", "compute.large.type")
+    assert problem.message == "the dbt adapter for snowflake is not installed"
+    assert problem.hint is not None
+    assert "dbt-snowflake" in problem.hint
 
 
 async def test_a_platform_that_is_not_utf_8_is_rejected(

@@ -1,8 +1,8 @@
 from __future__ import annotations
 
-from floe_compiler.core.properties import properties_of
 from floe_contracts.platform.catalogs import PolarisCatalog
 from floe_contracts.platform.credentials import OAuth2Credentials
+from floe_contracts.platform.properties import properties_of
 from floe_contracts.platform.storages import LocalStorage, S3Storage
 
 

@@ -3,6 +3,7 @@ from __future__ import annotations
 import pytest
 
 from floe_compiler.core.resolve import NOT_PARSED, resolve
+from floe_contracts.artifacts import CompiledEnvironment
 from floe_contracts.documents import read_floe_spec, read_platform_spec
 from floe_contracts.errors import DocumentInvalid, Where
 from floe_contracts.floe_spec import FloeSpec
@@ -19,8 +20,8 @@ def test_each_environment_gets_what_its_own_profile_says(platform_yaml: str) -> 
     resolved = resolve(spec(), read_platform_spec(platform_yaml))
     assert list(resolved) == ["dev", "prod"]
     dev, prod = resolved["dev"], resolved["prod"]
-    assert (dev.compute.name, dev.compute.threads, dev.compute.memory_limit) == ("small", 1, "1GB")
-    assert (prod.compute.name, prod.compute.threads, prod.compute.memory_limit) == ("large", 4, "2GB")
+    assert (dev.compute.name, dev.compute.threads, dev.compute.properties) == ("small", 1, {"memory_limit": "1GB"})
+    assert (prod.compute.name, prod.compute.threads, prod.compute.properties) == ("large", 4, {"memory_limit": "2GB"})
     assert (dev.storage.type, dev.catalog.type) == ("local", "sql")
     assert (dev.refs, prod.refs) == (("*",), ("main",))
     assert dev.policies == {}
@@ -50,3 +51,38 @@ def test_a_profile_that_leads_nowhere_is_the_platforms_fault(platform_yaml: str)
     assert problem.where == Where("platform.yaml", path="environments.prod.profiles.default.compute")
     assert problem.message == "'larg' is not defined under compute"
     assert problem.hint == "did you mean 'large'?"
+
+
+OVERRIDES = """\
+transforms:
+  - {type: dbt, path: dbt, models: {orders: {compute: heavy}, lines: {compute: heavy}, shops: {compute: default}}}
+  - {type: python, name: scores, module: scores, compute: heavy}
+"""
+
+
+def overriding(platform_yaml: str, dev: str, prod: str) -> dict[str, CompiledEnvironment]:
+    """Both environments of a product whose models have another compute; the arguments are what it is in each."""
+    more = ", heavy: {{compute: {0}, storage: local, catalog: local}}}}".format
+    before, between, after = platform_yaml.split("catalog: local}}")
+    text = f"{before}catalog: local}}{more(dev)}{between}catalog: local}}{more(prod)}{after}"
+    return resolve(read_floe_spec(SPEC + OVERRIDES), read_platform_spec(text))
+
+
+def test_other_computes_of_models_stand_by_their_logical_names(platform_yaml: str) -> None:
+    resolved = overriding(platform_yaml, dev="small", prod="small")
+    assert [list(environment.computes) for environment in resolved.values()] == [["heavy"], ["heavy"]]
+    prod = resolved["prod"]
+    assert (prod.compute.name, prod.computes["heavy"].name) == ("large", "small")
+    assert prod.computes["heavy"].properties == {"memory_limit": "1GB"}
+
+
+def test_a_compute_of_a_model_that_leads_nowhere_is_told_where_it_stands(platform_yaml: str) -> None:
+    with pytest.raises(DocumentInvalid) as refused:
+        resolve(read_floe_spec(SPEC + OVERRIDES), read_platform_spec(platform_yaml))
+    assert [(problem.code, problem.where) for problem in refused.value.problems] == [
+        ("FLOE-COMP-003", Where("floe.yaml", path="transforms.0.models.orders.compute"))
+    ] * 2
+    with pytest.raises(DocumentInvalid) as refused:
+        overriding(platform_yaml, dev="small", prod="huge")
+    (problem,) = refused.value.problems
+    assert problem.where == Where("platform.yaml", path="environments.prod.profiles.heavy.compute")

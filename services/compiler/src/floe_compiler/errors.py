@@ -54,8 +54,36 @@ class PortColumnUnknown(Permanent):
     title = "An output port promises an unknown column"
 
 
+class PlatformMismatch(Permanent):
+    """floe.yaml names another platform than the one that it is compiled for."""
+
+    code = "FLOE-COMP-020"
+    title = "A product is written for another platform"
+
+
+class NotApproved(Permanent):
+    """The platform has a list of what products may use, and this is not on it."""
+
+    code = "FLOE-COMP-021"
+    title = "The platform does not approve this"
+
+
+class TransformUnfit(Permanent):
+    """A transform needs files that the product does not have."""
+
+    code = "FLOE-COMP-022"
+    title = "A transform lacks what it needs"
+
+
 class RowOwnerUnknown(Permanent):
     """No served model has the column that names the owner of a row."""
 
     code = "FLOE-COMP-005"
     title = "The row owner's column is in no served model"
+
+
+class PlanBaseUnknown(Permanent):
+    """A dry run is to be compared with an artifact that is not there, or not one of the product."""
+
+    code = "FLOE-COMP-009"
+    title = "The artifact to plan against is not known"

@@ -6,19 +6,19 @@ import difflib
 from collections.abc import Iterable, Mapping
 from typing import TypeVar
 
-from floe_compiler.core.properties import properties_of
 from floe_compiler.errors import ProfileUnknown
 from floe_contracts.artifacts import (
     Catalog,
     CompiledEnvironment,
     CompiledPolicy,
-    Compute,
     Storage,
 )
+from floe_contracts.compiled_computes import compiled_compute, other_computes
 from floe_contracts.errors import DocumentInvalid, FloeError, Where
 from floe_contracts.floe_spec import FloeSpec
 from floe_contracts.platform.catalogs import Catalog as WrittenCatalog
 from floe_contracts.platform.environments import Environment
+from floe_contracts.platform.properties import properties_of
 from floe_contracts.platform.storages import Storage as WrittenStorage
 from floe_contracts.platform_spec import PlatformSpec
 
@@ -45,10 +45,12 @@ def resolve(spec: FloeSpec, platform: PlatformSpec) -> dict[str, CompiledEnviron
 def _environment(
     name: str, environment: Environment, spec: FloeSpec, platform: PlatformSpec, problems: list[FloeError]
 ) -> CompiledEnvironment | None:
-    def concrete(part: str, logical: str, defined: Mapping[str, ProfileT], section: str) -> tuple[str, ProfileT] | None:
+    def concrete(
+        part: str, logical: str, defined: Mapping[str, ProfileT], section: str, path: str | None = None
+    ) -> tuple[str, ProfileT] | None:
         profiles = environment.profiles.get(logical)
         if profiles is None:
-            where = Where("floe.yaml", path=part)
+            where = Where("floe.yaml", path=path or part)
             text = f"{part}: the environment {name!r} of platform.yaml has no profile {logical!r}"
             problems.append(ProfileUnknown(text, where=where, hint=_known(logical, environment.profiles)))
             return None
@@ -63,16 +65,16 @@ def _environment(
     compute = concrete("compute", spec.compute, platform.compute, "compute")
     storage = concrete("storage", spec.storage, platform.storage, "storage")
     catalog = concrete("catalog", spec.catalog, platform.catalogs, "catalogs")
+    others = {
+        logical: concrete("compute", logical, platform.compute, "compute", path)
+        for logical, path in other_computes(spec).items()
+    }
     if compute is None or storage is None or catalog is None:
         return None
     return CompiledEnvironment(
         refs=environment.refs,
-        compute=Compute(
-            name=compute[0],
-            type=compute[1].type,
-            threads=compute[1].threads,
-            memory_limit=compute[1].memory_limit,
-        ),
+        compute=compiled_compute(*compute),
+        computes={logical: compiled_compute(*other) for logical, other in sorted(others.items()) if other is not None},
         storage=_storage(*storage),
         catalog=_catalog(*catalog),
         policies={
