@@ -141,7 +141,7 @@ def compiled() -> Callable[..., ArtifactCompiled]:
     def build(owner: str = "shop@example.com", version: str = "1.0.0") -> ArtifactCompiled:
         place = {
             "refs": ["*"],
-            "compute": {"name": "duckdb", "type": "duckdb", "threads": 2, "memory_limit": "1GB"},
+            "compute": {"name": "duckdb", "type": "duckdb", "threads": 2, "properties": {"memory_limit": "1GB"}},
             "storage": {"name": "local", "type": "local"},
             "catalog": {"name": "local", "type": "sql"},
             "policies": {},

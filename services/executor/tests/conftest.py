@@ -36,6 +36,12 @@ from floe_contracts.artifacts import (
     Tools,
 )
 from floe_contracts.cloudevents import decode
+from floe_contracts.compiled_product import (
+    CompiledConcurrency,
+    CompiledObservability,
+    CompiledOrchestration,
+    CompiledRetries,
+)
 from floe_contracts.digests import canonical_json, digest_of
 from floe_contracts.events import RunCompleted, RunEvent, RunFailed, RunRequested
 from floe_contracts.openlineage.naming import Place, run_id
@@ -53,7 +59,7 @@ from floe_lakehouse.catalogs import open_catalog
 
 Files = Mapping[str, str]
 PLACE = Place("default", "dev", "shop")
-COMPUTE = Compute(name="small", type="duckdb", threads=2, memory_limit="500MB")
+COMPUTE = Compute(name="small", type="duckdb", threads=2, properties={"memory_limit": "500MB"})
 PROJECT_YML = "name: shop\nversion: '1.0'\nprofile: floe\nmodels: {shop: {+materialized: table}}\n"
 _LEASE_SECONDS = 9.0
 """Longer than a busy machine keeps an event loop waiting."""
@@ -120,10 +126,18 @@ def run_record() -> RunRecord:
     )
 
 
-def compiled(manifest: str, nodes: str, bundle: str, tools: Tools) -> CompiledArtifacts:
+def compiled(
+    manifest: str,
+    nodes: str,
+    bundle: str,
+    tools: Tools,
+    compute: Compute = COMPUTE,
+    computes: Mapping[str, Compute] | None = None,
+) -> CompiledArtifacts:
     environment = CompiledEnvironment(
         refs=("*",),
-        compute=COMPUTE,
+        compute=compute,
+        computes=dict(computes or {}),
         storage=Storage(name="local", type="local"),
         catalog=CompiledCatalog(name="local", type="sql"),
         policies={},
@@ -137,6 +151,12 @@ def compiled(manifest: str, nodes: str, bundle: str, tools: Tools) -> CompiledAr
         transforms=(DbtProject(path="dbt"),),
         landing=("incremental", "seed", "snapshot", "table"),
         serving=Serving(cube=False),
+        triggers=(),
+        orchestration=CompiledOrchestration(
+            retries=CompiledRetries(max_attempts=1, delay_seconds=0, backoff="constant"),
+            concurrency=CompiledConcurrency(queue="queue", partitions=1),
+        ),
+        observability=CompiledObservability(traces=True, metrics=True, lineage=True, attributes={}),
         environments={"dev": environment},
     )
 
@@ -168,6 +188,7 @@ class Stack:
     dbt: WarmDbt
     folder: Path
     environment: dict[str, str]
+    compute: Compute = COMPUTE
     services: list[Service] = field(default_factory=list)
     numbers: Iterator[int] = field(default_factory=itertools.count)
 
@@ -177,8 +198,18 @@ class Stack:
         await service.start()
         return service
 
-    async def compile(self, files: Files, built: Files | None = None) -> str:
-        """The artifact of a dbt project; `built` is what its bundle holds, where that differs."""
+    async def compile(
+        self,
+        files: Files,
+        built: Files | None = None,
+        *,
+        compute: Compute = COMPUTE,
+        computes: Mapping[str, Compute] | None = None,
+    ) -> str:
+        """The artifact of a dbt project; `built` is what its bundle holds, where that differs.
+
+        `compute` and `computes` are those of the artifact; the project is parsed for DuckDB in any case.
+        """
         folder = self.folder / f"product-{next(self.numbers)}"
         project = _write(folder, files)
         state = folder / "state"
@@ -197,6 +228,8 @@ class Stack:
             ),
             await pack(folder / "product", self.blobs),
             installed_tools(),
+            compute,
+            computes,
         )
         return await self.blobs.put(made.to_bytes())
 

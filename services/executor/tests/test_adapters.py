@@ -3,6 +3,7 @@ from __future__ import annotations
 import inspect
 import json
 import os
+import shutil
 import stat
 import threading
 from collections.abc import Callable, Iterator
@@ -17,6 +18,7 @@ from dagster_dbt.core.dbt_cli_event import DbtCoreCliEventMessage
 
 from floe_chassis.blobs import BlobStore
 from floe_chassis.bus import Bus
+from floe_chassis.source_bundles import pack
 from floe_chassis.topology import RUNS_BUCKET
 from floe_contracts.artifacts import CompiledArtifacts
 from floe_contracts.digests import canonical_json
@@ -351,3 +353,19 @@ async def test_manifests_are_read_once_as_long_as_they_are_kept(blobs: BlobStore
         await sources.manifest(digest)
     assert await sources.manifest(digests[0]) == first
     assert await sources.manifest(digests[0]) is not first
+
+
+async def test_packages_of_the_artifact_stand_beside_the_project(
+    artifact: CompiledArtifacts, run_record: RunRecord, blobs: BlobStore, tmp_path: Path
+) -> None:
+    source = tmp_path / "source" / "dbt"
+    (source / "dbt_packages" / "utils").mkdir(parents=True)
+    (source / "dbt_packages" / "utils" / "dbt_project.yml").write_text("name: utils")
+    packages = await pack(source.parent, blobs, below="dbt/dbt_packages")
+    shutil.rmtree(source / "dbt_packages")
+    (source / "dbt_project.yml").write_text("name: shop")
+    parts = artifact.sources.model_copy(update={"bundle": await pack(source.parent, blobs), "packages": packages})
+    sources = ProjectSources(blobs, tmp_path / "work")
+    folder = await sources.check_out(run_record.place, artifact.model_copy(update={"sources": parts}))
+    assert (folder / "dbt_project.yml").is_file()
+    assert (folder / "dbt_packages" / "utils" / "dbt_project.yml").is_file()

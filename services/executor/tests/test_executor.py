@@ -18,6 +18,7 @@ import pytest
 from floe_chassis.stream_reader import read_stream
 from floe_chassis.testing import eventually
 from floe_chassis.topology import EXECUTOR, LEASES_BUCKET, LINEAGE, RUNS
+from floe_contracts.artifacts import Compute
 from floe_contracts.digests import digest_of
 from floe_contracts.events import NodeCompleted, NodeEvent, NodeFailed, NodeSkipped, NodeStarted, RunQueued, RunStarted
 from floe_contracts.runs import RunStatus
@@ -232,6 +233,29 @@ async def test_a_request_that_leads_nowhere_fails_with_the_reason(stack: Stack) 
     assert problem.message.startswith("2 attempts ended without an outcome")
     assert [stored async for stored in stack.store.pending()] == []
     assert (await stack.bus.js.consumer_info(RUNS, EXECUTOR)).num_ack_pending == 0
+
+
+async def test_a_compute_that_the_executor_cannot_build_in_is_refused(stack: Stack) -> None:
+    await stack.start()
+    elsewhere = Compute(name="warehouse", type="postgres", threads=1)
+    files = {"models/one.sql": "select 1 as id"}
+    run = await stack.request(await stack.compile(files, compute=elsewhere), cause="all")
+    (problem,) = (await stack.failed(run)).problems
+    assert (problem.code, problem.path) == ("FLOE-RUN-007", "compute.warehouse")
+    assert (
+        problem.message
+        == "the environment builds in 'warehouse', which is postgres; this executor builds in duckdb only"
+    )
+    assert problem.hint == "give the environment a profile whose compute is duckdb"
+
+    run = await stack.request(await stack.compile(files, computes={"heavy": elsewhere}), cause="some")
+    (problem,) = (await stack.failed(run)).problems
+    assert problem.code == "FLOE-RUN-007"
+    assert problem.message.startswith("floe.yaml gives models the compute 'heavy', which is 'warehouse' here")
+
+    same = stack.compute.model_copy(update={"threads": 4})
+    run = await stack.request(await stack.compile(files, computes={"heavy": same}), cause="same")
+    assert [table.rows for table in (await stack.completed(run)).tables] == [1]
 
 
 async def test_a_project_that_dbt_refuses_is_not_tried_again(stack: Stack) -> None:

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from functools import partial
 
 from floe_chassis.blobs import open_blobs
+from floe_chassis.secrets import open_secrets
 from floe_chassis.service import Service
 from floe_chassis.settings import ChassisSettings, load_settings
 from floe_chassis.topology import EXECUTOR, RUNS_BUCKET
@@ -35,13 +36,16 @@ def create_app(environment: Mapping[str, str]) -> Service:
     blobs = open_blobs(chassis.blobs_url)
     database_of = partial(database_file, settings.warehouse_dir.resolve())
     runs = DagsterRuns(settings.dagster_home.resolve())
+    mounted = {"mounted": {"folder": str(settings.secrets_dir)}}
     store = RunStore(partial(service.bus.key_value, RUNS_BUCKET))
     worker = RunWorker(
         bus=service.bus,
         blobs=blobs,
         store=store,
         sources=ProjectSources(blobs, work / "sources"),
-        builder=DagsterBuilder(dbt, runs, work / "builds", database_of),
+        builder=DagsterBuilder(
+            dbt, runs, work / "builds", database_of, open_secrets(chassis.secret_stores, environment, mounted)
+        ),
         lander=IcebergLander(settings.catalog_uri, settings.catalog_warehouse, database_of),
         max_attempts=settings.max_attempts,
     )

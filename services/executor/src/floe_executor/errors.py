@@ -33,6 +33,27 @@ class DbtRefused(Permanent):
     title = "dbt refused to build the project"
 
 
+class ComputeUnsupported(Permanent):
+    """The environment, or some of its models, build where this executor cannot."""
+
+    code = "FLOE-RUN-007"
+    title = "The executor cannot build in a compute"
+
+
+class PlaceUnsupported(Permanent):
+    """The environment stores or registers its tables where this executor cannot."""
+
+    code = "FLOE-RUN-008"
+    title = "The executor cannot land tables in a storage or catalog"
+
+
+class TransformUnsupported(Permanent):
+    """The product has transforms that this executor does not build."""
+
+    code = "FLOE-RUN-009"
+    title = "The executor cannot build a kind of transform"
+
+
 class RunChanged(Transient):
     """Somebody else wrote the state of the run meanwhile."""
 

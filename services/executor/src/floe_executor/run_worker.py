@@ -31,6 +31,7 @@ from floe_executor.adapters.open_lineage import close_run, lineage_of, open_star
 from floe_executor.adapters.project_sources import ProjectSources
 from floe_executor.adapters.run_store import RunStore, StoredRun
 from floe_executor.core import run_states
+from floe_executor.core.environment_support import check_support
 from floe_executor.core.landing_journal import LandingJournal, StagedNode, nodes_to_land
 from floe_executor.core.lineage import LineageEvent, RunLineage, aborted
 from floe_executor.core.node_reports import NodeReport, event_of, outcomes
@@ -156,6 +157,7 @@ class RunWorker:
                 f"the artifact has no environment {record.environment!r}",
                 hint=f"it has: {', '.join(sorted(artifact.environments))}",
             )
+        check_support(artifact, environment)
         graph = NodeGraph.model_validate_json(await self._blobs.get(environment.nodes), extra="ignore")
         attempt.lineage = RunLineage(
             record, graph, artifact.tools.dbt_core, artifact.product.description, artifact.product.owner

@@ -20,6 +20,9 @@ class ExecutorSettings(BaseSettings):
     dbt_folder: Path | None = Field(
         default=None, description="Folder of the dbt fork server; services of one process that name the same share it."
     )
+    secrets_dir: Path = Field(
+        default=Path("/var/run/secrets/floe"), description="Folder of mounted secrets, a file for each, by name."
+    )
     max_attempts: int = Field(default=3, ge=1, description="Attempts of a run whose worker or dbt process dies.")
     max_runs: int = Field(default=2, ge=1, description="Runs at the same time in one executor.")
     tick_seconds: float = Field(default=5.0, gt=0, description="How often waiting runs are looked for.")

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, Final
 
+from floe_chassis.secrets import Secrets
 from floe_contracts.openlineage.naming import Place
 from floe_contracts.subjects import escape
 from floe_dbt.environment import dbt_environment
@@ -31,8 +32,16 @@ _LEAN: Final = ("--no-write-json", "--log-level-file", "none")
 class DagsterBuilder:
     """Fulfils `Builder`."""
 
-    def __init__(self, dbt: WarmDbt, runs: DagsterRuns, folder: Path, database_of: Callable[[Place], Path]) -> None:
+    def __init__(
+        self,
+        dbt: WarmDbt,
+        runs: DagsterRuns,
+        folder: Path,
+        database_of: Callable[[Place], Path],
+        secrets: Secrets,
+    ) -> None:
         self._dbt = dbt
+        self._secrets = secrets
         self._runs = runs
         self._folder = folder
         self._database_of = database_of
@@ -82,10 +91,11 @@ class DagsterBuilder:
             profiles,
             environment=place.environment,
             compute=request.environment.compute,
+            others=request.environment.computes,
             database=database,
             allowed_directories=[request.project],
         )
-        environment = dbt_environment(os.environ, profiles_dir=profiles)
+        environment = dbt_environment(os.environ, profiles_dir=profiles, secrets=self._child_secrets(request))
         return DbtCommand(
             executable=self._dbt.executable,
             environment={**environment, **self._dbt.variables},
@@ -94,6 +104,13 @@ class DagsterBuilder:
             parsed=own / "parsed",
             arguments=(*_LEAN, "build", "--profile", PROFILE, "--target", place.environment),
         )
+
+    def _child_secrets(self, request: BuildRequest) -> dict[str, str]:
+        """What the placeholders of the profile stand for; only dbt's environment ever holds it."""
+        computes = (request.environment.compute, *request.environment.computes.values())
+        return {
+            variable: self._secrets(name) for compute in computes for variable, name in sorted(compute.secrets.items())
+        }
 
 
 class _Build:

@@ -60,7 +60,7 @@ class IcebergLander:
                 identifier=product_table(record.place, node.schema_name, node.identifier),
                 run_id=record.run_id,
                 attempt=record.attempt,
-                memory_limit=compute.memory_limit,
+                memory_limit=str(compute.properties["memory_limit"]),
                 threads=compute.threads,
             ),
         )

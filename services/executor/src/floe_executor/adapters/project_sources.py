@@ -31,7 +31,7 @@ class ProjectSources:
             BlobCorrupt: a part has another digest.
         """
         folder = self._folder / escape(place.tenant) / escape(place.environment) / escape(place.product)
-        await unpack(artifact.sources.bundle, self._blobs, folder)
+        await unpack(artifact.sources.bundle, self._blobs, folder, packages=artifact.sources.packages)
         return folder / artifact.transforms[0].path
 
     async def manifest(self, digest: str) -> dict[str, Any]:
