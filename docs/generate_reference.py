@@ -19,6 +19,8 @@ from reference_generator.schemas import contract_schemas
 ROOT = Path(__file__).resolve().parent.parent
 SCHEMAS = Path("libs/contracts/src/floe_contracts/schemas")
 REFERENCE = Path("docs/reference")
+WRITTEN = frozenset({REFERENCE / "dialects.md"})
+"""Pages of the reference that people write."""
 SHOWN_LINES = 12
 
 
@@ -59,9 +61,9 @@ def _tell(target: Path, files: dict[Path, str], stale: list[Path]) -> bool:
 
 
 def _existing(target: Path) -> set[Path]:
-    """Every file in the generated folders, but for schemas of older versions: they stay."""
+    """Every file in the generated folders, but for pages that people write and schemas of older versions: they stay."""
     files = (path for folder in (SCHEMAS, REFERENCE) for path in (target / folder).rglob("*") if path.is_file())
-    return {path.relative_to(target) for path in files if not is_versioned(path)}
+    return {path.relative_to(target) for path in files if not is_versioned(path)} - WRITTEN
 
 
 def _difference(target: Path, name: Path, content: str) -> str | None:

@@ -11,9 +11,10 @@ from pydantic.json_schema import GenerateJsonSchema
 
 from floe_contracts import artifacts, events
 from floe_contracts.cloudevents import SCHEMA_ROOT, schema_uri
+from floe_contracts.enforcement import EnforcementReport
 from floe_contracts.events import EVENTS
 from floe_contracts.floe_spec import FloeSpec
-from floe_contracts.nodes import ClassificationName, NodeGraph, Sensitivity
+from floe_contracts.nodes import CLASSIFICATION_PATTERN, NodeGraph, Sensitivity
 from floe_contracts.openlineage import facets
 from floe_contracts.platform_spec import PlatformSpec
 
@@ -55,6 +56,7 @@ def contract_schemas() -> dict[str, str]:
         "platform-spec.json": PlatformSpec,
         f"compiled-artifacts/{artifact_minor}.json": artifacts.CompiledArtifacts,
         f"node-graph/{graph_version}.json": NodeGraph,
+        f"enforcement-report/{EnforcementReport.model_fields['version'].default}.json": EnforcementReport,
     }
     models |= {f"events/{kind.value}/{events.VERSION}.json": model for kind, model in EVENTS.items()}
     for kind in EVENTS:
@@ -88,7 +90,7 @@ def _classification_facet() -> dict[str, Any]:
         "type": "object",
         "required": ["classification", "sensitivity"],
         "properties": {
-            "classification": {"enum": list(typing.get_args(ClassificationName))},
+            "classification": {"type": "string", "pattern": CLASSIFICATION_PATTERN},
             "sensitivity": {"enum": list(typing.get_args(Sensitivity))},
             "piiType": {"type": "string", "description": "What kind of personal data, as the project calls it."},
         },
@@ -96,7 +98,7 @@ def _classification_facet() -> dict[str, Any]:
     properties = {
         "columns": {"type": "object", "additionalProperties": column, "description": "Classified columns, by name."}
     }
-    address = f"{SCHEMA_ROOT}/openlineage/1-0-0/FloeClassificationDatasetFacet.json"
+    address = f"{SCHEMA_ROOT}/openlineage/1-0-1/FloeClassificationDatasetFacet.json"
     text = "What the owner of a dataset says about the data in its columns."
     return _facet(address, "DatasetFacet", "floe_classification", properties, text)
 

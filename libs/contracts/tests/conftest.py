@@ -48,7 +48,7 @@ class OpenLineageSchemas:
     def __init__(self) -> None:
         documents = [
             json.loads(path.read_text(encoding="utf-8"))
-            for path in (OFFICIAL / "OpenLineage.json", *OFFICIAL.glob("facets/*.json"), *OWN.glob("*/*.json"))
+            for path in (OFFICIAL / "OpenLineage.json", *OFFICIAL.glob("facets/*.json"), *sorted(OWN.glob("*/*.json")))
         ]
         self.registry: Registry[Any] = Registry().with_resources(
             (document["$id"], Resource.from_contents(document)) for document in documents

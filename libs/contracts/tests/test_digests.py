@@ -2,13 +2,14 @@ from __future__ import annotations
 
 import json
 import struct
+from datetime import date
 
 import pytest
 import rfc8785
 from hypothesis import given
 from hypothesis import strategies as st
 
-from floe_contracts.digests import canonical_json, digest_of, is_digest, short
+from floe_contracts.digests import canonical_json, digest_of, is_digest, is_simple_json, short
 
 
 def test_a_digest_is_the_sha256_of_the_bytes() -> None:
@@ -84,3 +85,57 @@ def test_canonical_json_says_the_same_and_is_its_own_canonical_form(value: objec
     content = canonical_json(value)
     assert json.loads(content) == value
     assert canonical_json(json.loads(content)) == content
+
+
+any_values = st.recursive(
+    st.none()
+    | st.booleans()
+    | st.integers(-(2**53) + 1, 2**53 - 1)
+    | st.floats(allow_nan=False, allow_infinity=False)
+    # Fractions as people write them, and texts of every kind of character.
+    | st.decimals(-(10**9), 10**9, places=3).map(float)
+    | st.text(st.characters(exclude_categories=["Cs"]), max_size=10),
+    lambda children: st.lists(children, max_size=4) | st.dictionaries(st.text(max_size=6), children, max_size=4),
+    max_leaves=12,
+)
+
+
+@given(any_values)
+def test_the_fast_way_gives_the_bytes_of_the_reference(value: object) -> None:
+    assert canonical_json(value) == rfc8785.dumps(value)  # type: ignore[arg-type]
+
+
+def test_every_character_is_written_like_the_reference() -> None:
+    characters = [chr(code) for code in range(0x110000) if not 0xD800 <= code < 0xE000]
+    for start in range(0, len(characters), 4096):
+        text = "".join(characters[start : start + 4096])
+        assert is_simple_json([text])
+        assert canonical_json([text]) == rfc8785.dumps([text])
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        {"é": 1},
+        {1: 1},
+        2.0,
+        1e-7,
+        1e20,
+        -0.0,
+        2**53,
+        float("nan"),
+        (1,),
+        b"x",
+        {"a": [{"b": {1}}]},
+        type("T", (str,), {})(),
+    ],
+)
+def test_what_writers_may_write_in_several_ways_is_left_to_the_reference(value: object) -> None:
+    assert not is_simple_json(value)
+
+
+def test_what_json_cannot_hold_is_refused() -> None:
+    with pytest.raises(rfc8785.CanonicalizationError):
+        canonical_json({"at": date(2026, 11, 21)})
+    with pytest.raises(rfc8785.CanonicalizationError):
+        canonical_json({"text": "\ud800"})

@@ -28,12 +28,16 @@ def compact(body: object) -> bytes:
     return json.dumps(body, separators=(",", ":"), ensure_ascii=False).encode()
 
 
-def with_unknown_fields(value: Any) -> Any:
-    """`value` as a later minor could have written it: one more field in every object."""
+BY_NAME = ("environments", "platform_parents")
+"""Objects that hold one entry for each name, instead of fields."""
+
+
+def with_unknown_fields(value: Any, of: str = "") -> Any:
+    """`value` as a later minor could have written it: one more field in every object; `of` is the field it is in."""
     if isinstance(value, dict):
-        known = {key: with_unknown_fields(item) for key, item in value.items()}
-        return known | {"aFieldOfALaterMinor": {"nested": [1, None]}}
-    return [with_unknown_fields(item) for item in value] if isinstance(value, list) else value
+        known = {key: with_unknown_fields(item, key) for key, item in value.items()}
+        return known if of in BY_NAME else known | {"aFieldOfALaterMinor": {"nested": [1, None]}}
+    return [with_unknown_fields(item, of) for item in value] if isinstance(value, list) else value
 
 
 def name(path: Path) -> str:

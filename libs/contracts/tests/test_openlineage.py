@@ -135,7 +135,7 @@ def broken(path: str, value: object) -> dict[str, Any]:
         ("outputs/0/outputFacets/outputStatistics/rowCount", "3"),
         ("run/facets/floe_artifact/digest", "latest"),
         ("run/facets/floe_artifact/attempt", 0),
-        ("outputs/0/facets/floe_classification/columns/email/classification", "secret"),
+        ("outputs/0/facets/floe_classification/columns/email/classification", "Top secret"),
     ],
 )
 def test_the_validator_finds_what_is_wrong(openlineage: Schemas, path: str, value: object) -> None:

@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from floe_contracts import subjects
 from floe_contracts.errors import ContractError
-from floe_contracts.subjects import EventKind, EventSubject, Scope
+from floe_contracts.subjects import EventKind, EventSubject
 
 names = st.text(min_size=1, max_size=30)
 all_text = st.text(st.characters(), max_size=40)
@@ -15,9 +15,7 @@ all_text = st.text(st.characters(), max_size=40)
 @st.composite
 def event_subjects(draw: st.DrawFn) -> EventSubject:
     kind = draw(st.sampled_from(EventKind))
-    environment = draw(names) if kind.scope is not Scope.PRODUCT else None
-    detail = draw(names) if kind.scope is Scope.DETAIL else None
-    return EventSubject(kind, draw(names), draw(names), environment, detail)
+    return EventSubject(kind, **{name: draw(names) for name in kind.scope.names})
 
 
 @given(names)

@@ -16,6 +16,7 @@ from floe_contracts.yaml_tree import (
     MAX_DEPTH,
     MAX_KEY,
     MAX_PROBLEMS,
+    MAX_TEXT,
     MAX_VALUES,
     YamlInvalid,
     read_tree,
@@ -114,14 +115,22 @@ def test_depth_has_a_limit() -> None:
 
 
 def test_size_has_a_limit_in_bytes() -> None:
-    assert value("a" * MAX_BYTES)
-    (problem,) = problems("a" * (MAX_BYTES - 1) + "é")
+    assert value("a #" + "x" * (MAX_BYTES - 3)) == "a"
+    (problem,) = problems("a #" + "x" * (MAX_BYTES - 4) + "é")
     assert problem.message == "the file is over 256 kB"
 
 
 def test_the_number_of_values_has_a_limit() -> None:
     (problem,) = problems("[" + "x," * (MAX_VALUES + 1) + "]")
     assert problem.message == f"the document has over {MAX_VALUES} values"
+
+
+def test_texts_have_a_limit() -> None:
+    assert value("a: " + "x" * MAX_TEXT)
+    for text in ("a: " + "x" * (MAX_TEXT + 1), "a: |\n" + " x\n" * MAX_TEXT):
+        (problem,) = problems(text)
+        assert problem.message == f"a text has over {MAX_TEXT} characters"
+        assert problem.where == Where("floe.yaml", 1, 4, "a")
 
 
 def test_the_number_of_problems_has_a_limit() -> None:

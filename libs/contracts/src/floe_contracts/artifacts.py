@@ -54,6 +54,9 @@ class Sources(Data):
 
     bundle: str = Field(description="Digest of the source bundle.")
     platform: str = Field(description="Digest of the platform document.")
+    packages: str | None = Field(
+        default=None, description="Digest of the bundle of dbt packages; None where the source bundle has all it needs."
+    )
 
 
 class Tools(Data):
@@ -71,12 +74,18 @@ class DbtProject(Data):
 
 
 class Compute(Data):
-    """The compute that an environment resolves to."""
+    """Where tables are built."""
 
     name: str = Field(description="Name in platform.yaml.")
-    type: Literal["duckdb"] = Field(description="The kind of compute.")
-    threads: int = Field(description="Threads of DuckDB.")
-    memory_limit: str = Field(description="Memory of DuckDB.")
+    type: str = Field(description="duckdb, snowflake, bigquery, redshift, databricks, postgres or spark")
+    threads: int = Field(description="Nodes that dbt builds at the same time; of DuckDB, its threads.")
+    memory_limit: str | None = Field(
+        default=None, description="Memory of DuckDB, as in properties too: readers of 1.0 look for it here."
+    )
+    properties: dict[str, Any] = Field(default={}, description="Everything else that platform.yaml says of it.")
+    secrets: dict[str, str] = Field(
+        default={}, description="Names of secrets, by the environment variable that stands for each in dbt's profile."
+    )
 
 
 class Storage(Data):
@@ -109,6 +118,9 @@ class CompiledEnvironment(Data):
 
     refs: tuple[str, ...] = Field(description="Git refs that build here.")
     compute: Compute
+    computes: dict[str, Compute] = Field(
+        default={}, description="Other computes of single models, by the logical names that the models have them by."
+    )
     storage: Storage
     catalog: Catalog
     policies: dict[str, CompiledPolicy] = Field(description="What happens to each classification.")

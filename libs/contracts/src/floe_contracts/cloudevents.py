@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, date, datetime
 from typing import Any, Final, Generic, TypeVar
 from urllib.parse import unquote
 
@@ -41,6 +41,11 @@ class Attributes:
     time: datetime
     causeid: str | None = None
     traceparent: str | None = None
+
+    @property
+    def day(self) -> date:
+        """The day of the event, in UTC."""
+        return self.time.astimezone(UTC).date()
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,11 +11,12 @@ from pydantic import Field
 
 from floe_contracts.data import Data as Data
 from floe_contracts.data import FirstMajor as FirstMajor
+from floe_contracts.enforcement import EnforcementSummary
 from floe_contracts.errors import ContractError, FloeError
 from floe_contracts.plans import Plan
 from floe_contracts.subjects import EventKind, EventSubject
 
-VERSION = "1.0"
+VERSION = "1.1"
 
 
 class Problem(Data):
@@ -106,6 +107,11 @@ class SpecSubmitted(ProductEvent):
     submission: str = Field(description="Chosen by who submits; the same submission is compiled once.")
     bundle: str = Field(description="Digest of the source bundle.")
     platform: str | None = Field(default=None, description="Digest of the platform.yaml that came with it.")
+    platform_parents: dict[str, str] = Field(
+        default={},
+        max_length=10,
+        description="Digests of the documents above platform.yaml, by their paths from its folder.",
+    )
     source: SourceReference | None = Field(default=None, description="Where the submission came from.")
     dry_run: bool = Field(default=False, description="Only tell what would change; nothing is announced as compiled.")
     against: str | None = Field(
@@ -132,6 +138,7 @@ class ArtifactCompiled(ProductEvent):
     seconds: float = Field(description="Time that compiling took.")
     plan: Plan | None = Field(default=None, description="What it changes; a summary, if the whole is too long.")
     plan_digest: str | None = Field(default=None, description="Digest of the whole plan.")
+    enforcement: EnforcementSummary | None = Field(default=None, description="What the rules of governance found.")
 
 
 class ArtifactPlanned(ProductEvent):
@@ -143,6 +150,7 @@ class ArtifactPlanned(ProductEvent):
     artifact_digest: str = Field(description="Digest that the artifact would have.")
     plan: Plan = Field(description="What it would change; a summary, if the whole is too long.")
     plan_digest: str = Field(description="Digest of the whole plan.")
+    enforcement: EnforcementSummary | None = Field(default=None, description="What the rules of governance found.")
     source: SourceReference | None = Field(default=None, description="Where the submission came from.")
     seconds: float = Field(description="Time that compiling took.")
 
@@ -157,6 +165,7 @@ class ArtifactRejected(ProductEvent):
     problems: tuple[Problem, ...] = Field(description="Why.")
     source: SourceReference | None = Field(default=None, description="Where the submission came from.")
     dry_run: bool = Field(default=False, description="Whether it was only to be planned.")
+    enforcement: EnforcementSummary | None = Field(default=None, description="What the rules of governance found.")
 
 
 class ArtifactRetired(ProductEvent):

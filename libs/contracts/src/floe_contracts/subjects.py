@@ -22,17 +22,26 @@ _ESCAPED: Final = re.compile(r"_([0-9a-f]{2})")
 class Scope(StrEnum):
     """Which tokens follow noun and verb."""
 
+    REPOSITORY = "tenant.repository"
     PRODUCT = "tenant.product"
     ENVIRONMENT = "tenant.environment.product"
     DETAIL = "tenant.environment.product.detail"
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """What each token stands for: a field of `EventSubject`."""
+        return tuple(self.value.split("."))
 
 
 class EventKind(StrEnum):
     """Every kind of event, spelled as the noun and past verb of its subject."""
 
+    GIT_PUSHED = "git.pushed"
     SPEC_SUBMITTED = "spec.submitted"
     ARTIFACT_COMPILED = "artifacts.compiled"
+    ARTIFACT_PLANNED = "artifacts.planned"
     ARTIFACT_REJECTED = "artifacts.rejected"
+    ARTIFACT_RETIRED = "artifacts.retired"
     RUN_REQUESTED = "run.requested"
     RUN_QUEUED = "run.queued"
     RUN_STARTED = "run.started"
@@ -50,6 +59,8 @@ class EventKind(StrEnum):
     def scope(self) -> Scope:
         """The tokens that follow the kind in a subject."""
         noun = self.value.split(".")[0]
+        if noun == "git":
+            return Scope.REPOSITORY
         if noun in {"spec", "artifacts"}:
             return Scope.PRODUCT
         return Scope.DETAIL if noun in {"node", "table"} else Scope.ENVIRONMENT
@@ -60,21 +71,18 @@ _KINDS: Final = frozenset(kind.value for kind in EventKind)
 
 @dataclass(frozen=True, slots=True)
 class EventSubject:
-    """A parsed event subject; the names are unescaped."""
+    """A parsed event subject; the names are unescaped, and those that its kind does not have are None."""
 
     kind: EventKind
     tenant: str
-    product: str
+    product: str | None = None
     environment: str | None = None
     detail: str | None = None
+    repository: str | None = None
 
     def __str__(self) -> str:
         """The subject as it stands on the wire."""
-        names = {
-            Scope.PRODUCT: (self.tenant, self.product),
-            Scope.ENVIRONMENT: (self.tenant, self.environment, self.product),
-            Scope.DETAIL: (self.tenant, self.environment, self.product, self.detail),
-        }[self.kind.scope]
+        names = (getattr(self, name) for name in self.kind.scope.names)
         return ".".join([ROOT, self.kind.value, *(escape(name or "") for name in names)])
 
 
@@ -124,30 +132,24 @@ def parse(subject: str) -> EventSubject:
     except ValueError as error:
         raise ContractError(f"{subject!r} names no known event") from error
     names = [unescape(token) for token in parts[4:]]
-    expected = kind.scope.value.count(".") + 1
-    if len(names) != expected:
-        raise ContractError(f"{subject!r} has {len(names)} names after its kind, not {expected}")
-    if kind.scope is Scope.PRODUCT:
-        return EventSubject(kind, tenant=names[0], product=names[1])
-    detail = names[3] if kind.scope is Scope.DETAIL else None
-    return EventSubject(kind, tenant=names[0], environment=names[1], product=names[2], detail=detail)
+    expected = kind.scope.names
+    if len(names) != len(expected):
+        raise ContractError(f"{subject!r} has {len(names)} names after its kind, not {len(expected)}")
+    return EventSubject(kind, **dict(zip(expected, names, strict=True)))
 
 
 def pattern(
-    kind: EventKind, *, tenant: str | None = None, environment: str | None = None, product: str | None = None
+    kind: EventKind,
+    *,
+    tenant: str | None = None,
+    environment: str | None = None,
+    product: str | None = None,
+    repository: str | None = None,
 ) -> str:
     """The subscription pattern for a kind of event; a name left out matches all."""
-
-    def token(name: str | None) -> str:
-        return "*" if name is None else escape(name)
-
-    tokens = [token(tenant)]
-    if kind.scope is not Scope.PRODUCT:
-        tokens.append(token(environment))
-    tokens.append(token(product))
-    if kind.scope is Scope.DETAIL:
-        tokens.append("*")
-    return ".".join([ROOT, kind.value, *tokens])
+    given = {"tenant": tenant, "environment": environment, "product": product, "repository": repository}
+    names = (given.get(name) for name in kind.scope.names)
+    return ".".join([ROOT, kind.value, *("*" if name is None else escape(name) for name in names)])
 
 
 def template(subject: str) -> str:

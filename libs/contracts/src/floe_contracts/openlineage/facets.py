@@ -10,7 +10,7 @@ from floe_contracts.openlineage.events import PRODUCER
 from floe_contracts.openlineage.naming import Place, job_namespace
 
 _OFFICIAL: Final = "https://openlineage.io/spec/facets"
-_OWN: Final = "https://floe.dev/schemas/openlineage/1-0-0"
+_OWN: Final = "https://floe.dev/schemas/openlineage"
 
 Facet = dict[str, Any]
 
@@ -40,7 +40,7 @@ def error_message(message: str) -> Facet:
 
 def artifact(digest: str, attempt: int) -> Facet:
     """The artifact that was run."""
-    return _facet(_OWN, "FloeArtifactRunFacet", digest=digest, attempt=attempt)
+    return _facet(f"{_OWN}/1-0-0", "FloeArtifactRunFacet", digest=digest, attempt=attempt)
 
 
 def job_type(kind: str, integration: str = "DBT") -> Facet:
@@ -123,7 +123,7 @@ def classification(columns: Iterable[Column]) -> dict[str, Facet]:
         for column, found in classified
     ]
     return {
-        "floe_classification": _facet(_OWN, "FloeClassificationDatasetFacet", columns=own),
+        "floe_classification": _facet(f"{_OWN}/1-0-1", "FloeClassificationDatasetFacet", columns=own),
         "tags": _facet(f"{_OFFICIAL}/1-0-0", "TagsDatasetFacet", tags=tags),
     }
 
