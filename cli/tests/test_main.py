@@ -10,8 +10,9 @@ from floe_chassis.errors import ServerNotFound
 from floe_cli import main as cli_main
 from floe_cli.errors import RunGivenUp, SubmissionGivenUp
 from floe_cli.exit_codes import ExitCode
-from floe_cli.show_problems import show_error
+from floe_cli.show_problems import code_of_rejection, show_error
 from floe_contracts.errors import BlobCorrupt, DocumentInvalid, FloeError, Unreachable, Where, WrongUsage
+from floe_contracts.events import Problem
 
 Floe = Callable[..., Any]
 
@@ -126,3 +127,16 @@ def test_before_the_first_run_there_is_nothing_to_read(floe: Floe, product: Any,
     said = floe(*arguments, product())
     assert said.code == ExitCode.UNREACHABLE
     assert "nothing has run in" in said.err
+
+
+@pytest.mark.parametrize(
+    ("codes", "exit_code"),
+    [
+        (["FLOE-DBT-011"], ExitCode.COMPILATION_FAILED),
+        (["FLOE-DBT-044"], ExitCode.UNREACHABLE),
+        (["FLOE-DBT-044", "FLOE-DBT-011"], ExitCode.COMPILATION_FAILED),
+        ([], ExitCode.COMPILATION_FAILED),
+    ],
+)
+def test_a_rejection_for_want_of_a_server_is_told_apart(codes: list[str], exit_code: ExitCode) -> None:
+    assert code_of_rejection([Problem(code=code, message="no") for code in codes]) == exit_code

@@ -73,6 +73,52 @@ def test_problems_of_the_platform_alone_are_enough(product: MakeProduct) -> None
     assert [problem.code for problem in refused.value.problems] == ["FLOE-SPEC-004"]
 
 
+ENTERPRISE = """\
+apiVersion: floe.dev/v1
+kind: PlatformSpec
+metadata: {name: acme, version: 1.0.0, owner: platform@example.com}
+scope: enterprise
+compute: {duckdb: {type: duckdb, threads: 3}}
+storage: {local: {type: local}}
+catalogs: {local: {type: sql}}
+"""
+SALES = """\
+apiVersion: floe.dev/v1
+kind: PlatformSpec
+metadata: {name: sales, version: 1.0.0, owner: sales@example.com}
+scope: domain
+parent: {file: enterprise.yaml}
+environments: {dev: {profiles: {default: {compute: duckdb, storage: local, catalog: local}}}}
+"""
+
+
+def test_a_platform_is_read_with_the_documents_above_it(product: MakeProduct, tmp_path: Path) -> None:
+    (tmp_path / "enterprise.yaml").write_text(ENTERPRISE)
+    (tmp_path / "sales.yaml").write_text(SALES)
+    folder = product()
+    spec = (folder / "floe.yaml").read_text()
+    (folder / "floe.yaml").write_text(spec + "platform: {file: ../sales.yaml}\n")
+    read = read_product(folder)
+    assert (read.platform.compute["duckdb"].threads, read.platform.metadata.name) == (3, "sales")
+    assert read.platform_yaml == SALES
+    assert [(document.name, document.text) for document in read.resolved.documents] == [
+        ("sales.yaml", SALES),
+        ("enterprise.yaml", ENTERPRISE),
+    ]
+
+
+def test_a_document_that_is_named_has_to_be_there(floe: Floe, product: MakeProduct, tmp_path: Path) -> None:
+    folder = product()
+    spec = (folder / "floe.yaml").read_text()
+    (folder / "floe.yaml").write_text(spec + "platform: {file: ../sales.yaml}\n")
+    said = floe("validate", folder)
+    assert said.code == ExitCode.INVALID_DOCUMENT
+    assert f"error FLOE-PLAT-007 {folder}/floe.yaml:5:12 (platform.file)" in said.err
+    (tmp_path / "sales.yaml").write_text(SALES)
+    said = floe("validate", folder)
+    assert f"error FLOE-PLAT-001 {tmp_path}/sales.yaml:5:10 (parent.file)" in said.err
+
+
 def test_the_environment_that_is_meant(product: MakeProduct, platform_yaml: str) -> None:
     embedded = read_product(product())
     assert choose_environment(embedded, None) == "dev"

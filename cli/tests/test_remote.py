@@ -60,6 +60,21 @@ async def specs(bus: Bus) -> list[SpecSubmitted]:
     return [event for event in events if isinstance(event, SpecSubmitted)]
 
 
+async def test_a_product_is_published_with_the_documents_above_its_platform(
+    bus: Bus, blobs: BlobStore, floe: Floe, product: Any, platform_yaml: str, tmp_path: Path
+) -> None:
+    above = platform_yaml.replace("metadata:", "scope: enterprise\nmetadata:")
+    (tmp_path / "enterprise.yaml").write_text(above)
+    header = "apiVersion: floe.dev/v1\nkind: PlatformSpec\nmetadata: {name: own, version: 1.0.0, owner: me}\n"
+    own = header + "scope: domain\nparent: {file: ../enterprise.yaml}\n"
+    said = await asyncio.to_thread(floe, "publish", product({"platform.yaml": own}), "--submission", "mine")
+    assert said.code == 0, said.err
+    (event,) = await specs(bus)
+    assert event.platform == digest_of(own.encode())
+    assert event.platform_parents == {"../enterprise.yaml": digest_of(above.encode())}
+    assert await blobs.get(event.platform_parents["../enterprise.yaml"]) == above.encode()
+
+
 async def test_a_product_is_published_with_its_files(
     bus: Bus, blobs: BlobStore, floe: Floe, product: Any, platform_yaml: str
 ) -> None:
@@ -97,6 +112,17 @@ async def test_the_topology_is_applied_once(bus: Bus, configured: ChassisSetting
     assert {line.split()[0] for line in said.out.splitlines()} == {"unchanged"}
     said = await asyncio.to_thread(floe, "topology", "apply", "--lineage-backend", "elsewhere", "--dry-run")
     assert "created   consumer lineage-elsewhere" in said.out
+
+
+async def test_the_topology_has_a_consumer_for_each_backend_of_a_platform(
+    bus: Bus, configured: ChassisSettings, floe: Floe, platform_yaml: str, tmp_path: Path
+) -> None:
+    backend = "observability: {lineage: {archive: {type: folder, options: {path: /tmp/lineage}}}}\n"
+    (tmp_path / "platform.yaml").write_text(platform_yaml + backend)
+    said = await asyncio.to_thread(floe, "topology", "apply", "--platform", tmp_path / "platform.yaml")
+    assert said.code == 0, said.err
+    assert "created   consumer lineage-archive" in said.out
+    assert "lineage-file" in said.out
 
 
 async def test_a_difference_of_the_topology_is_shown(

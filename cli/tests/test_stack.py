@@ -156,7 +156,7 @@ def test_a_product_is_run_and_traced(up: Path, floe: Floe, product: Any) -> None
     assert (again.code, again.out.splitlines()[-1][:13]) == (0, "nothing to do")
     unchanged = json.loads(floe("run", up, "--if-changed", "--json").out)
     assert (unchanged["status"], unchanged["run_id"]) == ("unchanged", None)
-    artifact = json.loads(floe("compile", up, "--json").out)
+    artifact = json.loads(floe("compile", up, "--format", "json").out)
     assert artifact["product"]["name"] == "shop"
 
 

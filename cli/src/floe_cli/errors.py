@@ -17,3 +17,10 @@ class RunGivenUp(Permanent):
 
     code = "FLOE-CLI-003"
     title = "A run request became a dead letter"
+
+
+class ComputeUnresolved(Permanent):
+    """A logical name of floe.yaml, or what the platform has it stand for, does not lead to a compute."""
+
+    code = "FLOE-CLI-004"
+    title = "A product's compute is not in its platform"

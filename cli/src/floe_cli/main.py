@@ -14,7 +14,11 @@ from floe_cli.exit_codes import ExitCode
 _COMMANDS: Final = {
     "init": ("floe_cli.commands.init:init", "Write a new product that runs."),
     "validate": ("floe_cli.commands.validate:validate", "Check floe.yaml and platform.yaml of a product."),
+    "migrate": ("floe_cli.commands.migrate:migrate", "Write documents of an older form in the canonical one."),
+    "explain": ("floe_cli.commands.explain:explain", "Say what holds for a field, and where it comes from."),
     "compile": ("floe_cli.commands.compile:compile_", "Compile a product into its artifact, and show it."),
+    "plan": ("floe_cli.commands.plan:plan", "Tell what changes would build, and whom they would break."),
+    "profiles": ("floe_cli.commands.profiles:profiles", "Print the dbt profiles that floe generates for a product."),
     "run": ("floe_cli.commands.run:run", "Compile, build, land, trace and render a product, live."),
     "up": ("floe_cli.commands.up:up", "Keep the embedded stack of a folder running."),
     "serve": ("floe_cli.commands.serve:serve", "Run one service by itself."),

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import tempfile
 import traceback
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from typing import Final
 
 import click
 
@@ -12,7 +13,10 @@ from floe_chassis.errors import SettingInvalid
 from floe_cli.errors import RunGivenUp, SubmissionGivenUp
 from floe_cli.exit_codes import ExitCode
 from floe_contracts.errors import DocumentInvalid, FloeError, Permanent, WrongUsage
-from floe_contracts.events import Problem
+from floe_contracts.events import ArtifactRejected, Problem
+
+_UNREACHABLE: Final = frozenset({"FLOE-DBT-044"})
+"""The code of a hub of dbt packages that does not answer; the compiler tells it in a rejection."""
 
 
 def show_error(error: FloeError) -> ExitCode:
@@ -28,6 +32,19 @@ def show_error(error: FloeError) -> ExitCode:
     if isinstance(error, WrongUsage | SettingInvalid):
         return ExitCode.WRONG_USAGE
     return ExitCode.INVALID_DOCUMENT if isinstance(error, Permanent) else ExitCode.UNREACHABLE
+
+
+def show_rejection(rejected: ArtifactRejected | None) -> ExitCode:
+    """Show why a submission was rejected, and tell the exit code that belongs to it."""
+    problems = rejected.problems if rejected else ()
+    show_problems(problems)
+    return code_of_rejection(problems)
+
+
+def code_of_rejection(problems: Sequence[Problem]) -> ExitCode:
+    """The exit code of a rejection: something needed that did not answer is nobody's mistake in a document."""
+    unreachable = bool(problems) and all(problem.code in _UNREACHABLE for problem in problems)
+    return ExitCode.UNREACHABLE if unreachable else ExitCode.COMPILATION_FAILED
 
 
 def show_unexpected(error: Exception) -> ExitCode:

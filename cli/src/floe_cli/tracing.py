@@ -51,6 +51,8 @@ async def trace_run(connection: Connection, run_id: str, path: Path) -> list[Lin
     links = [artifact_link, Link("run", run_id, True, f"{outcome.kind.value}, attempt {outcome.attempt}")]
     if artifact is not None:
         links.insert(0, await _source(blobs, artifact, path))
+        if artifact.sources.packages is not None:
+            links.insert(1, await _bundle(blobs, "dbt packages", artifact.sources.packages))
     links += _snapshots(outcome, events, lineage)
     links.append(_lineage_link(outcome, lineage))
     if (rendered := await _rendered(connection, outcome)) is not None:

@@ -58,12 +58,11 @@ async def test_a_submission_becomes_an_event_and_blobs(door, product, packed, su
     (received,) = await submitted()
     assert received.attributes.id == answer["id"]
     assert received.attributes.source == "floe/gateway"
-    assert received.event.model_dump() == {
+    assert received.event.model_dump(exclude_defaults=True) == {
         "tenant": "acme",
         "product": "orders",
         "submission": "push-1",
         "bundle": answer["bundle"],
-        "platform": None,
         "source": {
             "repository": "https://git.example.com/shop/orders.git",
             "ref": "refs/heads/grün",
@@ -106,6 +105,48 @@ async def test_a_platform_document_is_kept_beside_the_bundle(
     assert first.event.platform == digest_of(platform)
     assert await open_blobs(environment["FLOE_BLOBS_URL"]).get(first.event.platform) == platform
     assert second.event.platform is None
+
+
+async def test_the_documents_above_the_platform_are_kept_too(door, environment, product, packed, submitted) -> None:
+    above = DEFAULT_PLATFORM.replace("metadata:", "scope: enterprise\nmetadata:").encode()
+    below = b"apiVersion: floe.dev/v1\nkind: PlatformSpec\nmetadata: {name: own, version: 1.0.0, owner: me}\n"
+    below += b"scope: domain\nparent: {file: ../enterprise.yaml}\n"
+    files = product | {
+        "floe.yaml": product["floe.yaml"] + b"platform: {file: platform/own.yaml}\n",
+        "platform/own.yaml": below,
+        "enterprise.yaml": above,
+    }
+    assert (await door.submit(packed(files)))[0] == 202
+    (received,) = await submitted()
+    assert received.event.platform == digest_of(below)
+    assert received.event.platform_parents == {"../enterprise.yaml": digest_of(above)}
+    assert await open_blobs(environment["FLOE_BLOBS_URL"]).get(digest_of(above)) == above
+
+
+async def test_documents_of_older_forms_are_taken_with_the_manifest_beside_them(
+    door, product, packed, submitted
+) -> None:
+    manifest = b"apiVersion: floe.dev/v1\nkind: Manifest\nmetadata: {name: a, version: 1.0.0, owner: b}\nplugins: {}\n"
+    flat = b"name: Order_Lines\nversion: v1\n"
+    status, answer, _ = await door.submit(packed(product | {"floe.yaml": flat, "manifest.yaml": manifest}))
+    assert (status, answer["product"]) == (202, "order-lines")
+    (received,) = await submitted()
+    assert received.event.platform == digest_of(manifest)
+    status, answer, _ = await door.submit(packed(product | {"floe.yaml": flat + b"compute: {target: duckdb}\n"}))
+    assert (status, answer["problems"][0]["path"], answer["problems"][0]["line"]) == (422, "compute", 3)
+
+
+@pytest.mark.parametrize("parent", ["../../outside.yaml", "missing.yaml"])
+async def test_a_parent_stands_in_the_archive(door, product, packed, submitted, tmp_path, parent) -> None:
+    (tmp_path.parent / "outside.yaml").write_text(DEFAULT_PLATFORM)
+    platform = DEFAULT_PLATFORM + f"scope: domain\nparent: {{file: {parent}}}\n"
+    status, answer, _ = await door.submit(packed(product | {"platform.yaml": platform.encode()}))
+    assert status == 422
+    assert [problem["code"] for problem in answer["problems"]] == ["FLOE-PLAT-001"]
+    named = product["floe.yaml"] + b"platform: {file: ../platform.yaml}\n"
+    status, answer, _ = await door.submit(packed(product | {"floe.yaml": named}))
+    assert [problem["code"] for problem in answer["problems"]] == ["FLOE-PLAT-007"]
+    assert await submitted() == []
 
 
 async def test_all_problems_of_both_documents_are_told_with_their_places(door, product, packed, submitted) -> None:

@@ -64,7 +64,7 @@ def _report(result: SessionResult, product: str, environment: str, path: Path, *
     import json
 
     from floe_cli.follow.result import result_document
-    from floe_cli.show_problems import show_problems
+    from floe_cli.show_problems import code_of_rejection, show_problems
 
     progress = result.progress
     compiled = progress.compiled
@@ -87,5 +87,6 @@ def _report(result: SessionResult, product: str, environment: str, path: Path, *
     if not as_json:
         for part in (progress.rejected, progress.outcome, progress.rendered):
             show_problems(getattr(part, "problems", ()))
-    codes = {"rejected": ExitCode.COMPILATION_FAILED, "failed": ExitCode.RUN_FAILED}
-    return codes.get(document["status"], ExitCode.OK)
+    if progress.rejected is not None:
+        return code_of_rejection(progress.rejected.problems)
+    return ExitCode.RUN_FAILED if document["status"] == "failed" else ExitCode.OK

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import click
 
 
@@ -13,7 +15,12 @@ def topology() -> None:
 @topology.command()
 @click.option("--dry-run", is_flag=True, help="Show what differs, and change nothing.")
 @click.option("--lineage-backend", "backends", multiple=True, default=("file",), show_default=True, help="Repeatable.")
-def apply(dry_run: bool, backends: tuple[str, ...]) -> None:
+@click.option(
+    "--platform",
+    type=click.Path(path_type=Path, exists=True, dir_okay=False),
+    help="A platform.yaml; its lineage backends are added.",
+)
+def apply(dry_run: bool, backends: tuple[str, ...], platform: Path | None) -> None:
     """Bring the bus to what floe declares. Applying it twice changes nothing."""
     import asyncio
     import os
@@ -21,7 +28,11 @@ def apply(dry_run: bool, backends: tuple[str, ...]) -> None:
     from floe_chassis.settings import ChassisSettings, load_settings
     from floe_chassis.topology import declared
     from floe_chassis.topology_apply import apply as apply_topology
+    from floe_cli.lineage_backends import platform_backends
     from floe_cli.stack.connection import connected
+
+    if platform is not None:
+        backends = (*backends, *platform_backends(platform))
 
     async def main() -> None:
         settings = load_settings(ChassisSettings, os.environ)

@@ -12,12 +12,16 @@ import click
 def validate(path: Path) -> None:
     """Check floe.yaml and platform.yaml of the product in PATH.
 
-    All problems are shown at once, each with its place. Needs no bus and starts nothing.
+    All problems are shown at once, each with its place. Of documents of an older form it is told, on standard error,
+    what of them has no home in floe. Needs no bus and starts nothing.
     """
     from floe_cli.products import read_product
 
     product = read_product(path)
+    for note in product.notes:
+        click.echo(f"note {note}", err=True)
     environments = ", ".join(sorted(product.platform.environments))
-    platform = "platform.yaml" if product.platform_yaml else "the embedded platform (there is no platform.yaml)"
+    own = product.resolved.documents[0].name
+    platform = own if product.platform_yaml else "the embedded platform (there is no platform.yaml)"
     click.echo(f"floe.yaml is valid: product {product.name} {product.spec.metadata.version}")
     click.echo(f"{platform} is valid: environments {environments}")

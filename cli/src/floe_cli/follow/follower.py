@@ -23,6 +23,7 @@ from floe_contracts.cloudevents import decode
 from floe_contracts.errors import ContractError, Unreachable
 from floe_contracts.events import (
     ArtifactCompiled,
+    ArtifactPlanned,
     ArtifactRejected,
     Event,
     RunCompleted,
@@ -84,13 +85,13 @@ class Follower:
                 await subscription.unsubscribe()
 
     async def until_compiled(self) -> Progress:
-        """Wait until the submission is compiled or rejected.
+        """Wait until the submission is compiled, planned or rejected.
 
         Raises:
             SubmissionGivenUp: the compiler could not handle it.
         """
-        kinds = (EventKind.ARTIFACT_COMPILED, EventKind.ARTIFACT_REJECTED)
-        while self.progress.compiled is None and self.progress.rejected is None:
+        kinds = (EventKind.ARTIFACT_COMPILED, EventKind.ARTIFACT_PLANNED, EventKind.ARTIFACT_REJECTED)
+        while not (self.progress.compiled or self.progress.planned or self.progress.rejected):
             if self._given_up is not None:
                 raise SubmissionGivenUp(f"the compiler gave the submission up: {self._given_up.reason}")
             if not await self._news_came():
@@ -188,7 +189,7 @@ class Follower:
             self._show(after_lineage(self.progress, event["job"]["name"], event["eventType"]))
 
     def _belongs(self, event: Event) -> bool:
-        if isinstance(event, ArtifactCompiled | ArtifactRejected):
+        if isinstance(event, ArtifactCompiled | ArtifactPlanned | ArtifactRejected):
             return event.submission == self._submission
         if isinstance(event, SemanticRendered | SemanticFailed):
             compiled = self.progress.compiled

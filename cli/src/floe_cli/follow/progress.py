@@ -8,6 +8,7 @@ from typing import Final
 
 from floe_contracts.events import (
     ArtifactCompiled,
+    ArtifactPlanned,
     ArtifactRejected,
     Event,
     NodeCompleted,
@@ -63,6 +64,7 @@ class Progress:
         default_factory=lambda: dict.fromkeys(StageName, StageStatus.WAITING) | {StageName.COMPILE: StageStatus.RUNNING}
     )
     compiled: ArtifactCompiled | None = None
+    planned: ArtifactPlanned | None = None
     rejected: ArtifactRejected | None = None
     run_id: str | None = None
     attempt: int = 0
@@ -82,10 +84,8 @@ class Progress:
 def after(progress: Progress, event: Event) -> Progress:
     """The progress after an event that belongs to it."""
     match event:
-        case ArtifactCompiled():
-            return replace(progress, compiled=event, stages=progress.stage(compile=StageStatus.DONE))
-        case ArtifactRejected():
-            return replace(progress, rejected=event, stages=progress.stage(compile=StageStatus.FAILED))
+        case ArtifactCompiled() | ArtifactPlanned() | ArtifactRejected():
+            return _answered(progress, event)
         case RunQueued():
             return replace(progress, run_id=event.run_id)
         case RunStarted():
@@ -127,6 +127,15 @@ def after_lineage(progress: Progress, job: str, event_type: str) -> Progress:
     landed = (*progress.landed, table) if new else progress.landed
     stages = progress.stage(build=StageStatus.DONE, land=StageStatus.RUNNING)
     return replace(changed, landed=landed, stages=stages)
+
+
+def _answered(progress: Progress, event: ArtifactCompiled | ArtifactPlanned | ArtifactRejected) -> Progress:
+    if isinstance(event, ArtifactRejected):
+        return replace(progress, rejected=event, stages=progress.stage(compile=StageStatus.FAILED))
+    stages = progress.stage(compile=StageStatus.DONE)
+    if isinstance(event, ArtifactPlanned):
+        return replace(progress, planned=event, stages=stages)
+    return replace(progress, compiled=event, stages=stages)
 
 
 def _with_node(progress: Progress, node: NodeProgress) -> Progress:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import time
 import uuid
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from floe_chassis.stream_reader import read_stream
 from floe_chassis.topology import EVENTS
@@ -18,6 +19,7 @@ from floe_contracts import subjects
 from floe_contracts.cloudevents import decode
 from floe_contracts.events import RunCompleted, RunRequested
 from floe_contracts.openlineage.naming import Place, run_id
+from floe_contracts.plans import Plan
 from floe_contracts.subjects import EventKind
 
 
@@ -43,6 +45,21 @@ async def compile_product(
         await publish_spec(connection, product, submission)
         progress = await follower.until_compiled()
     return SessionResult(progress, time.monotonic() - started)
+
+
+async def plan_product(connection: Connection, product: Product, against: str | None) -> Progress:
+    """Publish the product's spec as a dry run, and wait until it is planned or rejected; the plan is the whole one."""
+    submission = str(uuid.uuid4())
+    environment = min(product.platform.environments)
+    follower = Follower(connection.bus, _place(connection, product, environment), submission, lambda _: None)
+    async with follower.following():
+        await publish_spec(connection, product, submission, dry_run=True, against=against)
+        progress = await follower.until_compiled()
+    planned = progress.planned
+    if planned is None or not planned.plan.is_summary:
+        return progress
+    whole = Plan.read(json.loads(await connection.blobs().get(planned.plan_digest)))
+    return replace(progress, planned=planned.model_copy(update={"plan": whole}))
 
 
 async def run_product(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Collection
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 
@@ -15,8 +15,12 @@ from floe_cli.stack.folders import stack_folder
 
 
 @asynccontextmanager
-async def any_stack(path: Path) -> AsyncIterator[Connection]:
+async def any_stack(path: Path, services: Collection[str] | None = None) -> AsyncIterator[Connection]:
     """A connection to a stack that works.
+
+    Args:
+        path: the product's folder.
+        services: those that are needed, where a stack has to be started; None starts all.
 
     Raises:
         Unreachable: the configured bus is not there.
@@ -26,7 +30,7 @@ async def any_stack(path: Path) -> AsyncIterator[Connection]:
         settings = configured() or running(path)
         if settings is None:
             folder = stack_folder(path)
-            stack = await cleanup.enter_async_context(embedded_stack(folder))
+            stack = await cleanup.enter_async_context(embedded_stack(folder, services=services))
             settings = load_settings(ChassisSettings, dict(os.environ) | folder.environment(stack.nats_url))
             connection = await cleanup.enter_async_context(connected(settings))
             async with _watched(stack):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Collection
 from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Final
 
@@ -15,6 +15,7 @@ from floe_chassis.service import Service
 from floe_chassis.settings import ChassisSettings, load_settings
 from floe_chassis.telemetry import configure
 from floe_chassis.topology_apply import apply
+from floe_cli.lineage_backends import named_backends
 from floe_cli.stack.bus_server import bus_server
 from floe_cli.stack.folders import RunningStack, StackFolder
 from floe_cli.stack.services import installed_services, load_service
@@ -23,7 +24,6 @@ from floe_contracts.errors import WrongUsage
 _FIRST: Final = ("compiler", "gateway", "lineage", "semantic", "catalog", "executor")
 """The compiler comes first: dbt warms up in its fork server while the others are imported."""
 _NEEDED: Final = ("compiler", "executor", "lineage", "semantic")
-_BACKENDS: Final = ("file",)
 
 Say = Callable[[str], None]
 
@@ -47,17 +47,20 @@ class EmbeddedStack:
 
 
 @asynccontextmanager
-async def embedded_stack(folder: StackFolder, *, http_port: int = 0) -> AsyncIterator[EmbeddedStack]:
+async def embedded_stack(
+    folder: StackFolder, *, http_port: int = 0, services: Collection[str] | None = None
+) -> AsyncIterator[EmbeddedStack]:
     """Run the stack of `folder` for as long as the context lasts; the bus is up when it begins.
 
     Args:
         folder: where everything is kept.
         http_port: port of the gateway; 0 takes a free one.
+        services: run only these, and let no other command find the stack; None runs all that are installed.
 
     Raises:
         WrongUsage: services that the stack cannot do without are not installed.
     """
-    missing = [name for name in _NEEDED if name not in installed_services()]
+    missing = [name for name in services or _NEEDED if name not in installed_services()]
     if missing:
         raise WrongUsage(
             f"the embedded stack needs services that are not installed: {', '.join(missing)}",
@@ -69,12 +72,13 @@ async def embedded_stack(folder: StackFolder, *, http_port: int = 0) -> AsyncIte
         environment = _environment(folder, nats_url) | {"FLOE_HTTP_PORT": str(http_port)}
         settings = load_settings(ChassisSettings, environment)
         configure("floe", settings)
-        await _apply_topology(settings)
+        await _apply_topology(settings, named_backends(environment))
         stack = EmbeddedStack(nats_url)
-        stack.starting = asyncio.create_task(_start_services(stack, environment, cleanup))
+        stack.starting = asyncio.create_task(_start_services(stack, environment, cleanup, services or _FIRST))
         cleanup.push_async_callback(_end, stack)
-        folder.announce(RunningStack(pid=os.getpid(), nats_url=nats_url))
-        cleanup.callback(folder.withdraw)
+        if services is None:
+            folder.announce(RunningStack(pid=os.getpid(), nats_url=nats_url))
+            cleanup.callback(folder.withdraw)
         yield stack
 
 
@@ -82,21 +86,25 @@ def _environment(folder: StackFolder, nats_url: str) -> dict[str, str]:
     """The caller's environment, so that any setting may be set, below what the stack itself decides."""
     dbt = str(folder.root / "dbt")
     own = folder.environment(nats_url) | {"FLOE_COMPILER_DBT_FOLDER": dbt, "FLOE_EXECUTOR_DBT_FOLDER": dbt}
-    return {"FLOE_LOG_FILE": str(folder.log)} | dict(os.environ) | own
+    # Whoever can publish here is the person at this machine: the repositories are theirs to choose.
+    git = {"FLOE_COMPILER_GIT_LOCAL": "true", "FLOE_COMPILER_GIT_REPOSITORIES": '["*"]'}
+    return {"FLOE_LOG_FILE": str(folder.log)} | git | dict(os.environ) | own
 
 
-async def _apply_topology(settings: ChassisSettings) -> None:
+async def _apply_topology(settings: ChassisSettings, backends: Collection[str]) -> None:
     bus = Bus("topology", settings)
     await bus.connect()
     try:
-        await apply(bus, topology.declared(settings, _BACKENDS))
+        await apply(bus, topology.declared(settings, tuple(backends)))
     finally:
         await bus.close()
 
 
-async def _start_services(stack: EmbeddedStack, environment: dict[str, str], cleanup: AsyncExitStack) -> None:
+async def _start_services(
+    stack: EmbeddedStack, environment: dict[str, str], cleanup: AsyncExitStack, wanted: Collection[str]
+) -> None:
     installed = installed_services()
-    for name in [name for name in _FIRST if name in installed]:
+    for name in [name for name in _FIRST if name in installed and name in wanted]:
         create = await asyncio.to_thread(load_service, name)
         service = create(environment)
         cleanup.push_async_callback(service.stop)

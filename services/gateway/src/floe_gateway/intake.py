@@ -49,10 +49,16 @@ async def take_in(intake: Intake, submission: Submission, body: AsyncIterator[by
                 documents = await asyncio.to_thread(read_documents, folder, with_platform=not intake.platform_fixed)
                 bundle = await intake.store.pack(folder)
                 platform = None if documents.platform is None else await intake.store.put(documents.platform)
+                parents = {name: await intake.store.put(text) for name, text in documents.platform_parents.items()}
     except OSError as error:
         raise WorkspaceFailed(f"the files of the submission cannot be written: {error}") from error
     event = spec_submitted(
-        submission, tenant=intake.tenant, product=documents.product, bundle=bundle, platform=platform
+        submission,
+        tenant=intake.tenant,
+        product=documents.product,
+        bundle=bundle,
+        platform=platform,
+        platform_parents=parents,
     )
     identity = submission_event_id(event)
     duplicate = await intake.announcer.announce(event, identity)

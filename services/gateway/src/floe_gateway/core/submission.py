@@ -85,7 +85,13 @@ def read_submission(headers: Mapping[str, str], *, generated: str) -> Submission
 
 
 def spec_submitted(
-    submission: Submission, *, tenant: str, product: str, bundle: str, platform: str | None
+    submission: Submission,
+    *,
+    tenant: str,
+    product: str,
+    bundle: str,
+    platform: str | None,
+    platform_parents: Mapping[str, str],
 ) -> SpecSubmitted:
     """The event of a submission whose sources are stored."""
     return SpecSubmitted(
@@ -94,6 +100,7 @@ def spec_submitted(
         submission=submission.id,
         bundle=bundle,
         platform=platform,
+        platform_parents=dict(platform_parents),
         source=submission.source,
     )
 

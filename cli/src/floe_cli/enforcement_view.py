@@ -1,0 +1,71 @@
+"""What the rules of governance found, for a person and for a file."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Final, Protocol
+
+import click
+
+from floe_contracts.enforcement import EnforcementSummary, Finding
+from floe_contracts.errors import WrongUsage
+
+_COLOURS: Final = {"error": "red", "warning": "yellow", "note": "cyan"}
+
+
+class Blobs(Protocol):
+    """Where reports are kept."""
+
+    async def get(self, digest: str) -> bytes:
+        """The bytes of that digest."""
+        ...
+
+
+def show_enforcement(found: EnforcementSummary | None) -> None:
+    """Show warnings and notes on standard error, and say when rules had nothing to look at."""
+    if found is None:
+        return
+    for finding in found.findings:
+        _show(finding)
+    told = found.errors + found.warnings + found.notes
+    if told > len(found.findings):
+        click.echo(f"and {told - len(found.findings)} more findings; --report FILE writes all of them", err=True)
+    if found.status == "not_checked":
+        click.echo("governance   not checked: no rule had anything to look at", err=True)
+        return
+    click.echo(
+        f"governance   {found.status}: {found.errors} errors, {found.warnings} warnings, {found.notes} notes", err=True
+    )
+    if found.not_checked:
+        click.echo(f"             nothing to look at for {', '.join(found.not_checked)}", err=True)
+
+
+def _show(finding: Finding) -> None:
+    where = finding.where
+    place = "" if where is None else f" {where.file}:{where.line}" + (f":{where.column}" if where.column else "")
+    click.secho(f"{finding.severity} {finding.code}", fg=_COLOURS[finding.severity], bold=True, nl=False, err=True)
+    click.echo(f"{place}\n  {finding.message}", err=True)
+    if finding.hint:
+        click.secho("  hint: ", fg="cyan", nl=False, err=True)
+        click.echo(finding.hint, err=True)
+
+
+async def write_report(blobs: Blobs, found: EnforcementSummary | None, file: Path) -> None:
+    """Write the whole report to a file, as SARIF if its name ends so.
+
+    Raises:
+        WrongUsage: the submission was refused before any rule was looked at.
+    """
+    if found is None:
+        raise WrongUsage(
+            "there is no report: the submission was refused before its rules were looked at",
+            hint="run it without --report, and mend what it shows",
+        )
+    content = await blobs.get(found.sarif_digest if file.suffix == ".sarif" else found.report_digest)
+    _write(file, content)
+    click.echo(f"wrote {file}", err=True)
+
+
+def _write(file: Path, content: bytes) -> None:
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.write_bytes(content)
