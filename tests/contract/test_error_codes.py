@@ -37,7 +37,7 @@ def sources() -> str:
 
 
 @cache
-def tests() -> str:
+def looked_at() -> str:
     files = [
         *ROOT.glob("libs/*/tests/**/*.py"),
         *ROOT.glob("services/*/tests/**/*.py"),
@@ -55,7 +55,9 @@ def test_every_code_in_the_sources_is_listed_in_the_reference_and_the_other_way_
 
 @pytest.mark.parametrize("error", found(), ids=lambda error: error.code)
 def test_a_test_looks_at_the_error(error: type[FloeError]) -> None:
-    assert re.search(rf"\b{error.__name__}\b|{error.code}", tests()), f"no test names {error.__name__} or {error.code}"
+    assert re.search(rf"\b{error.__name__}\b|{error.code}", looked_at()), (
+        f"no test names {error.__name__} or {error.code}"
+    )
 
 
 @pytest.mark.parametrize("error", found(), ids=lambda error: error.code)

@@ -12,7 +12,7 @@ import pytest
 
 DOCS = Path(__file__).parents[2] / "docs"
 SCHEMAS = Path("libs/contracts/src/floe_contracts/schemas")
-EVENT = SCHEMAS / "events" / "run.started" / "1.0.json"
+EVENT = SCHEMAS / "events" / "run.started" / "1.1.json"
 
 
 @pytest.fixture(scope="module")
