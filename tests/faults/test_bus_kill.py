@@ -7,7 +7,6 @@ import pytest
 from floe_chassis.bus import Bus
 from floe_chassis.testing import eventually
 from floe_contracts import subjects
-from floe_contracts.subjects import EventKind
 
 from .conftest import Publish, Recovery
 from .facts import Facts, listening
@@ -22,7 +21,7 @@ async def test_bus_killed_while_a_node_runs(
 ) -> None:
     digest = await compiled(SLOW, slow_rows=SLOW_ROWS)
     lost_before = stack.logged("executor", "lease.lost")
-    async with listening(bus, subjects.pattern(EventKind.NODE_STARTED, product=SLOW)) as heard:
+    async with listening(bus, subjects.lineage_pattern(product=SLOW)) as heard:
         run = await facts.request(SLOW, digest, f"bus:{outage}")
         await heard(begins_slow)
         stack.server.kill()

@@ -11,24 +11,15 @@ from typing import Any, Final
 
 
 def _from_1_0(document: dict[str, Any]) -> dict[str, Any]:
-    """1.0 built only when it was asked to, three times at most, and told everything."""
+    """1.0 named the one property of its one kind of compute in a field of its own."""
     environments = {
         name: environment | {"compute": _with_properties(environment.get("compute") or {})}
         for name, environment in (document.get("environments") or {}).items()
     }
-    return document | {
-        "environments": environments,
-        "triggers": [{"type": "manual"}],
-        "orchestration": {
-            "retries": {"max_attempts": 3, "delay_seconds": 30, "backoff": "exponential"},
-            "concurrency": {"queue": "queue", "partitions": 1},
-        },
-        "observability": {"traces": True, "metrics": True, "lineage": True},
-    }
+    return document | {"environments": environments}
 
 
 def _with_properties(compute: dict[str, Any]) -> dict[str, Any]:
-    """1.0 knew one property of a compute, and had a field for it."""
     memory = compute.get("memory_limit")
     return compute | {"properties": {} if memory is None else {"memory_limit": memory}}
 

@@ -155,9 +155,11 @@ class CompiledArtifacts(Data):
     serving: Serving
     python_transforms: tuple[CompiledPythonTransform, ...] = Field(default=(), description="Python modules, in order.")
     schedule: CompiledSchedule | None = None
-    triggers: tuple[CompiledTrigger, ...] = Field(description="What starts a run beside the schedule.")
-    orchestration: CompiledOrchestration
-    observability: CompiledObservability
+    triggers: tuple[CompiledTrigger, ...] = Field(
+        default=(CompiledTrigger(type="manual"),), description="What starts a run beside the schedule."
+    )
+    orchestration: CompiledOrchestration = CompiledOrchestration()
+    observability: CompiledObservability = CompiledObservability()
     output_ports: tuple[CompiledOutputPort, ...] = Field(default=(), description="Tables that others may build on.")
     destinations: tuple[CompiledDestination, ...] = Field(default=(), description="Places that tables are sent to.")
     data_contracts: tuple[CompiledDataContract, ...] = Field(default=(), description="What consumers were promised.")

@@ -56,25 +56,25 @@ class CompiledPartitions(Data):
 class CompiledRetries(Data):
     """What happens after a run that failed for a reason that may pass."""
 
-    max_attempts: int = Field(description="Attempts in all.")
-    delay_seconds: int = Field(description="Wait before the second.")
-    backoff: str = Field(description="constant or exponential")
+    max_attempts: int = Field(default=3, description="Attempts in all.")
+    delay_seconds: int = Field(default=30, description="Wait before the second.")
+    backoff: str = Field(default="exponential", description="constant or exponential")
 
 
 class CompiledConcurrency(Data):
     """What happens to a run that is asked for while another one works."""
 
-    queue: str = Field(description="queue, replace or reject")
-    partitions: int = Field(description="Partitions that a backfill builds at the same time.")
+    queue: str = Field(default="queue", description="queue, replace or reject")
+    partitions: int = Field(default=1, description="Partitions that a backfill builds at the same time.")
 
 
 class CompiledOrchestration(Data):
     """How the product's runs go."""
 
     partitions: CompiledPartitions | None = None
-    retries: CompiledRetries
+    retries: CompiledRetries = CompiledRetries()
     timeout_seconds: int | None = Field(default=None, description="A run that takes longer is ended.")
-    concurrency: CompiledConcurrency
+    concurrency: CompiledConcurrency = CompiledConcurrency()
 
 
 class CompiledPortColumn(Data):
@@ -109,9 +109,9 @@ class CompiledDestination(Data):
 class CompiledObservability(Data):
     """What the product's runs tell."""
 
-    traces: bool = Field(description="Whether runs are traced.")
-    metrics: bool = Field(description="Whether runs are measured.")
-    lineage: bool = Field(description="Whether runs tell OpenLineage.")
+    traces: bool = Field(default=True, description="Whether runs are traced.")
+    metrics: bool = Field(default=True, description="Whether runs are measured.")
+    lineage: bool = Field(default=True, description="Whether runs tell OpenLineage.")
     attributes: dict[str, str] = Field(default={}, description="Put on every span, the platform's among them.")
 
 

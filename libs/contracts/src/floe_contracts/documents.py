@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from typing import Literal, TypeVar
+from typing import Final, Literal, TypeVar
 
 from floe_contracts.dialects.conversion import Converted, as_written
 from floe_contracts.dialects.detection import Dialect, dialect_of_floe, dialect_of_platform, likeness
@@ -25,6 +25,7 @@ from floe_contracts.secrets_scan import refused_texts, shown, without_secrets
 from floe_contracts.yaml_tree import MAX_PROBLEMS, Tree, read_tree
 
 Kind = Literal["FloeSpec", "PlatformSpec"]
+_HEADER: Final = "`apiVersion: floe.dev/v1` and `kind: {}`, a line each"
 OneT = TypeVar("OneT")
 OtherT = TypeVar("OtherT")
 
@@ -81,13 +82,18 @@ def read_platform_spec(text: str, file: str = "platform.yaml") -> PlatformSpec:
     return validate_platform(read_platform_tree(text, file))
 
 
-def read_platform_tree(text: str, file: str) -> Converted:
+def read_platform_tree(text: str, file: str, *, whole: bool = True) -> Converted:
     """The values of a `platform.yaml` in canonical form; that they are the right ones is looked at only to refuse it.
+
+    Args:
+        text: the document.
+        file: its name, for messages.
+        whole: whether it has to stand by itself; one that others have as their parent need not.
 
     Raises:
         DocumentInvalid: with all problems, if it is not readable, not a platform, or says what may not be said.
     """
-    return _read("PlatformSpec", text, file)
+    return _read("PlatformSpec", text, file, whole=whole)
 
 
 def validate_platform(tree: Placed) -> PlatformSpec:
@@ -122,7 +128,7 @@ def read_both(floe_spec: Callable[[], OneT], platform_spec: Callable[[], OtherT]
     return spec, platform
 
 
-def _read(kind: Kind, text: str, file: str) -> Converted:
+def _read(kind: Kind, text: str, file: str, *, whole: bool = True) -> Converted:
     try:
         tree = read_tree(text, file)
     except DocumentInvalid as error:
@@ -131,7 +137,7 @@ def _read(kind: Kind, text: str, file: str) -> Converted:
     try:
         converted = _convert(kind, tree)
         refused += converted.refusals
-        if refused and (kind == "FloeSpec" or converted.value.get("parent") is None):
+        if refused and whole and (kind == "FloeSpec" or converted.value.get("parent") is None):
             _validate(kind, converted)
     except DocumentInvalid as error:
         raise DocumentInvalid(_together(file, refused, error.problems)) from None
@@ -147,7 +153,9 @@ def _validate(kind: Kind, tree: Placed) -> FloeSpec | PlatformSpec:
 def _convert(kind: Kind, tree: Tree) -> Converted:
     """The canonical form of a document, whatever form it has."""
     if not isinstance(tree.value, dict):
-        raise DocumentInvalid([FieldInvalid(f"a {kind} is a mapping", where=tree.where(()))])
+        raise DocumentInvalid(
+            [FieldInvalid(f"a {kind} is a mapping", where=tree.where(()), hint=f"begin with {_HEADER.format(kind)}")]
+        )
     written = as_written(tree)
     dialect = dialect_of_floe(tree.value) if kind == "FloeSpec" else dialect_of_platform(tree.value)
     match kind, dialect:
@@ -169,10 +177,13 @@ def _check_kind(kind: Kind, tree: Tree) -> None:
     for field, expected in (("apiVersion", "floe.dev/v1"), ("kind", kind)):
         if (found := tree.value.get(field)) != expected:
             said = f"it says {shown(found, (field,))}" if found is not None else "the field is missing"
+            another = like is not None and like != likeness({"kind": kind})
             problem = KindUnknown(
                 f"not a {kind}: {field} must be {expected!r}, and {said}{looks}",
                 where=tree.where((field,)),
-                hint=f"write `{field}: {expected}` at the top",
+                hint=f"this is the place of a {kind}; {like} stands in a file of its own"
+                if another
+                else f"write `{field}: {expected}` at the top",
             )
             raise DocumentInvalid([problem])
 

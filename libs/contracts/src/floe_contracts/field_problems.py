@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 from typing import Any, Final, TypeVar
 
 from pydantic import BaseModel, ValidationError
@@ -13,7 +12,7 @@ from floe_contracts.model_fields import names_at
 from floe_contracts.placed import Placed
 from floe_contracts.secrets_scan import may_be_shown, shown, without_secrets
 from floe_contracts.sections import PATTERN_HINTS
-from floe_contracts.suggestions import meant_or_known
+from floe_contracts.suggestions import did_you_mean, meant_or_known
 from floe_contracts.yaml_tree import MAX_PROBLEMS, Path
 
 ModelT = TypeVar("ModelT", bound=BaseModel)
@@ -24,6 +23,12 @@ _EXPECTED: Final = {
     "dict_type": "should be a mapping",
     "tuple_type": "should be a list",
     "string_type": "should be a text",
+    "int_parsing": "should be a whole number",
+    "int_from_float": "should be a whole number",
+    "float_parsing": "should be a number",
+    "bool_parsing": "should be true or false",
+    "date_parsing": "should be a date, as in 2026-12-31",
+    "date_from_datetime_parsing": "should be a date, as in 2026-12-31",
 }
 """What pydantic calls by Python's names, in the words of YAML."""
 
@@ -91,7 +96,7 @@ def _problem(model: type[BaseModel], tree: Placed, detail: ErrorDetails) -> Fiel
     if detail["type"] in _UNION_TAGS:
         return _tag_problem(tree, path, detail)
     visible = may_be_shown(detail["input"], path)
-    message = detail["msg"].removeprefix("Value error, ").removeprefix("Input ")
+    message = detail["msg"].removeprefix("Value error, ").removeprefix("Input ").removeprefix("String ")
     hint = _value_hint(detail) if visible else None
     if detail["type"] == "string_pattern_mismatch":
         message = f"{shown(detail['input'], path)} is not allowed"
@@ -147,5 +152,4 @@ def _value_hint(detail: ErrorDetails) -> str | None:
     if not expected:
         return None
     known = [word.strip("' ") for word in str(expected).replace(" or ", ", ").split(",")]
-    close = difflib.get_close_matches(str(detail["input"]), known, n=1)
-    return f"did you mean {close[0]!r}?" if close else None
+    return did_you_mean(str(detail["input"]), known) or None

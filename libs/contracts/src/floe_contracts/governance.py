@@ -7,18 +7,16 @@ project can hold up the compiler.
 
 from __future__ import annotations
 
-import re
-from datetime import date
 from fnmatch import fnmatchcase
 from functools import lru_cache
-from typing import Annotated, Any, Final, Literal, Self
+from typing import Annotated, Final, Literal, Self
 
-from pydantic import AfterValidator, BeforeValidator, Field, StringConstraints, model_validator
+from pydantic import AfterValidator, Field, StringConstraints, model_validator
 from pydantic_core import SchemaError, SchemaValidator, core_schema
 
 from floe_contracts.nodes import CLASSIFICATIONS, ClassificationName
 from floe_contracts.product.transforms import Tier
-from floe_contracts.sections import Section, Sentence
+from floe_contracts.sections import RULE_OR_ANY_PATTERN, RULE_PATTERN, IsoDate, Section, Sentence
 
 Level = Literal["off", "warn", "strict"]
 Family = Literal["naming", "coverage", "documentation", "required", "classification"]
@@ -54,19 +52,12 @@ def _pattern(pattern: str) -> str:
     return pattern
 
 
-def _iso_date(value: Any) -> Any:
-    if isinstance(value, str) and not re.fullmatch(r"\d{4}-\d{2}-\d{2}", value):
-        raise ValueError(f"{value!r} is no date, as in 2026-12-31")
-    return value
-
-
 NamePattern = Annotated[str, StringConstraints(min_length=1, max_length=200), AfterValidator(_pattern)]
 Glob = Annotated[str, StringConstraints(min_length=1, max_length=200)]
 Word = Annotated[str, StringConstraints(min_length=1, max_length=200)]
-IsoDate = Annotated[date, BeforeValidator(_iso_date)]
 Percent = Annotated[int, Field(ge=0, le=100)]
-RuleCode = Annotated[str, StringConstraints(pattern=r"^FLOE-GOV-[0-9]{3}$")]
-RuleCodeOrAny = Annotated[str, StringConstraints(pattern=r"^(\*|FLOE-GOV-[0-9]{3})$")]
+RuleCode = Annotated[str, StringConstraints(pattern=RULE_PATTERN)]
+RuleCodeOrAny = Annotated[str, StringConstraints(pattern=RULE_OR_ANY_PATTERN)]
 
 _APPLIES: Final = "Which models: a glob over their names, or over their paths if it has a slash."
 _LEVEL: Final = "off: not looked at. warn: told in the report. strict: refused. Left out, the level of all rules."

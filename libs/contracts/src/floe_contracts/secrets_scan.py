@@ -43,7 +43,17 @@ FREE_MAPS: Final = frozenset(
     }
 )
 """Maps of texts that are passed on as they are; random-looking texts are refused there."""
-_SECRET_WORDS: Final = frozenset({"password", "passwd", "pwd", "passphrase", "secret", "token", "apikey", "bearer"})
+_SECRET_WORDS: Final = frozenset(
+    {
+        *("password", "passwd", "pwd", "pass", "passphrase", "passcode", "secret", "token", "apikey", "bearer"),
+        *("authorization", "credential", "jwt", "cookie"),
+    }
+)
+_SECRET_ENDINGS: Final = (
+    *("password", "passwd", "clientsecret", "secretkey", "accesskey", "privatekey", "authtoken", "accesstoken"),
+    *("apitoken", "apikey"),
+)
+"""Of words that are written together, as in `dbpassword`."""
 _SECRET_PAIRS: Final = frozenset(
     {
         ("api", "key"),
@@ -73,14 +83,18 @@ SECRET_VALUE: Final = re.compile(
             _EDGE + r"sk-(?:ant-|proj-|svcacct-)?[A-Za-z0-9_]{20,255}",
             _EDGE + r"AIza[A-Za-z0-9_-]{35}",
             _EDGE + r"(?:npm_[A-Za-z0-9]{36}|pypi-AgE[A-Za-z0-9_-]{16,255}|dapi[0-9a-f]{32})",
+            _EDGE + r"(?:hf_[A-Za-z0-9]{30,255}|GOCSPX-[A-Za-z0-9_-]{16,255}|ya29\.[A-Za-z0-9_-]{20,2000})",
+            _EDGE + r"(?:dckr_pat_[A-Za-z0-9_-]{20,255}|do[opr]_v1_[0-9a-f]{64}|shp(?:at|ca|pa|ss)_[0-9a-fA-F]{32})",
+            _EDGE + r"(?:SG\.[A-Za-z0-9_-]{16,64}\.[A-Za-z0-9_-]{16,64}|ATATT3[A-Za-z0-9_=-]{16,255})",
             _EDGE + r"hv[sb]\.[A-Za-z0-9_-]{20,255}",
             _EDGE + r"S[UOANCX][A-Z2-7]{56}(?![A-Za-z0-9])",
             _EDGE + r"AGE-SECRET-KEY-1[A-Z0-9]{20,255}",
             r"(?s:-----BEGIN [A-Z ]{0,30}PRIVATE KEY.*)",
             _EDGE + r"eyJ[A-Za-z0-9_-]{8,2000}\.eyJ[A-Za-z0-9_-]{8,4000}(?:\.[A-Za-z0-9_-]{0,2000})?",
-            r"(?i:(?:bearer|basic)[ ]{1,4}[A-Za-z0-9+/._=-]{16,2000})",
+            r"(?i:(?:bearer|basic)[ ]{1,4}(?=[A-Za-z+/._=-]{0,200}[0-9])[A-Za-z0-9+/._=-]{16,2000})",
             r"://[^/\s:@?#]{0,64}:(?![0-9]{1,5}(?:[/?#]|$))[^\s@]{1,128}@",
-            r"(?i:(?:password|passwd|pwd|accountkey|accesskey|secret|token|api_?key|sig) ?= ?[^\s;&'\"]{3,255})",
+            r"(?i:(?:password|passwd|pwd|accountkey|accesskey|secret|token|api_?key) ?= ?[^\s;&'\"]{3,255})",
+            r"[?&]sig=[^\s;&'\"]{3,255}",
         )
     )
 )
@@ -134,7 +148,8 @@ def is_secret_name(name: str) -> bool:
         return False
     if words[-2:] == ["key", "id"]:
         return words[-3:-2] == ["access"]
-    return words[-1] in _SECRET_WORDS or tuple(words[-2:]) in _SECRET_PAIRS
+    last = words[-1]
+    return last in _SECRET_WORDS or last.endswith(_SECRET_ENDINGS) or tuple(words[-2:]) in _SECRET_PAIRS
 
 
 def is_reference_name(name: str) -> bool:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import re
+from datetime import date
 from pathlib import PurePosixPath
-from typing import Annotated, Final
+from typing import Annotated, Any, Final
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, StringConstraints
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, StringConstraints
 from pydantic.alias_generators import to_camel
 
 PRODUCT_PATTERN: Final = r"^[a-z][a-z0-9-]{0,62}$"
@@ -17,6 +19,8 @@ MODULE_PATTERN: Final = r"^[a-zA-Z_][a-zA-Z0-9_]*(\.[a-zA-Z_][a-zA-Z0-9_]*)*$"
 MEMORY_PATTERN: Final = r"^[0-9]+(\.[0-9]+)?(MB|GB)$"
 SECRET_PATTERN: Final = r"^[a-zA-Z0-9][a-zA-Z0-9_-]{0,252}$"  # noqa: S105  # of a name
 ARN_PATTERN: Final = r"^arn:aws[a-z-]*:iam::[0-9]{12}:role/[A-Za-z0-9+=,.@/_-]{1,128}$"
+RULE_PATTERN: Final = r"^FLOE-GOV-[0-9]{3}$"
+RULE_OR_ANY_PATTERN: Final = r"^(\*|FLOE-GOV-[0-9]{3})$"
 PATTERN_HINTS: Final[dict[str, str]] = {
     PRODUCT_PATTERN: "lower-case letters, digits and hyphens, a letter first, at most 63",
     PROFILE_PATTERN: "letters, digits, hyphens and underscores, a letter first, at most 63",
@@ -26,6 +30,8 @@ PATTERN_HINTS: Final[dict[str, str]] = {
     ARN_PATTERN: "as in arn:aws:iam::123456789012:role/name",
     MODULE_PATTERN: "a Python module, as in transforms.scores",
     MEMORY_PATTERN: "a number and MB or GB, as in 2GB",
+    RULE_PATTERN: "the code of a rule, as in FLOE-GOV-210",
+    RULE_OR_ANY_PATTERN: "the code of a rule, as in FLOE-GOV-210, or *",
     SECRET_PATTERN: "the name of a secret, not its value: letters, digits, hyphens and underscores",
 }
 """What a pattern wants, for people."""
@@ -41,6 +47,8 @@ Sentence = Annotated[str, StringConstraints(max_length=500)]
 
 
 def _inside(path: str) -> str:
+    if not path:
+        raise ValueError("must not be empty; the product's folder itself is .")
     pure = PurePosixPath(path)
     if pure.is_absolute() or ".." in pure.parts or "\\" in path or "\0" in path:
         raise ValueError("must be a path inside the product's folder, with forward slashes")
@@ -54,6 +62,14 @@ def _relative(path: str) -> str:
     return str(pure)
 
 
+def _iso_date(value: Any) -> Any:
+    """Refuse the numbers that pydantic reads as seconds since 1970."""
+    if isinstance(value, str) and not re.fullmatch(r"\d{4}-\d{2}-\d{2}", value):
+        raise ValueError(f"{value!r} is no date, as in 2026-12-31")
+    return value
+
+
+IsoDate = Annotated[date, BeforeValidator(_iso_date)]
 InnerPath = Annotated[str, AfterValidator(_inside)]
 """A path that stays inside the product's folder."""
 RelativePath = Annotated[str, AfterValidator(_relative)]

@@ -28,6 +28,14 @@ MAX_TAG_DIRECTIVES: Final = 16
 MAX_VALUES: Final = 10_000
 MAX_PROBLEMS: Final = 100
 """So that the event that tells of a refusal stays small."""
+_QUOTES: Final = "a text with `: ` in it, or with one of @ ` % * & ! | > at its beginning, stands in quotes"
+_HINTS: Final = {
+    "mapping values are not allowed in this context": _QUOTES,
+    "found character that cannot start any token": _QUOTES,
+    "did not find expected alphabetic or numeric character": _QUOTES,
+    "found a tab character that violates indentation": "indent with spaces",
+}
+"""How to mend what libyaml says most often."""
 _NULLS: Final = frozenset({"", "~", "null"})
 
 Path: TypeAlias = tuple[str | int, ...]
@@ -80,7 +88,8 @@ def read_tree(text: str, file: str) -> Tree:
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark
         where = Where(file, mark.line + 1, mark.column + 1) if mark else Where(file)
-        reader.problems.append(YamlInvalid(f"not YAML: {error.problem or error.context}", where=where))
+        problem = str(error.problem or error.context)
+        reader.problems.append(YamlInvalid(f"not YAML: {problem}", where=where, hint=_HINTS.get(problem)))
     except yaml.YAMLError as error:
         reader.problems.append(YamlInvalid(f"not YAML: {error}", where=Where(file)))
     except _Stopped:

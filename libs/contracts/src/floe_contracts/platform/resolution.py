@@ -150,7 +150,7 @@ def _chain(text: str, file: str, read_parent: Callable[[str], str]) -> Iterator[
     seen: list[str] = []
     while True:
         shown = posixpath.normpath(posixpath.join(folder, name)) if seen else file
-        document = _document(name, text, read_platform_tree(text, shown))
+        document = _document(name, text, read_platform_tree(text, shown, whole=not seen), whole=not seen)
         yield document
         seen.append(posixpath.normpath(name))
         parent = document.header.parent
@@ -175,12 +175,12 @@ def _parent_text(name: str, where: Where, read_parent: Callable[[str], str]) -> 
         raise DocumentInvalid([ParentMissing(f"there is no {name}", where=where, hint=hint)]) from None
 
 
-def _document(name: str, text: str, tree: Placed) -> PlatformDocument:
+def _document(name: str, text: str, tree: Placed, *, whole: bool) -> PlatformDocument:
     own = {key: value for key, value in tree.value.items() if key in OWN_FIELDS}
     try:
         header = validate_tree(DocumentHeader, Part(tree, own))
     except DocumentInvalid:
-        if own.get("parent") is None:
+        if whole and own.get("parent") is None:
             validate_platform(tree)  # tells these problems and all others
         raise
     forbids = tuple(

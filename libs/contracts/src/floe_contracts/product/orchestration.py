@@ -2,22 +2,28 @@
 
 from __future__ import annotations
 
-from datetime import date
-from typing import Annotated, Literal
+from collections import Counter
+from typing import Annotated, Literal, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from floe_contracts.product.schedule import TimeZone
-from floe_contracts.sections import Identifier, Section
+from floe_contracts.sections import Identifier, IsoDate, Section
 
 
 class TimePartitions(Section):
     """A partition for every hour, day, week or month."""
 
     type: Literal["hourly", "daily", "weekly", "monthly"] = Field(description="The kind of partitions.")
-    start: date = Field(description="The first day, as in 2026-01-01.")
-    end: date | None = Field(default=None, description="The last day; left out, it goes on.")
+    start: IsoDate = Field(description="The first day, as in 2026-01-01.")
+    end: IsoDate | None = Field(default=None, description="The last day; left out, it goes on.")
     timezone: TimeZone = Field(default="UTC", description="IANA name of the time zone in which a day begins.")
+
+    @model_validator(mode="after")
+    def _goes_forward(self) -> Self:
+        if self.end is not None and self.end < self.start:
+            raise ValueError(f"it ends on {self.end}, before it starts on {self.start}")
+        return self
 
 
 class StaticPartitions(Section):
@@ -27,6 +33,13 @@ class StaticPartitions(Section):
     keys: tuple[Annotated[str, Field(min_length=1, max_length=120)], ...] = Field(
         min_length=1, max_length=1000, description="Their names."
     )
+
+    @model_validator(mode="after")
+    def _unique(self) -> Self:
+        twice = sorted(key for key, count in Counter(self.keys).items() if count > 1)
+        if twice:
+            raise ValueError(f"the partition {twice[0]!r} stands twice")
+        return self
 
 
 class DynamicPartitions(Section):

@@ -5,10 +5,10 @@ from __future__ import annotations
 import zoneinfo
 from datetime import UTC, datetime
 from functools import cache
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
 from cronsim import CronSim, CronSimError
-from pydantic import AfterValidator, Field
+from pydantic import AfterValidator, Field, model_validator
 
 from floe_contracts.sections import EnvironmentName, Identifier, ProductName, Section
 from floe_contracts.suggestions import did_you_mean
@@ -63,6 +63,12 @@ class EventTrigger(Section):
     event: Literal["run.completed", "table.committed"] = Field(description="What happened.")
     product: ProductName = Field(description="The other product.")
     table: Identifier | None = Field(default=None, description="Only this table of it; for table.committed.")
+
+    @model_validator(mode="after")
+    def _has_tables(self) -> Self:
+        if self.table is not None and self.event != "table.committed":
+            raise ValueError(f"{self.event} speaks of no table; a table goes with table.committed")
+        return self
 
 
 class ManualTrigger(Section):
