@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 
 from floe_cli.enforcement_view import show_enforcement, write_report
-from floe_contracts.enforcement import EnforcementSummary, Finding, Place
 from floe_contracts.errors import WrongUsage
+from floe_contracts.governance.reports import EnforcementSummary, Finding, Place
 
 FINDING = Finding(
     code="FLOE-GOV-201",
@@ -54,6 +54,11 @@ def test_nothing_checked_is_never_shown_as_passed(capsys: pytest.CaptureFixture[
     told = capsys.readouterr().err
     assert "not checked" in told
     assert "passed" not in told
+
+
+def test_a_product_without_rules_is_told_so(capsys: pytest.CaptureFixture[str]) -> None:
+    show_enforcement(summary(status="not_checked", warnings=0, findings=()))
+    assert "not checked: neither document sets a rule" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(("name", "content"), [("r.sarif", b"sarif"), ("r.json", b"report"), ("r", b"report")])

@@ -140,6 +140,9 @@ def test_it_is_told_as_json_too(floe: Floe, shop: Path, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("field", "hint"),
     [
+        ("naming", "did you mean 'governance.naming'?"),
+        ("name", "did you mean 'metadata.name' or 'platform.name'?"),
+        ("transforms[0].pth", "did you mean 'transforms.0.path'?"),
         ("computes", "did you mean 'compute'?"),
         ("compute.smal.threads", "did you mean 'compute.small'?"),
         ("metadata.onwer", "did you mean 'metadata.owner'?"),
@@ -154,4 +157,4 @@ def test_an_unknown_field_is_wrong_usage_with_a_suggestion(floe: Floe, shop: Pat
 
 def test_a_product_without_a_platform_is_explained_by_the_default(floe: Floe, product: Callable[..., Path]) -> None:
     said = floe("explain", "catalogs.local.type", product())
-    assert said.out.splitlines()[1] == "  value      sql"
+    assert said.out.splitlines()[1:3] == ["  value      sql", "  from       the embedded platform:14:11"]

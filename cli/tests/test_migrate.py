@@ -10,7 +10,7 @@ import yaml
 
 from floe_cli.exit_codes import ExitCode
 from floe_cli.products import read_product
-from floe_contracts.documents import read_floe_spec, read_platform_spec
+from floe_contracts.documents.reading import read_floe_spec, read_platform_spec
 
 Floe = Callable[..., Any]
 MakeProduct = Callable[..., Path]

@@ -57,7 +57,39 @@ def test_a_folder_without_a_product_is_wrong_usage(floe: Floe, product: MakeProd
     said = floe(command, product({"floe.yaml": None}))
     assert said.code == ExitCode.WRONG_USAGE
     assert "there is no floe.yaml in" in said.err
-    assert "hint: name the folder of a product" in said.err
+    assert "hint: name the folder of a product, or `floe init` a new one" in said.err
+
+
+def test_what_is_no_folder_of_a_product_is_told_as_what_it_is(floe: Floe, product: MakeProduct) -> None:
+    folder = product()
+    said = floe("validate", folder / "floe.yaml")
+    assert (said.code, f"hint: name the folder of the product: {folder}" in said.err) == (ExitCode.WRONG_USAGE, True)
+    said = floe("validate", folder / "nowhere")
+    assert (said.code, f"there is no folder {folder}/nowhere" in said.err) == (ExitCode.WRONG_USAGE, True)
+    (folder / "floe.yaml").rename(folder / "floe.yml")
+    assert "hint: rename floe.yml to floe.yaml" in floe("validate", folder).err
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        ("--validate-only", "--report", "r.sarif"),
+        ("--validate-only", "--format", "json"),
+        ("--validate-only", "--dry-run"),
+        ("--dry-run", "--format", "yaml"),
+        ("--dry-run", "--report", "r.json"),
+    ],
+)
+def test_options_that_would_do_nothing_are_refused(floe: Floe, product: MakeProduct, options: tuple[str, ...]) -> None:
+    said = floe("compile", product(), *options)
+    assert (said.code, said.out) == (ExitCode.WRONG_USAGE, "")
+    assert options[0] in said.err
+
+
+def test_an_empty_platform_is_not_taken_for_none(floe: Floe, product: MakeProduct) -> None:
+    said = floe("validate", product({"platform.yaml": ""}))
+    assert (said.code, said.out) == (ExitCode.INVALID_DOCUMENT, "")
+    assert "platform.yaml:1:1\n  the document is empty" in said.err
 
 
 def test_a_product_is_read_once_and_keeps_the_platforms_text(product: MakeProduct, platform_yaml: str) -> None:

@@ -1,12 +1,18 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
 
 import jsonschema
 import pytest
 import yaml
 
 from floe_cli.artifact_formats import to_config_map, to_json, to_yaml
+from floe_cli.errors import FileUnusable
+from floe_cli.exit_codes import ExitCode
+from floe_cli.output_files import write_output
 from floe_cli.schemas import published_schemas, read_schema
 from floe_contracts.digests import digest_of
 from floe_contracts.errors import WrongUsage
@@ -19,7 +25,7 @@ DIGEST = "sha256:" + "ab" * 32
 
 def test_every_contract_has_a_schema_to_export() -> None:
     published = published_schemas()
-    assert {"floe", "platform", "artifacts", "nodes", *(kind.value for kind in EVENTS)} == set(published)
+    assert {"floe", "platform", "artifacts", "nodes", "report", *(kind.value for kind in EVENTS)} == set(published)
     for name in published:
         jsonschema.Draft202012Validator.check_schema(json.loads(read_schema(name)))
 
@@ -32,6 +38,23 @@ def test_an_unknown_schema_is_refused_with_the_nearest() -> None:
     with pytest.raises(WrongUsage, match="no schema 'floee'") as refused:
         read_schema("floee")
     assert refused.value.hint == "did you mean 'floe'?"
+
+
+@pytest.mark.parametrize("place", ["file/schema.json", "folder"])
+def test_a_place_that_cannot_be_written_is_wrong_usage(floe: Callable[..., Any], tmp_path: Path, place: str) -> None:
+    (tmp_path / "file").write_text("in the way")
+    (tmp_path / "folder").mkdir()
+    said = floe("schema", "export", "floe", "-o", tmp_path / place)
+    assert said.code == ExitCode.WRONG_USAGE
+    assert place.split("/")[0] in said.err
+    assert (tmp_path / "file").read_text() == "in the way"
+
+
+def test_a_file_in_the_way_has_its_code(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("in the way")
+    with pytest.raises(FileUnusable, match="cannot be written") as refused:
+        write_output(tmp_path / "file" / "schema.json", "{}")
+    assert refused.value.code == "FLOE-CLI-005"
 
 
 def test_the_config_map_carries_the_bytes_that_have_the_digest() -> None:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -29,6 +31,11 @@ def test_nothing_is_overwritten(tmp_path: Path) -> None:
         write_template(tmp_path, template="minimal", name="shop", owner="me")
     assert [file.name for file in tmp_path.iterdir()] == ["floe.yaml"]
     assert (tmp_path / "floe.yaml").read_text() == "mine"
+
+
+def test_what_to_type_next_may_be_pasted(floe: Callable[..., Any], tmp_path: Path) -> None:
+    said = floe("init", tmp_path / "My Shop")
+    assert f"next: floe validate '{tmp_path}/My Shop'\n" in said.out
 
 
 @pytest.mark.parametrize(

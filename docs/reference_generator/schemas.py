@@ -11,9 +11,9 @@ from pydantic.json_schema import GenerateJsonSchema
 
 from floe_contracts import artifacts, events
 from floe_contracts.cloudevents import SCHEMA_ROOT, schema_uri
-from floe_contracts.enforcement import EnforcementReport
 from floe_contracts.events import EVENTS
 from floe_contracts.floe_spec import FloeSpec
+from floe_contracts.governance.reports import EnforcementReport
 from floe_contracts.nodes import CLASSIFICATION_PATTERN, NodeGraph, Sensitivity
 from floe_contracts.openlineage import facets
 from floe_contracts.platform_spec import PlatformSpec

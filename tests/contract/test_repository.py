@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from floe_contracts.documents import read_floe_spec, read_platform_spec
+from floe_contracts.documents.reading import read_floe_spec, read_platform_spec
 from floe_contracts.errors import FloeError
 
 ROOT = Path(__file__).parents[2]

@@ -7,8 +7,9 @@ from typing import Final, Protocol
 
 import click
 
-from floe_contracts.enforcement import EnforcementSummary, Finding
+from floe_cli.output_files import write_output
 from floe_contracts.errors import WrongUsage
+from floe_contracts.governance.reports import EnforcementSummary, Finding
 
 _COLOURS: Final = {"error": "red", "warning": "yellow", "note": "cyan"}
 
@@ -31,7 +32,8 @@ def show_enforcement(found: EnforcementSummary | None) -> None:
     if told > len(found.findings):
         click.echo(f"and {told - len(found.findings)} more findings; --report FILE writes all of them", err=True)
     if found.status == "not_checked":
-        click.echo("governance   not checked: no rule had anything to look at", err=True)
+        why = "no rule had anything to look at" if found.not_checked else "neither document sets a rule"
+        click.echo(f"governance   not checked: {why}", err=True)
         return
     click.echo(
         f"governance   {found.status}: {found.errors} errors, {found.warnings} warnings, {found.notes} notes", err=True
@@ -62,10 +64,5 @@ async def write_report(blobs: Blobs, found: EnforcementSummary | None, file: Pat
             hint="run it without --report, and mend what it shows",
         )
     content = await blobs.get(found.sarif_digest if file.suffix == ".sarif" else found.report_digest)
-    _write(file, content)
+    write_output(file, content)
     click.echo(f"wrote {file}", err=True)
-
-
-def _write(file: Path, content: bytes) -> None:
-    file.parent.mkdir(parents=True, exist_ok=True)
-    file.write_bytes(content)

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import difflib
-
 from floe_cli.products import Product
 from floe_contracts.errors import WrongUsage
+from floe_contracts.suggestions import did_you_mean
 
 
 def choose_environment(product: Product, asked: str | None) -> str:
@@ -22,7 +21,6 @@ def choose_environment(product: Product, asked: str | None) -> str:
             return known[0]
         raise WrongUsage("platform.yaml has no environment dev", hint=f"name one with -e: {', '.join(known)}")
     if asked not in known:
-        close = difflib.get_close_matches(asked, known, n=1)
-        hint = f"did you mean {close[0]!r}?" if close else f"platform.yaml has: {', '.join(known)}"
+        hint = did_you_mean(asked, known) or f"platform.yaml has: {', '.join(known)}"
         raise WrongUsage(f"there is no environment {asked!r}", hint=hint)
     return asked

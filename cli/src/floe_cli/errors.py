@@ -1,8 +1,8 @@
-"""What can go wrong while a product is followed."""
+"""What can go wrong in the command itself."""
 
 from __future__ import annotations
 
-from floe_contracts.errors import Permanent
+from floe_contracts.errors import Permanent, WrongUsage
 
 
 class SubmissionGivenUp(Permanent):
@@ -19,8 +19,15 @@ class RunGivenUp(Permanent):
     title = "A run request became a dead letter"
 
 
-class ComputeUnresolved(Permanent):
-    """A logical name of floe.yaml, or what the platform has it stand for, does not lead to a compute."""
+class ProfileUnresolved(Permanent):
+    """A logical name of floe.yaml is none of the profiles of an environment."""
 
     code = "FLOE-CLI-004"
-    title = "A product's compute is not in its platform"
+    title = "An environment has no profile of that name"
+
+
+class FileUnusable(WrongUsage):
+    """A file that was named cannot be written or read."""
+
+    code = "FLOE-CLI-005"
+    title = "A file cannot be written or read"

@@ -9,11 +9,11 @@ from typing import Final
 
 from floe_cli.environments import choose_environment
 from floe_cli.products import Product, floe_yaml_tree, read_product
+from floe_contracts.documents.explanation import Explanation, explain_floe_spec, explain_platform, suggest_field
+from floe_contracts.documents.yaml_tree import Path as FieldPath
 from floe_contracts.errors import WrongUsage
-from floe_contracts.explanation import Explanation, explain_floe_spec, explain_platform, suggest_field
 from floe_contracts.floe_spec import FloeSpec
 from floe_contracts.platform_spec import PlatformSpec
-from floe_contracts.yaml_tree import Path as FieldPath
 
 _LOGICAL: Final = {"compute": "compute", "storage": "storage", "catalog": "catalogs"}
 """Fields of floe.yaml that hold logical names, and the section of platform.yaml where they lead."""
@@ -41,7 +41,8 @@ def explain_field(folder: Path, field: str, environment: str | None) -> list[Exp
     """
     product = read_product(folder)
     environments = [choose_environment(product, environment)] if environment else sorted(product.platform.environments)
-    path = tuple(int(part) if part.isdigit() else part for part in field.split("."))
+    parts = field.replace("[", ".").replace("]", "").split(".")
+    path = tuple(int(part) if part.isdigit() else part for part in parts)
     tree = floe_yaml_tree(folder)
     found = []
     if own := explain_floe_spec(product.spec, tree, path, product.resolved):

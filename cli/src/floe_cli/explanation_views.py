@@ -7,8 +7,8 @@ from collections.abc import Iterator
 from typing import Any, Final
 
 from floe_cli.explaining import Explained
+from floe_contracts.documents.explanation import Explanation, Said
 from floe_contracts.errors import Where
-from floe_contracts.explanation import Explanation, Said
 
 _FILES: Final = {"FloeSpec": "floe.yaml", "PlatformSpec": "platform.yaml"}
 

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from floe_cli.errors import ComputeUnresolved
 from floe_cli.products import Product
+from floe_cli.profile_names import check_profile_names
 from floe_cli.stack.folders import stack_folder
 from floe_contracts.artifacts import Compute
 from floe_contracts.compiled_computes import compiled_compute, other_computes
-from floe_contracts.errors import Where, WrongUsage
-from floe_contracts.suggestions import meant_or_known
+from floe_contracts.errors import WrongUsage
 
 _TENANT = "default"
 
@@ -17,7 +16,7 @@ def generated_profile(product: Product, environment: str) -> str:
     """The text of profiles.yml for one environment; a DuckDB file is that of the product's embedded stack.
 
     Raises:
-        ComputeUnresolved: a logical name of floe.yaml leads nowhere in the platform.
+        DocumentInvalid: the environment has not the profiles that floe.yaml names.
         WrongUsage: what generates profiles is not installed.
     """
     try:
@@ -25,29 +24,14 @@ def generated_profile(product: Product, environment: str) -> str:
         from floe_dbt.profiles import WarehouseFile, render_profile
     except ImportError:
         raise WrongUsage("what generates profiles is not installed here", hint="install floe-cli[embedded]") from None
-    others = {
-        logical: _resolved(product, environment, logical, field)
-        for logical, field in other_computes(product.spec).items()
-    }
+    check_profile_names(product, [environment])
+    others = {logical: _resolved(product, environment, logical) for logical in other_computes(product.spec)}
     warehouse = stack_folder(product.folder).root / "warehouse" / _TENANT / environment
     file = WarehouseFile(warehouse / f"{database_name(product.name)}.duckdb", [product.folder / product.spec.dbt.path])
-    compute = _resolved(product, environment, product.spec.compute, "compute")
+    compute = _resolved(product, environment, product.spec.compute)
     return render_profile(environment, compute, file, others=others)
 
 
-def _resolved(product: Product, environment: str, logical: str, field: str) -> Compute:
-    profiles = product.platform.environments[environment].profiles
-    if logical not in profiles:
-        raise ComputeUnresolved(
-            f"the environment {environment!r} of the platform has no profile {logical!r}",
-            where=Where("floe.yaml", path=field),
-            hint=meant_or_known(logical, profiles),
-        )
-    name = profiles[logical].compute
-    if name not in product.platform.compute:
-        raise ComputeUnresolved(
-            f"{name!r} is not defined under compute",
-            where=Where("platform.yaml", path=f"environments.{environment}.profiles.{logical}.compute"),
-            hint=meant_or_known(name, product.platform.compute),
-        )
+def _resolved(product: Product, environment: str, logical: str) -> Compute:
+    name = product.platform.environments[environment].profiles[logical].compute
     return compiled_compute(name, product.platform.compute[name])

@@ -57,11 +57,11 @@ class LazyGroup(click.Group):
         try:
             return super().resolve_command(ctx, args)
         except click.UsageError as error:
-            from difflib import get_close_matches
+            from floe_contracts.suggestions import did_you_mean
 
-            close = get_close_matches(args[0], _COMMANDS, n=1)
-            if close:
-                raise click.UsageError(f"{error.message} Did you mean {close[0]!r}?", ctx) from error
+            hint = did_you_mean(args[0], _COMMANDS)
+            if hint:
+                raise click.UsageError(f"{error.message} {hint.capitalize()}", ctx) from error
             raise
 
 

@@ -12,7 +12,7 @@ import yaml
 from floe_cli.products import platform_file
 from floe_contracts.dialects.conversion import Converted, Note
 from floe_contracts.dialects.glimpses import PLATFORM_FILES
-from floe_contracts.documents import read_floe_tree, read_platform_tree, validate_floe, validate_platform
+from floe_contracts.documents.reading import read_floe_tree, read_platform_tree, validate_floe, validate_platform
 from floe_contracts.errors import DocumentInvalid, FloeError, WrongUsage
 
 PLATFORM_YAML, MANIFEST_YAML = PLATFORM_FILES

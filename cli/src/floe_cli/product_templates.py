@@ -10,6 +10,7 @@ from typing import Final
 
 import click
 
+from floe_cli.output_files import write_output
 from floe_contracts.errors import WrongUsage
 from floe_contracts.sections import PATTERN_HINTS, PRODUCT_PATTERN
 from floe_contracts.suggestions import meant_or_known
@@ -41,8 +42,7 @@ def write_template(folder: Path, *, template: str, name: str | None, owner: str)
             f"{click.format_filename(there[0])} is there already", hint="name an empty folder, or move the file away"
         )
     for file, text in files.items():
-        file.parent.mkdir(parents=True, exist_ok=True)
-        file.write_text(text)
+        write_output(file, text)
     return list(files)
 
 

@@ -13,6 +13,7 @@ _NAMED: Final = {
     "platform": "platform-spec.json",
     "artifacts": "compiled-artifacts",
     "nodes": "node-graph",
+    "report": "enforcement-report",
 }
 
 

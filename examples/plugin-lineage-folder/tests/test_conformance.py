@@ -8,8 +8,8 @@ import hmac
 from pathlib import Path
 
 import pytest
-
 from acme_lineage_folder.plugin import FolderBackend, FolderNotReady
+
 from floe_contracts.plugins.conformance import LineageBackendConformance
 from floe_contracts.plugins.lineage_backends import LineageEvent, Position
 

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from floe_contracts.compiled_computes import compiled_compute
-from floe_contracts.documents import read_platform_spec
+from floe_contracts.documents.reading import read_platform_spec
 from floe_contracts.errors import DocumentInvalid
 from floe_contracts.placeholders import PLACEHOLDER_PREFIX, placeholder
 from floe_contracts.platform_spec import DEFAULT_PLATFORM, PlatformSpec

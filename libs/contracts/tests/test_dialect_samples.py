@@ -8,7 +8,7 @@ from typing import Final
 
 import pytest
 
-from floe_contracts.documents import read_floe_spec, read_platform_spec
+from floe_contracts.documents.reading import read_floe_spec, read_platform_spec
 from floe_contracts.errors import DocumentInvalid, FloeError
 
 ROOT: Final = Path(__file__).parents[3]

@@ -8,7 +8,7 @@ import pytest
 
 from floe_contracts.dialects.conversion import Converted, DialectRefused
 from floe_contracts.dialects.glimpses import glimpse_platform_file, glimpse_product
-from floe_contracts.documents import (
+from floe_contracts.documents.reading import (
     KindUnknown,
     read_floe_spec,
     read_floe_tree,
@@ -195,7 +195,7 @@ def test_several_schedules_of_jobs_are_left_out() -> None:
     [
         (("type: dbt", "type: python"), (5, 5, "transforms.0.type", "'python': should be 'dbt'")),
         (("compute: snowflake", "compute: {target: duckdb}"), (3, 1, "compute", "should be a text")),
-        (("port: 4000", "port: many"), (10, 3, "consumption.port", "should be a valid integer")),
+        (("port: 4000", "port: many"), (10, 3, "consumption.port", "should be a whole number")),
         (("  port:", "  prot:"), (10, 3, "consumption.prot", "'prot' is not a field here")),
         (("name: Order_Pipeline", "name: ''"), (1, 1, "name", "'' is not allowed")),
         (("./dbt", "../dbt"), (6, 5, "transforms.0.path", "must be a path inside")),

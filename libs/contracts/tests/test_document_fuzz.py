@@ -16,11 +16,11 @@ import yaml
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
-from floe_contracts.documents import read_floe_spec, read_platform_spec
+from floe_contracts.documents.reading import read_floe_spec, read_platform_spec
+from floe_contracts.documents.yaml_tree import MAX_PROBLEMS
 from floe_contracts.errors import DocumentInvalid, FloeError
 from floe_contracts.floe_spec import FloeSpec
 from floe_contracts.platform_spec import PlatformSpec
-from floe_contracts.yaml_tree import MAX_PROBLEMS
 
 EXAMPLES: Final = int(os.environ.get("FLOE_FUZZ_EXAMPLES", "300")) // 3
 """For each of the three sorts of documents; each is read as both."""

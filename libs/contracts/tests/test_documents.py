@@ -7,10 +7,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from floe_contracts.documents import FieldInvalid, KindUnknown, read_floe_spec, read_platform_spec
+from floe_contracts.documents.reading import FieldInvalid, KindUnknown, read_floe_spec, read_platform_spec
+from floe_contracts.documents.yaml_tree import MAX_PROBLEMS, YamlInvalid
 from floe_contracts.errors import DocumentInvalid, FloeError
 from floe_contracts.platform_spec import DEFAULT_PLATFORM
-from floe_contracts.yaml_tree import MAX_PROBLEMS, YamlInvalid
 
 FLOE = """\
 apiVersion: floe.dev/v1
@@ -71,7 +71,7 @@ def test_the_built_in_platform_is_valid() -> None:
     [
         ("kind: FloeSpec", 1, "apiVersion"),
         ("apiVersion: floe.dev/v2\nkind: FloeSpec", 1, "apiVersion"),
-        ("apiVersion: floe.dev/v1\nkind: PlatformSpec", 2, "kind"),
+        ("apiVersion: floe.dev/v1\nkind: Floespec", 2, "kind"),
         ("apiVersion: floe.dev/v1", 1, "kind"),
     ],
 )
@@ -81,6 +81,11 @@ def test_a_document_of_another_kind_is_refused_with_what_to_write(text: str, lin
     assert problem.code == "FLOE-SPEC-004"
     assert told(problem)[:3] == (line, 1, path)
     assert "write `" in str(problem)
+
+
+def test_a_document_in_the_place_of_another_is_told_what_belongs_there() -> None:
+    (problem,) = floe_problems("apiVersion: floe.dev/v1\nkind: PlatformSpec")
+    assert problem.hint == "this is the place of a FloeSpec; a platform.yaml stands in a file of its own"
 
 
 @pytest.mark.parametrize("text", ["- a", "just text", "null"])
@@ -123,7 +128,7 @@ def test_all_problems_are_told_at_once_in_the_order_of_their_places() -> None:
         ),
         (
             ("{enabled: NO}", "{enabled: maybe}"),
-            (14, 10, "consumption.cube.enabled", "'maybe': should be a valid boolean, unable to interpret input"),
+            (14, 10, "consumption.cube.enabled", "'maybe': should be true or false"),
             None,
         ),
         (
@@ -205,11 +210,26 @@ def test_a_platform_problem_says_where_and_how_to_mend_it(old: str, new: str, pa
     assert hint in (problem.hint or "")
 
 
+@pytest.mark.parametrize(
+    ("part", "named", "message", "hint"),
+    [
+        ("compute: duckdb", "compute: duck", "'duck' is not defined under compute", "did you mean 'duckdb'?"),
+        ("storage: local", "storage: s3", "'s3' is not defined under storage", "known are: local"),
+        ("catalog: local", "catalog: loca", "'loca' is not defined under catalogs", "did you mean 'local'?"),
+    ],
+)
+def test_a_profile_names_what_is_defined(part: str, named: str, message: str, hint: str) -> None:
+    (problem,) = platform_problems(DEFAULT_PLATFORM.replace(part, named, 1))
+    assert (problem.code, problem.message, problem.hint) == ("FLOE-SPEC-005", message, hint)
+    assert problem.where is not None
+    assert (problem.where.line, problem.where.path) == (8, f"environments.dev.profiles.default.{part.split(':')[0]}")
+
+
 def test_numbers_are_numbers_within_their_bounds() -> None:
     text = DEFAULT_PLATFORM.replace("{type: duckdb}", "{type: duckdb, threads: 65}")
     assert "less than or equal to 64" in platform_problems(text)[0].message
     text = DEFAULT_PLATFORM.replace("{type: duckdb}", "{type: duckdb, threads: 0x2}")
-    assert "valid integer" in platform_problems(text)[0].message
+    assert "whole number" in platform_problems(text)[0].message
 
 
 def test_a_long_value_is_shortened_and_problems_have_a_limit() -> None:

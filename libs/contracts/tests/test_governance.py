@@ -6,9 +6,9 @@ import time
 
 import pytest
 
-from floe_contracts.documents import read_floe_spec, read_platform_spec
+from floe_contracts.documents.reading import read_floe_spec, read_platform_spec
 from floe_contracts.errors import DocumentInvalid, FloeError
-from floe_contracts.governance import GovernanceRules, known_classifications, matches_model, matches_name
+from floe_contracts.governance.rules import GovernanceRules, known_classifications, matches_model, matches_name
 from floe_contracts.nodes import CLASSIFICATIONS
 from floe_contracts.platform_spec import DEFAULT_PLATFORM
 

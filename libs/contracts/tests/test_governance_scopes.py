@@ -7,8 +7,8 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
-from floe_contracts.governance import LEVELS, Family, GovernanceRules
-from floe_contracts.governance_scopes import refused_overrides, stricter
+from floe_contracts.governance.rules import LEVELS, Family, GovernanceRules
+from floe_contracts.governance.scopes import refused_overrides, stricter
 
 FAMILIES: tuple[Family, ...] = ("naming", "coverage", "documentation", "required", "classification")
 TIERS = ("bronze", "silver", "gold")

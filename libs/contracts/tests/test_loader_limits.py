@@ -14,9 +14,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from floe_contracts.documents import read_floe_spec, read_platform_spec
+from floe_contracts.documents.reading import read_floe_spec, read_platform_spec
+from floe_contracts.documents.yaml_tree import MAX_BYTES, MAX_TEXT, read_tree
 from floe_contracts.errors import DocumentInvalid
-from floe_contracts.yaml_tree import MAX_BYTES, MAX_TEXT, read_tree
 
 SECONDS: Final = 0.25
 MEGABYTES: Final = 200

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 import yaml
@@ -12,8 +12,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from floe_contracts.digests import canonical_json, digest_of
-from floe_contracts.documents import read_platform_spec
+from floe_contracts.documents.reading import read_platform_spec
 from floe_contracts.errors import DocumentInvalid, FloeError
+from floe_contracts.platform.environments import PolicyAction
+from floe_contracts.platform.merged_policies import STRICTNESS
 from floe_contracts.platform.resolution import ResolvedPlatform, parent_texts, resolve_platform
 from floe_contracts.platform_spec import DEFAULT_PLATFORM
 
@@ -136,6 +138,27 @@ def test_the_stricter_rule_wins_wherever_it_stands() -> None:
     assert platform.where(("governance", "coverage", "level")).file == "enterprise.yaml"
     assert platform.where(("governance", "coverage", "minimumPercent")).file == "domains/sales.yaml"
     assert platform.where(("governance", "documentation", "columns")).file == "domains/sales.yaml"
+
+
+def test_no_document_below_makes_a_policy_milder() -> None:
+    above = DOMAIN.replace("    refs: [main]\n", "    refs: [main]\n    policies: {financial: {action: redact}}\n")
+    parents = THREE | {"domains/sales.yaml": above}
+
+    def below(policy: str) -> tuple[object, str]:
+        text = PRODUCT.replace("environments:\n", f"environments:\n  prod: {{policies: {{financial: {policy}}}}}\n")
+        platform = resolved(text, parents)
+        policies = platform.spec.environments["prod"].policies
+        where = platform.where(("environments", "prod", "policies", "financial", "action"))
+        return (policies["financial"].action, policies["financial"].requires_role), str(where.file)
+
+    assert below("{action: none, requiresRole: [finance]}") == (("redact", ("finance",)), "domains/sales.yaml")
+    assert below("{action: restrict}") == (("restrict", ()), "platform.yaml")
+    assert below("{requiresRole: [finance]}") == (("redact", ("finance",)), "domains/sales.yaml")
+    (problem,) = refused(
+        PRODUCT.replace("environments:\n", "environments:\n  prod: {policies: {financial: {action: hide}}}\n"), parents
+    )
+    assert (problem.code, problem.where and problem.where.file) == ("FLOE-SPEC-003", "platform.yaml")
+    assert set(STRICTNESS) == set(get_args(PolicyAction))
 
 
 def test_an_exception_that_a_document_above_rules_out_is_refused() -> None:
@@ -271,6 +294,15 @@ def test_approvals_stand_in_the_document_of_their_scope(field: str, only: str) -
     assert f"may stand only in a document of scope {only}" in problem.message
     alone = DEFAULT_PLATFORM + f"{field}\napprovedProducts: [orders]\n"
     assert resolve_platform(alone, "platform.yaml", {}.__getitem__).spec.approved_products == ("orders",)
+
+
+def test_a_parent_with_a_secret_or_a_bad_head_is_told_no_more_than_that() -> None:
+    """It need not have what only the whole platform needs."""
+    secret = ENTERPRISE.replace("nats://bus:4222", "nats://bus:hunter2hunter2@bus:4222")
+    (problem,) = refused(parents=THREE | {"enterprise.yaml": secret})
+    assert (problem.code, str(problem.where)) == ("FLOE-SPEC-006", "enterprise.yaml:13:17 (bus.servers.0)")
+    (problem,) = refused(parents=THREE | {"enterprise.yaml": ENTERPRISE.replace("version: 1.0.0", "version: one")})
+    assert (problem.code, str(problem.where)) == ("FLOE-SPEC-003", "enterprise.yaml:3:24 (metadata.version)")
 
 
 def test_a_document_with_a_bad_head_and_no_parent_tells_all_its_problems() -> None:

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from floe_contracts.documents.placed import Unplaced
 from floe_contracts.errors import DocumentInvalid
-from floe_contracts.placed import Unplaced
 from floe_contracts.plugins.errors import PluginBroken, PluginOutdated, PluginTwice, PluginUnknown
 from floe_contracts.plugins.registry import SECRETS, installed, load, options_schema, read_options
 

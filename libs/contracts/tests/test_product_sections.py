@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from floe_contracts.documents import FieldInvalid, FieldsContradict, read_floe_spec
+from floe_contracts.documents.reading import FieldInvalid, FieldsContradict, read_floe_spec
 from floe_contracts.errors import DocumentInvalid, FloeError
 from floe_contracts.product.checks import find_cycles
 
@@ -76,6 +76,32 @@ destinations: [{name: crm, type: webhook, models: [revenue], secretRef: crm-key}
         ("triggers: [{type: manual, product: x}]\n", "triggers.0.product", "is not a field here", "known are: type"),
         ("orchestration: {partitions: {type: daily}}\n", "orchestration.partitions.start", "is missing", None),
         ("orchestration: {partitions: {type: daily, start: soon}}\n", "orchestration.partitions.start", "date", None),
+        ("orchestration: {partitions: {type: daily, start: 0}}\n", "orchestration.partitions.start", "no date", None),
+        (
+            "orchestration: {partitions: {type: daily, start: 2026-02-01, end: 2026-01-31}}\n",
+            "orchestration.partitions",
+            "ends on 2026-01-31, before it starts on 2026-02-01",
+            None,
+        ),
+        (
+            "orchestration: {partitions: {type: static, keys: [eu, us, eu]}}\n",
+            "orchestration.partitions",
+            "the partition 'eu' stands twice",
+            None,
+        ),
+        (
+            "triggers: [{type: event, event: run.completed, product: Crm}]\n",
+            "triggers.0.product",
+            "'Crm' is not allowed",
+            "lower-case",
+        ),
+        ("triggers: [{type: event, event: run.started, product: crm}]\n", "triggers.0.event", "should be", None),
+        (
+            "triggers: [{type: event, event: run.completed, product: crm, table: people}]\n",
+            "triggers.0",
+            "run.completed speaks of no table",
+            None,
+        ),
         ("orchestration: {timeoutSeconds: 0}\n", "orchestration.timeoutSeconds", "greater than or equal to 1", None),
         ("platform: {file: /etc/platform.yaml}\n", "platform.file", "must be a relative path", None),
         ("outputPorts: [{name: a, contract: ../b.yaml}]\n", "outputPorts.0.contract", "inside the product", None),

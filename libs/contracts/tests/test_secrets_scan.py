@@ -13,11 +13,8 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
-from floe_contracts.documents import read_floe_spec, read_platform_spec
-from floe_contracts.errors import DocumentInvalid, FloeError
-from floe_contracts.floe_spec import FloeSpec
-from floe_contracts.platform_spec import PlatformSpec
-from floe_contracts.secrets_scan import (
+from floe_contracts.documents.reading import read_floe_spec, read_platform_spec
+from floe_contracts.documents.secrets_scan import (
     NAMED_MAPS,
     SecretWritten,
     TemplateWritten,
@@ -28,6 +25,9 @@ from floe_contracts.secrets_scan import (
     redacted,
     shown,
 )
+from floe_contracts.errors import DocumentInvalid, FloeError
+from floe_contracts.floe_spec import FloeSpec
+from floe_contracts.platform_spec import PlatformSpec
 
 FLOE: Final = {
     "apiVersion": "floe.dev/v1",
@@ -76,6 +76,10 @@ VALUES: Final = {
     "connection string": "Server=db;Password=" + "hunter2hunter2;",
     "seed of an nkey": "SU" + "ACSSL3UAHUDXKFSNVUZRF5UHPMWZ6BFDTJ7M6USDXIEDNPPQYYYCU3VYU"[:56],
     "header": "Bearer " + "abcdefghijklmnop0123",
+    "token of Hugging Face": "hf_" + "abcdefghijklmnopqrstuvwxyzABCDEFGH",
+    "client secret of Google": "GOCSPX-" + "abcdefghijklmnop_123456",
+    "token of a registry": "dckr_pat_" + "abcdefghijklmnopqrstuvw",
+    "key of SendGrid": "SG." + "abcdefghijklmnopqrstuv." + "abcdefghijklmnopqrstuvwxyz0123456789ABCDEFG",
     "token of Databricks": "dapi" + "0123456789abcdef0123456789abcdef",
 }
 CANARY: Final = "hunter2-canary"
@@ -226,6 +230,9 @@ def test_every_map_of_sections_is_known_to_have_names_for_keys(model: type[FloeS
         ("accessKeyId", "hunter2-canary", True),
         ("connection_string", "hunter2-canary", True),
         ("token", {"secretRef": "hunter2-canary", "value": "x"}, True),
+        ("clientsecret", "hunter2-canary", True),
+        ("credential", "client:hunter2-canary", True),
+        ("header.Authorization", "hunter2-canary", True),
         ("token_count", "3", False),
         ("tokens", "3", False),
         ("password_policy", "strict", False),
@@ -288,6 +295,7 @@ def test_a_secret_written_where_its_name_belongs_is_refused_where_it_shows() -> 
         "git@github.com:organisation/repository.git",
         "thrift://metastore:9083",
         "Customers that asked for a new password: see the token page.",
+        "Basic customer-information-table, and a bearer of information",
         "0 6 * * *",
         "PRINCIPAL_ROLE:DATA_ENGINEER",
         "s3://bucket/warehouse/very/long/path/with/many/parts/and/Mixed/Case/Letters/2024",

@@ -10,8 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from floe_contracts.errors import DocumentInvalid, FloeError, Where
-from floe_contracts.yaml_tree import (
+from floe_contracts.documents.yaml_tree import (
     MAX_BYTES,
     MAX_DEPTH,
     MAX_KEY,
@@ -21,6 +20,7 @@ from floe_contracts.yaml_tree import (
     YamlInvalid,
     read_tree,
 )
+from floe_contracts.errors import DocumentInvalid, FloeError, Where
 
 
 def value(text: str) -> Any:
@@ -153,7 +153,7 @@ def test_nesting_cannot_crash_a_process_with_a_small_stack() -> None:
     script = (
         "import sys, threading\n"
         "from floe_contracts.errors import DocumentInvalid\n"
-        "from floe_contracts.yaml_tree import read_tree\n"
+        "from floe_contracts.documents.yaml_tree import read_tree\n"
         "def read():\n"
         "    try:\n"
         "        read_tree('[' * 200_000, 'floe.yaml')\n"

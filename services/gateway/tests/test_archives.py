@@ -151,6 +151,7 @@ def test_a_body_arrives_whole_in_whatever_parts(chunk: int) -> None:
         gzip.compress(b"a") + gzip.compress(b"b"),
         gzip.compress(b"a") + b"x",
     ],
+    ids=["empty", "no gzip", "cut short", "two streams", "something after it"],
 )
 def test_a_body_that_is_not_one_whole_gzip_stream_is_refused(body: bytes) -> None:
     with pytest.raises(ArchiveInvalid):

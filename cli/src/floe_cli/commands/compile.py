@@ -49,6 +49,7 @@ def compile_(
     """
     import asyncio
 
+    _refuse_idle_options(form, output, report, validate_only=validate_only, dry_run=dry_run)
     if validate_only:
         from floe_cli.commands.validate import validate
 
@@ -56,8 +57,18 @@ def compile_(
     if dry_run:
         from floe_cli.commands.plan import plan
 
-        return int(context.invoke(plan, path=path, output=output))
+        return int(context.invoke(plan, path=path, form=form, output=output))
     return asyncio.run(_compile(path, form, output, report))
+
+
+def _refuse_idle_options(
+    form: str, output: Path | None, report: Path | None, *, validate_only: bool, dry_run: bool
+) -> None:
+    """Refuse options that would do nothing, rather than leave a build waiting for a file."""
+    if validate_only and (dry_run or output or report or form != "text"):
+        raise click.UsageError("--validate-only makes nothing that could be written or shown in a format")
+    if dry_run and (report or form not in ("text", "json")):
+        raise click.UsageError("--dry-run shows a plan, as text or json, and makes no report")
 
 
 async def _compile(path: Path, form: str, output: Path | None, report: Path | None) -> int:
@@ -85,13 +96,13 @@ async def _compile(path: Path, form: str, output: Path | None, report: Path | No
 
 def _show(compiled: ArtifactCompiled, form: str, output: Path | None) -> None:
     from floe_cli.artifact_formats import FORMATS
+    from floe_cli.output_files import write_output
 
     text = _digests(compiled) if form == "text" else FORMATS[form](compiled.artifact, compiled.artifact_digest)
     if output is None:
         click.echo(text, nl=False)
         return
-    output.parent.mkdir(parents=True, exist_ok=True)
-    output.write_text(text)
+    write_output(output, text)
     click.echo(f"wrote {output}")
 
 

@@ -22,8 +22,11 @@ def init(path: Path, name: str | None, owner: str, template: str) -> None:
 
     The product is valid and runs as it is: floe run PATH
     """
+    import shlex
+
     from floe_cli.product_templates import write_template
 
     for file in write_template(path, template=template, name=name, owner=owner):
         click.echo(f"wrote {file}")
-    click.echo(f"\nnext: floe validate {path}\n      floe run {path}")
+    folder = shlex.quote(str(path))
+    click.echo(f"\nnext: floe validate {folder}\n      floe run {folder}")

@@ -34,6 +34,7 @@ def plan(path: Path, against: str | None, form: str, output: Path | None) -> int
     import asyncio
 
     from floe_cli.follow.session import plan_product
+    from floe_cli.output_files import write_output
     from floe_cli.plan_views import VIEWS
     from floe_cli.products import read_product
     from floe_cli.show_problems import show_rejection
@@ -57,7 +58,6 @@ def plan(path: Path, against: str | None, form: str, output: Path | None) -> int
     if output is None:
         click.echo(text, nl=False)
     else:
-        output.parent.mkdir(parents=True, exist_ok=True)
-        output.write_text(text)
+        write_output(output, text)
         click.echo(f"wrote {output}")
     return ExitCode.OK

@@ -25,16 +25,16 @@ def list_schemas() -> None:
 @click.argument("name")
 @click.option("-o", "--output", type=click.Path(path_type=Path, dir_okay=False), help="Write it there.")
 def export(name: str, output: Path | None) -> None:
-    """Print the JSON Schema NAME: floe, platform, artifacts, or the kind of an event, as in run.completed.
+    """Print the JSON Schema NAME: floe, platform, artifacts, nodes, report, or an event's kind, as in run.completed.
 
     Editors with a YAML language server complete and check floe.yaml by it.
     """
+    from floe_cli.output_files import write_output
     from floe_cli.schemas import read_schema
 
     text = read_schema(name)
     if output is None:
         click.echo(text, nl=False)
         return
-    output.parent.mkdir(parents=True, exist_ok=True)
-    output.write_text(text)
+    write_output(output, text)
     click.echo(f"wrote {output}")

@@ -16,12 +16,14 @@ def validate(path: Path) -> None:
     what of them has no home in floe. Needs no bus and starts nothing.
     """
     from floe_cli.products import read_product
+    from floe_cli.profile_names import check_profile_names
 
     product = read_product(path)
+    check_profile_names(product, sorted(product.platform.environments))
     for note in product.notes:
         click.echo(f"note {note}", err=True)
     environments = ", ".join(sorted(product.platform.environments))
     own = product.resolved.documents[0].name
-    platform = own if product.platform_yaml else "the embedded platform (there is no platform.yaml)"
+    platform = own if product.platform_yaml is not None else f"{own} (there is no platform.yaml)"
     click.echo(f"floe.yaml is valid: product {product.name} {product.spec.metadata.version}")
     click.echo(f"{platform} is valid: environments {environments}")

@@ -11,8 +11,8 @@ from pydantic import Field
 
 from floe_contracts.data import Data as Data
 from floe_contracts.data import FirstMajor as FirstMajor
-from floe_contracts.enforcement import EnforcementSummary
 from floe_contracts.errors import ContractError, FloeError
+from floe_contracts.governance.reports import EnforcementSummary
 from floe_contracts.plans import Plan
 from floe_contracts.subjects import EventKind, EventSubject
 

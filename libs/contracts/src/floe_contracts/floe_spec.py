@@ -6,7 +6,7 @@ from typing import Literal
 
 from pydantic import Field
 
-from floe_contracts.governance import GovernanceRules
+from floe_contracts.governance.rules import GovernanceRules
 from floe_contracts.product.orchestration import Orchestration
 from floe_contracts.product.schedule import ManualTrigger, Schedule, Trigger
 from floe_contracts.product.serving import Consumption, Destination, Landing, OutputPort, ProductObservability

@@ -6,7 +6,7 @@ from typing import Literal
 
 from pydantic import Field
 
-from floe_contracts.governance import GovernanceRules
+from floe_contracts.governance.rules import GovernanceRules
 from floe_contracts.platform.catalogs import Catalog
 from floe_contracts.platform.computes import Compute
 from floe_contracts.platform.environments import Environment

@@ -7,7 +7,7 @@ from typing import Final
 
 from floe_contracts.dialects.conversion import Draft, camel
 from floe_contracts.dialects.kinds import fields_of_kind
-from floe_contracts.yaml_tree import Path
+from floe_contracts.documents.yaml_tree import Path
 
 ENVIRONMENT: Final = "dev"
 """The environment of a platform whose form knows none."""

@@ -7,8 +7,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final, Literal
 
+from floe_contracts.documents.yaml_tree import Path, Tree
 from floe_contracts.errors import Permanent, Where
-from floe_contracts.yaml_tree import Path, Tree
 
 _VERSION: Final = re.compile(r"v?([0-9]{1,9})(?:\.([0-9]{1,9}))?(?:\.([0-9]{1,9}))?((?:[-+][0-9A-Za-z.+-]{1,60})?)")
 _WORD_START: Final = re.compile(r"_([a-z0-9])")
@@ -40,7 +40,7 @@ class Note:
 
 @dataclass(frozen=True, slots=True)
 class Converted:
-    """A document in its canonical form; fulfils `floe_contracts.placed.Placed`.
+    """A document in its canonical form; fulfils `floe_contracts.documents.placed.Placed`.
 
     Attributes:
         tree: what was written.

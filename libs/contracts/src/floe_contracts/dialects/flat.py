@@ -7,7 +7,7 @@ from typing import Final
 from floe_contracts.dialects.conversion import Converted, Draft
 from floe_contracts.dialects.flat_models import FlatSpec
 from floe_contracts.dialects.glimpses import product_name
-from floe_contracts.yaml_tree import Path, Tree
+from floe_contracts.documents.yaml_tree import Path, Tree
 
 _NO_TRANSFORM_PATH: Final = "dbt"
 _PLATFORMS: Final = "say it in platform.yaml, where it is the same for all products"

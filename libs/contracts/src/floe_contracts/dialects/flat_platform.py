@@ -11,8 +11,8 @@ from floe_contracts.dialects.profiles import (
     put_profiles,
     put_storage,
 )
+from floe_contracts.documents.yaml_tree import Path, Tree
 from floe_contracts.suggestions import meant_or_known
-from floe_contracts.yaml_tree import Path, Tree
 
 
 def convert_flat_platform(tree: Tree, platform: FlatPlatform) -> Converted:

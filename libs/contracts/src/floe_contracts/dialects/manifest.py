@@ -7,8 +7,8 @@ from typing import Any, Final
 
 from floe_contracts.dialects.conversion import Converted, Draft
 from floe_contracts.dialects.manifest_models import NamedSpec
+from floe_contracts.documents.yaml_tree import Path, Tree
 from floe_contracts.suggestions import meant_or_known
-from floe_contracts.yaml_tree import Path, Tree
 
 PROJECT_PATH: Final = "."
 """Folder of dbt_project.yml, which stood beside floe.yaml."""

@@ -6,7 +6,7 @@ from typing import Any, Final
 
 from floe_contracts.dialects.conversion import Draft
 from floe_contracts.dialects.manifest_models import ManifestGates, ManifestGovernance, ManifestRule
-from floe_contracts.yaml_tree import Path
+from floe_contracts.documents.yaml_tree import Path
 
 _PLACE: Final[Path] = ("governance",)
 _ELSEWHERE: Final = {

@@ -9,7 +9,7 @@ from floe_contracts.dialects.conversion import Converted, Draft
 from floe_contracts.dialects.manifest_governance import put_governance
 from floe_contracts.dialects.manifest_models import Manifest, ManifestObservability, Plugin, Plugins
 from floe_contracts.dialects.profiles import put_catalog, put_profiles, put_storage
-from floe_contracts.yaml_tree import Path, Tree
+from floe_contracts.documents.yaml_tree import Path, Tree
 
 _ENVIRONMENTS: Final = (
     *("env_overrides", "environments", "environment", "env", "dev", "staging", "prod", "production"),

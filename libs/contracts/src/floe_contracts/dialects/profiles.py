@@ -8,7 +8,7 @@ from typing import Any, Final
 from floe_contracts.dialects.computes import ENVIRONMENT
 from floe_contracts.dialects.conversion import Draft, camel
 from floe_contracts.dialects.kinds import fields_of_kind
-from floe_contracts.yaml_tree import Path
+from floe_contracts.documents.yaml_tree import Path
 
 _DEFAULTS: Final[Mapping[str, tuple[str, dict[str, str]]]] = {
     "compute": ("duckdb", {"type": "duckdb"}),

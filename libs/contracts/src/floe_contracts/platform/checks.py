@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator
 
-from floe_contracts.governance import known_classifications
+from floe_contracts.governance.rules import known_classifications
 from floe_contracts.platform_spec import PlatformSpec
 from floe_contracts.product.checks import Violation
 from floe_contracts.suggestions import did_you_mean, meant_or_known

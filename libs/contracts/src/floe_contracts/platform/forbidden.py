@@ -8,13 +8,13 @@ from typing import Any, Final
 
 from pydantic import BaseModel
 
+from floe_contracts.documents.model_fields import is_open, names_at
+from floe_contracts.documents.placed import Placed
+from floe_contracts.documents.yaml_tree import Path
 from floe_contracts.errors import Where
-from floe_contracts.model_fields import is_open, names_at
-from floe_contracts.placed import Placed
 from floe_contracts.platform.errors import FieldForbidden, ForbiddenUnknown
 from floe_contracts.platform.merging import replaces
 from floe_contracts.suggestions import meant_or_known
-from floe_contracts.yaml_tree import Path
 
 ANY: Final = "*"
 

@@ -6,14 +6,14 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
+from floe_contracts.documents.field_problems import validate_tree
+from floe_contracts.documents.placed import Part, Placed
+from floe_contracts.documents.yaml_tree import Path
 from floe_contracts.errors import DocumentInvalid, FloeError, Where
-from floe_contracts.field_problems import validate_tree
-from floe_contracts.governance import GovernanceRules
-from floe_contracts.governance_scopes import refused_overrides, stricter
-from floe_contracts.placed import Part, Placed
+from floe_contracts.governance.rules import GovernanceRules
+from floe_contracts.governance.scopes import refused_overrides, stricter
 from floe_contracts.platform.errors import FieldForbidden
 from floe_contracts.platform.merging import MergedTree
-from floe_contracts.yaml_tree import Path
 
 FIELD: Final = "governance"
 

@@ -9,14 +9,12 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import reduce
-from typing import Any, Final
+from typing import Any
 
+from floe_contracts.documents.field_problems import KINDS
+from floe_contracts.documents.placed import Placed
+from floe_contracts.documents.yaml_tree import Path
 from floe_contracts.errors import Where
-from floe_contracts.placed import Placed
-from floe_contracts.yaml_tree import Path
-
-KINDS: Final = ("type", "mode")
-"""The fields that say what sort of thing a map is."""
 
 
 @dataclass(frozen=True, slots=True)

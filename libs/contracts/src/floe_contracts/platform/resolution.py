@@ -14,18 +14,19 @@ from dataclasses import dataclass, field
 from typing import Final, Literal
 
 from floe_contracts.digests import canonical_json, digest_of
-from floe_contracts.documents import read_platform_tree, validate_platform
+from floe_contracts.documents.field_problems import validate_tree
+from floe_contracts.documents.placed import Part, Placed
+from floe_contracts.documents.reading import read_platform_tree, validate_platform
+from floe_contracts.documents.yaml_tree import Path
 from floe_contracts.errors import DocumentInvalid, FloeError, Where
-from floe_contracts.field_problems import validate_tree
-from floe_contracts.placed import Part, Placed
 from floe_contracts.platform.errors import ParentCycle, ParentMissing, ScopeWrong, TooManyParents
 from floe_contracts.platform.forbidden import Forbidden, set_in_spite, unknown_fields
 from floe_contracts.platform.inheritance import SCOPES, Inheritance, Parent, Scope
 from floe_contracts.platform.merged_governance import merge_governance
+from floe_contracts.platform.merged_policies import merge_policies
 from floe_contracts.platform.merging import MergedTree, merge_trees
 from floe_contracts.platform_spec import PlatformMetadata, PlatformSpec
 from floe_contracts.sections import Section
-from floe_contracts.yaml_tree import Path
 
 MAX_DOCUMENTS: Final = 5
 OWN_FIELDS: Final = ("apiVersion", "kind", "metadata", "scope", "parent", "inheritance")
@@ -125,7 +126,8 @@ def resolve_platform(text: str, file: str, read_parent: Callable[[str], str]) ->
     if problems:
         raise DocumentInvalid(problems)
     widest_first = [document.tree for document in reversed(documents)]
-    tree = merge_governance(merge_trees(widest_first, OWN_FIELDS), widest_first)
+    tree = merge_policies(merge_trees(widest_first, OWN_FIELDS), widest_first)
+    tree = merge_governance(tree, widest_first)
     tree = _with_forbidden(tree, documents)
     return ResolvedPlatform(validate_platform(tree), documents, tree)
 

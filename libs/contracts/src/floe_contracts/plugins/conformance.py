@@ -23,8 +23,8 @@ from typing import Any, ClassVar
 
 import pytest
 
+from floe_contracts.documents.placed import Unplaced
 from floe_contracts.errors import DocumentInvalid
-from floe_contracts.placed import Unplaced
 from floe_contracts.plugins.lineage_backends import Answer, Backend, LineageEvent, Position
 from floe_contracts.plugins.metadata import PluginMetadata
 from floe_contracts.plugins.registry import (

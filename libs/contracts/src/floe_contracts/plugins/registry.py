@@ -11,8 +11,8 @@ from typing import Any, Final, Generic, TypeVar
 
 from pydantic import BaseModel
 
-from floe_contracts.field_problems import validate_tree
-from floe_contracts.placed import Placed
+from floe_contracts.documents.field_problems import validate_tree
+from floe_contracts.documents.placed import Placed
 from floe_contracts.plugins.catalogs import CatalogPlugin
 from floe_contracts.plugins.errors import PluginBroken, PluginOutdated, PluginTwice, PluginUnknown
 from floe_contracts.plugins.lineage_backends import LineageBackendPlugin

@@ -10,11 +10,11 @@ from pathlib import Path
 from typing import Final
 
 from floe_contracts.dialects.glimpses import PLATFORM_FILES
-from floe_contracts.documents import read_floe_spec
+from floe_contracts.documents.reading import read_floe_spec
+from floe_contracts.documents.yaml_tree import MAX_BYTES
 from floe_contracts.errors import DocumentInvalid, FloeError, Where
 from floe_contracts.platform.errors import PlatformMissing
 from floe_contracts.platform.resolution import ResolvedPlatform, resolve_platform
-from floe_contracts.yaml_tree import MAX_BYTES
 from floe_gateway.errors import SpecMissing
 
 FLOE_YAML: Final = "floe.yaml"

@@ -7,13 +7,13 @@ from typing import Any, Final, TypeVar
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
+from floe_contracts.documents.model_fields import has_kinds, names_at
+from floe_contracts.documents.placed import Placed
+from floe_contracts.documents.secrets_scan import may_be_shown, shown, without_secrets
+from floe_contracts.documents.yaml_tree import MAX_PROBLEMS, Path
 from floe_contracts.errors import DocumentInvalid, FloeError, Permanent, Where
-from floe_contracts.model_fields import names_at
-from floe_contracts.placed import Placed
-from floe_contracts.secrets_scan import may_be_shown, shown, without_secrets
 from floe_contracts.sections import PATTERN_HINTS
 from floe_contracts.suggestions import did_you_mean, meant_or_known
-from floe_contracts.yaml_tree import MAX_PROBLEMS, Path
 
 ModelT = TypeVar("ModelT", bound=BaseModel)
 
@@ -32,6 +32,8 @@ _EXPECTED: Final = {
 }
 """What pydantic calls by Python's names, in the words of YAML."""
 
+KINDS: Final = ("type", "mode")
+"""The fields that say what kind a section is of."""
 _UNION_TAGS: Final = frozenset({"union_tag_invalid", "union_tag_not_found"})
 
 
@@ -58,7 +60,7 @@ def _problems(model: type[BaseModel], tree: Placed, error: ValidationError) -> l
     """The first `MAX_PROBLEMS` problems in the order of their places, and how many more there are."""
 
     def place(detail: ErrorDetails) -> tuple[str, int, int]:
-        where = tree.where(_written_path(tree.value, detail["loc"]))
+        where = tree.where(_written_path(model, tree.value, detail["loc"]))
         return where.file or "", where.line or 0, where.column or 0
 
     details = sorted(_told(error), key=place)
@@ -85,7 +87,7 @@ def _told(error: ValidationError) -> list[ErrorDetails]:
 
 
 def _problem(model: type[BaseModel], tree: Placed, detail: ErrorDetails) -> FieldInvalid:
-    path = _written_path(tree.value, detail["loc"], missing=detail["type"] == "missing")
+    path = _written_path(model, tree.value, detail["loc"], missing=detail["type"] == "missing")
     name = str(path[-1]) if path else ""
     if detail["type"] == "extra_forbidden":
         return FieldInvalid(
@@ -123,16 +125,23 @@ def _tag_problem(tree: Placed, path: Path, detail: ErrorDetails) -> FieldInvalid
     return FieldInvalid(message, where=tree.where((*path, field)), hint=meant_or_known(found, known))
 
 
-def _written_path(value: Any, location: tuple[int | str, ...], *, missing: bool = False) -> Path:
+def _written_path(
+    model: type[BaseModel], value: Any, location: tuple[int | str, ...], *, missing: bool = False
+) -> Path:
     """`location` without the parts that pydantic adds for tagged unions and map keys.
 
     Args:
+        model: of the document.
         value: the document.
         location: as pydantic tells it.
         missing: whether its last part is a field that was not written.
     """
     path: list[str | int] = []
+    kind_at: int | None = None
     for index, part in enumerate(location):
+        if kind_at != len(path) and _is_kind(model, value, path, part):
+            kind_at = len(path)
+            continue
         unwritten = missing and index == len(location) - 1
         if isinstance(value, dict) and isinstance(part, str) and (part in value or unwritten) and part != "[key]":
             path.append(part)
@@ -141,6 +150,13 @@ def _written_path(value: Any, location: tuple[int | str, ...], *, missing: bool 
             path.append(part)
             value = value[part]
     return tuple(path)
+
+
+def _is_kind(model: type[BaseModel], value: Any, path: list[str | int], part: str | int) -> bool:
+    """Whether `part` is not a field, but the kind of the section there, which may have a field of the same name."""
+    if not isinstance(value, dict) or part not in value or part not in [value.get(field) for field in KINDS]:
+        return False
+    return has_kinds(model, tuple(0 if isinstance(one, int) else one for one in path))
 
 
 def _unknown_field_hint(model: type[BaseModel], document: Any, path: Path) -> str:

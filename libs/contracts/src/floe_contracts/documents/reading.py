@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from typing import Final, Literal, TypeVar
+from typing import Literal, TypeVar
 
 from floe_contracts.dialects.conversion import Converted, as_written
 from floe_contracts.dialects.detection import Dialect, dialect_of_floe, dialect_of_platform, likeness
@@ -13,19 +13,18 @@ from floe_contracts.dialects.flat_platform import convert_flat_platform
 from floe_contracts.dialects.manifest import convert_named_spec
 from floe_contracts.dialects.manifest_models import Manifest, NamedSpec
 from floe_contracts.dialects.manifest_platform import convert_manifest
+from floe_contracts.documents.field_problems import FieldInvalid as FieldInvalid
+from floe_contracts.documents.field_problems import validate_tree as validate_tree
+from floe_contracts.documents.placed import Placed
+from floe_contracts.documents.secrets_scan import refused_texts, shown, without_secrets
+from floe_contracts.documents.yaml_tree import MAX_PROBLEMS, Tree, read_tree
 from floe_contracts.errors import DocumentInvalid, FloeError, Permanent, Where
-from floe_contracts.field_problems import FieldInvalid as FieldInvalid
-from floe_contracts.field_problems import validate_tree as validate_tree
 from floe_contracts.floe_spec import FloeSpec
-from floe_contracts.placed import Placed
 from floe_contracts.platform.checks import check_platform_spec
 from floe_contracts.platform_spec import PlatformSpec
 from floe_contracts.product.checks import Violation, check_floe_spec
-from floe_contracts.secrets_scan import refused_texts, shown, without_secrets
-from floe_contracts.yaml_tree import MAX_PROBLEMS, Tree, read_tree
 
 Kind = Literal["FloeSpec", "PlatformSpec"]
-_HEADER: Final = "`apiVersion: floe.dev/v1` and `kind: {}`, a line each"
 OneT = TypeVar("OneT")
 OtherT = TypeVar("OtherT")
 
@@ -153,9 +152,8 @@ def _validate(kind: Kind, tree: Placed) -> FloeSpec | PlatformSpec:
 def _convert(kind: Kind, tree: Tree) -> Converted:
     """The canonical form of a document, whatever form it has."""
     if not isinstance(tree.value, dict):
-        raise DocumentInvalid(
-            [FieldInvalid(f"a {kind} is a mapping", where=tree.where(()), hint=f"begin with {_HEADER.format(kind)}")]
-        )
+        header = f"begin with `apiVersion: floe.dev/v1` and `kind: {kind}`, a line each"
+        raise DocumentInvalid([FieldInvalid(f"a {kind} is a mapping", where=tree.where(()), hint=header)])
     written = as_written(tree)
     dialect = dialect_of_floe(tree.value) if kind == "FloeSpec" else dialect_of_platform(tree.value)
     match kind, dialect:

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, Protocol
 
+from floe_contracts.documents.yaml_tree import Path
 from floe_contracts.errors import Where
-from floe_contracts.yaml_tree import Path
 
 
 class Placed(Protocol):

@@ -15,8 +15,8 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any, Final, Literal
 
+from floe_contracts.documents.yaml_tree import Path, Tree
 from floe_contracts.errors import FloeError, Permanent, Where
-from floe_contracts.yaml_tree import Path, Tree
 
 NAMED_MAPS: Final = frozenset(
     {

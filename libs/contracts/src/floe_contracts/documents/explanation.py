@@ -2,23 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any, Final
 
 from pydantic import BaseModel
 
+from floe_contracts.documents.model_fields import FieldNote, names_at, note_of
+from floe_contracts.documents.placed import Placed
+from floe_contracts.documents.yaml_tree import Path
 from floe_contracts.errors import Where
 from floe_contracts.floe_spec import FloeSpec
-from floe_contracts.governance_scopes import stricter
-from floe_contracts.model_fields import FieldNote, names_at, note_of
-from floe_contracts.placed import Placed
+from floe_contracts.governance.scopes import stricter
 from floe_contracts.platform.forbidden import Forbidden
 from floe_contracts.platform.inheritance import Scope
 from floe_contracts.platform.resolution import OWN_FIELDS, ResolvedPlatform
 from floe_contracts.platform_spec import PlatformSpec
 from floe_contracts.suggestions import meant_or_known
-from floe_contracts.yaml_tree import Path
 
 _GOVERNANCE: Final = ("governance",)
 _RULES: Final = ("governance", "rules")
@@ -106,6 +106,8 @@ def suggest_field(path: Path, *documents: tuple[type[BaseModel], Any]) -> str:
         path: the path.
         documents: models with the values that there are, for the names in maps.
     """
+    if deeper := _deeper(path, [model for model, _ in documents]):
+        return f"did you mean {' or '.join(deeper)}?"
     known: set[str] = set()
     fits = -1
     for model, value in documents:
@@ -117,6 +119,14 @@ def suggest_field(path: Path, *documents: tuple[type[BaseModel], Any]) -> str:
         if names and length >= fits:
             known, fits = (known | names if length == fits else names), length
     return meant_or_known(".".join(map(str, path[: fits + 1])), known)
+
+
+def _deeper(path: Path, models: Iterable[type[BaseModel]]) -> list[str]:
+    """The fields one section down that have the very name of a path of one part."""
+    if len(path) != 1:
+        return []
+    sections = [(top, names_at(model, (top,))) for model in models for top in names_at(model, ())]
+    return sorted({repr(f"{top}.{path[0]}") for top, names in sections if path[0] in names})
 
 
 def _names(model: type[BaseModel], value: Any, path: Path) -> list[str]:

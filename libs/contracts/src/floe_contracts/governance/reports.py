@@ -8,7 +8,7 @@ from typing import Literal
 from pydantic import Field
 
 from floe_contracts.data import Data, FirstMajor
-from floe_contracts.governance import Family, Level
+from floe_contracts.governance.rules import Family, Level
 
 Severity = Literal["error", "warning", "note"]
 RuleStatus = Literal["passed", "warned", "failed", "not_checked", "off"]

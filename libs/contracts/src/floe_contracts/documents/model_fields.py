@@ -5,13 +5,14 @@ from __future__ import annotations
 import types
 import typing
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
+from floe_contracts.documents.yaml_tree import Path
 from floe_contracts.secret_refs import SecretRef
-from floe_contracts.yaml_tree import Path
 
 _WORDS = {str: "text", int: "whole number", float: "number", bool: "true or false", types.NoneType: "nothing"}
 
@@ -50,6 +51,12 @@ def names_at(model: type[BaseModel], path: Path, document: Any = None) -> list[s
 def is_open(model: type[BaseModel], path: Path) -> bool:
     """Whether any name may stand below `path`: it is a map."""
     return any(typing.get_origin(leaf) is dict for leaf in _entered(model, path, None))
+
+
+@lru_cache(maxsize=1024)
+def has_kinds(model: type[BaseModel], path: Path) -> bool:
+    """Whether the section at `path` is one of several kinds, so that pydantic's locations name the kind there."""
+    return sum(map(_is_model, _entered(model, path, None))) > 1
 
 
 def note_of(model: type[BaseModel], path: Path, document: Any = None) -> FieldNote | None:

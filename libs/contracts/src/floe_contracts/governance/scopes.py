@@ -6,7 +6,7 @@ import itertools
 from collections.abc import Iterable
 from typing import TypeVar
 
-from floe_contracts.governance import (
+from floe_contracts.governance.rules import (
     ANY_RULE,
     DEFAULT_LEVEL,
     LEVELS,

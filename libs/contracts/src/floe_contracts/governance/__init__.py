@@ -1,0 +1,1 @@
+"""The rules that projects have to follow, what holds where two scopes meet, and what was found."""
