@@ -143,6 +143,8 @@ async def test_packages_that_a_bundle_brought_go_with_the_next_one(tmp_path: Pat
     shutil.rmtree(folder / "dbt_packages")
     await unpack(await pack(folder, store), store, copy)
     assert set(content(copy)) == {"floe.yaml", "dbt_packages/installed/y.sql"}
+    # dbt takes every folder there for a package.
+    assert [path.name for path in (copy / "dbt_packages").iterdir()] == ["installed"]
 
 
 async def test_empty_folders_of_what_is_left_alone_stay(tmp_path: Path, store: BlobStore) -> None:

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import os
+import tarfile
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import pytest
 import yaml
+from dbt_common.clients.system import untar_package
 
 from floe_dbt.deps import HUB_URL, install_packages
 from floe_dbt.errors import DbtHubUnreachable, DbtPackageRefused, DbtPackagesFailed
 from floe_dbt.packages import check_packages, lock_hash, read_packages
 from floe_dbt.parse import parse_project
-from floe_dbt.testing import PackageHub
+from floe_dbt.testing import PackageHub, serving_hub
 from floe_dbt.warm_dbt import WarmDbt
 
 pytestmark = pytest.mark.dbt
@@ -123,6 +125,16 @@ def test_a_git_host_that_cannot_be_reached(dbt: WarmDbt, write: Write) -> None:
         install(dbt, write(with_lock(files, entry), "dbt"))
 
 
+def test_a_hub_that_answers_rubbish(
+    dbt: WarmDbt, write: Write, hub: PackageHub, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(hub, "answer", lambda _: b"<html>Who are you?</html>")
+    entry = {"package": "demo/greetings", "version": "1.0.0", "name": "greetings"}
+    with pytest.raises(DbtHubUnreachable) as refusal:
+        install(dbt, write(with_lock(HUB, entry), "dbt"), DBT_PACKAGE_HUB_URL=hub.url)
+    assert HUB_URL in (refusal.value.hint or "")
+
+
 def test_a_package_that_the_hub_does_not_have(dbt: WarmDbt, write: Write, hub: PackageHub) -> None:
     entry = {"package": "demo/greetings", "version": "1.0.0", "name": "greetings"}
     with pytest.raises(DbtPackagesFailed) as refusal:
@@ -173,3 +185,20 @@ def test_the_lock_is_the_one_that_dbt_makes(
     before = (project / "package-lock.yml").read_text()
     install(dbt, project, DBT_PACKAGE_HUB_URL=hub.url)
     assert (project / "package-lock.yml").read_text() == before
+
+
+def test_a_tarball_that_writes_through_a_link(tmp_path: Path) -> None:
+    """What unpacks tarballs is dbt; floe relies on its refusing this."""
+    elsewhere, unpacked = tmp_path / "elsewhere", tmp_path / "unpacked"
+    elsewhere.mkdir()
+    with serving_hub() as hub:
+        for name, files in {
+            "link": {"out": f"-> {elsewhere}", "out/written.sql": "select 1"},
+            "climb": {"../../elsewhere/written.sql": "select 1"},
+        }.items():
+            hub.packages["demo/hostile"] = files
+            tarball = tmp_path / f"{name}.tar.gz"
+            tarball.write_bytes(hub.answer("/api/v1/demo/hostile.tar.gz") or b"")
+            with pytest.raises(tarfile.TarError):
+                untar_package(str(tarball), str(unpacked))
+    assert list(elsewhere.iterdir()) == []

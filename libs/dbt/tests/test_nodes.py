@@ -6,7 +6,8 @@ import pytest
 
 from floe_contracts.digests import canonical_json
 from floe_contracts.nodes import Classification, NodeGraph
-from floe_dbt.nodes import attached_nodes, read_nodes
+from floe_dbt.errors import DbtMetaInvalid
+from floe_dbt.nodes import MOST_NESTED, attached_nodes, read_nodes
 
 pytestmark = pytest.mark.dbt
 
@@ -130,3 +131,15 @@ def test_exposures(graph):
 def test_graph_can_be_stored(graph):
     stored = canonical_json(graph.model_dump(mode="json", exclude_none=True))
     assert NodeGraph.model_validate_json(stored) == graph
+
+
+def test_meta_that_is_nested_too_deep_is_refused_with_its_file(parse, make_project):
+    deep = "[" * (MOST_NESTED + 1) + "]" * (MOST_NESTED + 1)
+    schema = (
+        f"models: [{{name: one, config: {{meta: {{a: {deep}}}}}}}, {{name: two, config: {{meta: {{a: [[1]]}}}}}}]\n"
+    )
+    project = make_project({"models/one.sql": "select 1", "models/two.sql": "select 1", "models/schema.yml": schema})
+    with pytest.raises(DbtMetaInvalid) as refused:
+        read_nodes(parse(project).manifest)
+    (problem,) = refused.value.problems
+    assert (problem.where.file, problem.message[:4]) == ("models/schema.yml", "one:")

@@ -10,7 +10,7 @@ import pytest
 
 from floe_contracts.errors import Permanent, Transient
 from floe_dbt.environment import SECRET_PREFIX
-from floe_dbt.errors import DbtDied, DbtParseFailed, DbtProjectMissing, DbtTimedOut
+from floe_dbt.errors import DbtDied, DbtParseFailed, DbtProjectMissing
 from floe_dbt.parse import parse_project
 
 pytestmark = pytest.mark.dbt
@@ -41,7 +41,7 @@ FAILURES = {
     ),
     "variable with a default elsewhere": (
         "snapshots/bad.sql",
-        "{# env_var('SOMETHING_SECRET', 'none') #}\n{% snapshot s %} '{{ env_var('SOMETHING_SECRET') }}' {% endsnapshot %}",
+        "{# env_var('SOMETHING_SECRET', 'none') #}\n{% snapshot s %}{{ env_var('SOMETHING_SECRET') }}{% endsnapshot %}",
         "snapshots/bad.sql",
         2,
         "Env var required but not provided: 'SOMETHING_SECRET'",
@@ -136,10 +136,11 @@ def test_dbt_that_died_may_be_tried_again(dbt, make_project, children, wait_unti
     assert "signal 9" in died.value.message
 
 
-def test_dbt_that_takes_too_long_is_killed(dbt, make_project, children, wait_until):
+def test_a_project_that_takes_dbt_too_long_is_refused_and_not_tried_again(dbt, make_project, children, wait_until):
     project = make_project({**GOOD, "models/slow.sql": SLOW})
-    with pytest.raises(DbtTimedOut, match=r"dbt took more than 0\.3 s"):
+    with pytest.raises(DbtParseFailed, match=r"dbt took more than 0\.3 s") as refused:
         _parse(dbt, project, timeout=0.3)
+    assert isinstance(refused.value, Permanent)
     wait_until(lambda: not children(), "the child is gone", seconds=5)
 
 

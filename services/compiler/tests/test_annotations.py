@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from floe_compiler.core.annotations import annotate, check_annotations
-from floe_contracts.documents import read_floe_spec
+from floe_contracts.documents.reading import read_floe_spec
 from floe_contracts.floe_spec import FloeSpec
 from floe_contracts.nodes import Column, Node, NodeGraph
 

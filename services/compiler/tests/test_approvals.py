@@ -7,7 +7,7 @@ from collections.abc import Callable
 import pytest
 
 from floe_compiler.core.approvals import check_approvals
-from floe_contracts.documents import read_floe_spec
+from floe_contracts.documents.reading import read_floe_spec
 from floe_contracts.errors import FloeError
 from floe_contracts.platform.resolution import resolve_platform
 

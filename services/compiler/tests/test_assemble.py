@@ -5,7 +5,7 @@ import pytest
 from floe_compiler.core.assemble import assemble, check_row_owner
 from floe_compiler.errors import RowOwnerUnknown
 from floe_contracts.artifacts import CompiledArtifacts, Tools, read_artifact
-from floe_contracts.documents import read_floe_spec, read_platform_spec
+from floe_contracts.documents.reading import read_floe_spec, read_platform_spec
 from floe_contracts.errors import Where
 from floe_contracts.floe_spec import FloeSpec
 from floe_contracts.nodes import Column, Node, NodeGraph

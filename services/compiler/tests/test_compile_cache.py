@@ -29,8 +29,8 @@ from floe_compiler.core.resolve import resolve
 from floe_compiler.errors import PlatformFixed
 from floe_contracts.artifacts import CompiledArtifacts, Tools
 from floe_contracts.digests import digest_of
-from floe_contracts.documents import read_floe_spec, read_platform_spec
-from floe_contracts.enforcement import EnforcementSummary
+from floe_contracts.documents.reading import read_floe_spec, read_platform_spec
+from floe_contracts.governance.reports import EnforcementSummary
 from floe_contracts.platform_spec import DEFAULT_PLATFORM
 
 TOOLS = Tools(dbt_core="1.11.16", adapters={"duckdb": "1.11.1"})

@@ -16,6 +16,7 @@ from floe_chassis.settings import ChassisSettings
 from floe_chassis.testing import eventually
 from floe_chassis.topology import COMPILER, DLQ, SPECS
 from floe_compiler.compilation import _all
+from floe_compiler.core.stages import Stage
 from floe_compiler.errors import ProfileUnknown
 from floe_contracts import subjects
 from floe_contracts.artifacts import read_artifact
@@ -137,6 +138,16 @@ REJECTIONS: dict[str, tuple[dict[str, str | bytes | None], str, list[tuple[str, 
         [("FLOE-COMP-003", "floe.yaml", "compute")],
     ),
     "no dbt project": ({"dbt/dbt_project.yml": None}, "resolve", [("FLOE-DBT-010", "dbt/dbt_project.yml", None)]),
+    "files of others": (
+        {"dbt/dbt_project.yml": "name: shop\nversion: '1.0'\nprofile: floe\nmodel-paths: [../../other]\n"},
+        "resolve",
+        [("FLOE-DBT-013", "dbt/dbt_project.yml", "model-paths")],
+    ),
+    "more words than an event holds": (
+        {MODEL: "{{ exceptions.raise_compiler_error('no! ' * 600000) }}"},
+        "resolve",
+        [("FLOE-DBT-011", MODEL, None)],
+    ),
     "broken model": ({MODEL: "select {{ ref('nowhere') }}"}, "resolve", [("FLOE-DBT-011", MODEL, None)]),
     "bad meta.floe": (
         {"dbt/models/schema.yml": META},
@@ -206,6 +217,49 @@ async def test_where_the_platform_is_set_no_submission_brings_its_own(
     artifact = (await submissions.compiled("s2")).artifact
     assert set(artifact["environments"]) == {"dev", "prod"}
     assert artifact["sources"]["platform"] == digest_of(platform_yaml.encode())
+
+
+async def test_a_platform_that_is_away_is_waited_for(
+    start_compiler: Start, submissions: Submissions, shop: Shop, platform_yaml: str, tmp_path: Path
+) -> None:
+    file = tmp_path / "platform.yaml"
+    await start_compiler(FLOE_COMPILER_PLATFORM_FILE=str(file))
+    await submissions.submit(shop)
+
+    async def tried_again() -> bool:
+        return ((await submissions.bus.js.consumer_info(SPECS, COMPILER)).num_redelivered or 0) > 0
+
+    await eventually(tried_again)
+    file.write_text(platform_yaml)
+    assert set((await submissions.compiled()).artifact["environments"]) == {"dev", "prod"}
+
+
+async def test_a_product_without_models_compiles_and_claims_no_passed_rule(
+    start_compiler: Start, submissions: Submissions, shop: Shop
+) -> None:
+    await start_compiler()
+    await submissions.submit(
+        {path: text for path, text in shop.items() if "models" not in path and "seeds" not in path}
+    )
+    compiled = await submissions.compiled()
+    assert compiled.enforcement is not None
+    assert compiled.enforcement.status == "not_checked"
+    assert compiled.plan is not None
+    assert compiled.plan.environments["dev"].counts.added == 0
+
+
+async def test_the_same_name_for_other_sources_gets_its_own_refusal(
+    start_compiler: Start, submissions: Submissions, shop: Shop
+) -> None:
+    await start_compiler()
+    for number, text in enumerate(("compute: defalt\n", "landign: {}\n")):
+        await submissions.submit(shop | {"floe.yaml": FLOE_YAML + TRANSFORMS + text}, message_id=f"m{number}")
+
+    async def both() -> bool:
+        said = [received.event for received in await submissions.outcomes()]
+        return {event.stage for event in said if isinstance(event, ArtifactRejected)} == {"resolve", "validate"}
+
+    await eventually(both)
 
 
 async def test_the_same_submission_twice_is_one_artifact(
@@ -303,3 +357,36 @@ async def test_fields_of_a_newer_minor_are_ignored(start_compiler: Start, submis
     }
     await submissions.bus.publish_raw(submitted.subject(), json.dumps(newer).encode(), headers, "shop:new")
     assert (await submissions.compiled("new")).artifact_digest == (await submissions.compiled("old")).artifact_digest
+
+
+def _stages(log: str, submission: str) -> list[str]:
+    """The stages that the compiler's log names for a submission."""
+    lines = [line for line in log.splitlines() if "stage done" in line and f"message_id=shop:{submission} " in line]
+    return [line.partition(" stage=")[2].split()[0] for line in lines]
+
+
+async def test_the_same_inputs_are_announced_again_without_a_parse(
+    start_compiler: Start,
+    submissions: Submissions,
+    shop: Shop,
+    blobs: BlobStore,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    await start_compiler()
+    await submissions.submit(shop)
+    first = await submissions.compiled()
+    await submissions.submit(shop, "s2", folder="again")
+    second = await submissions.compiled("s2")
+    assert (second.artifact_digest, second.artifact) == (first.artifact_digest, first.artifact)
+    assert second.enforcement == first.enforcement
+
+    lost = second.artifact["environments"]["dev"]["nodes"].removeprefix("sha256:")
+    (stored,) = (path for path in (tmp_path / "blobs").rglob(f"*{lost}*") if path.is_file())
+    stored.unlink()
+    await submissions.submit(shop, "s3", folder="a third time")
+    third = await submissions.compiled("s3")
+    assert third.artifact_digest == first.artifact_digest
+    assert await blobs.get(third.artifact["environments"]["dev"]["nodes"])
+    log = capsys.readouterr().out
+    assert [_stages(log, name) for name in ("s1", "s2", "s3")] == [list(Stage), ["load"], list(Stage)]

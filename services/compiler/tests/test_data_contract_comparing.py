@@ -8,7 +8,6 @@ from floe_compiler.core.data_contracts.comparing import (
     ChangeSeverity,
     ContractComparison,
     compare_contracts,
-    version_problems,
 )
 from floe_compiler.core.data_contracts.errors import ContractVersionTooSmall
 from floe_compiler.core.data_contracts.reading import read_contract
@@ -149,13 +148,6 @@ def test_a_version_does_not_go_back() -> None:
     problem = comparison.problem()
     assert problem is not None
     assert problem.message == "the version went back from 1.2.3 to 1.2.2"
-
-
-def test_all_contracts_of_a_product_at_once() -> None:
-    other = contract(TEXT.replace("id: orders", "id: others").replace("1.2.3", "0.1.0"))
-    small = contract(TEXT.replace("unique: true, ", ""))
-    assert [problem.code for problem in version_problems([contract(), other], [other, small])] == ["FLOE-CTR-020"]
-    assert version_problems([], [small]) == ()
 
 
 def test_before_1_0_a_minor_version_may_break() -> None:

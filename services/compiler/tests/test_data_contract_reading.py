@@ -16,8 +16,8 @@ from open_data_contract_standard.model import OpenDataContractStandard
 from floe_compiler.core.data_contracts.errors import ContractFieldInvalid, ContractNameTwice, ContractStandardUnknown
 from floe_compiler.core.data_contracts.reading import read_contract
 from floe_contracts.data_contracts import CompiledDataContract, ServiceLevel
+from floe_contracts.documents.yaml_tree import MAX_PROBLEMS, YamlInvalid
 from floe_contracts.errors import DocumentInvalid, FloeError
-from floe_contracts.yaml_tree import MAX_PROBLEMS, YamlInvalid
 
 SAMPLES = Path(__file__).parents[4] / "shared" / "samples" / "floe-specs"
 HEAD = "apiVersion: v3.1.0\nkind: DataContract\nid: orders\nversion: 1.2.0\nstatus: active\n"

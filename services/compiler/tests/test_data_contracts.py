@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from floe_contracts.artifacts import CompiledArtifacts
-from floe_contracts.enforcement import EnforcementReport
+from floe_contracts.governance.reports import EnforcementReport
 
 pytestmark = [pytest.mark.bus, pytest.mark.dbt]
 

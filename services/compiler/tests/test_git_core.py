@@ -6,11 +6,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from floe_compiler.core.git_changes import Gone, Head, all_gone, changed, chosen, gone
-from floe_compiler.core.git_products import check_sizes, product_name, stand_in_name, winners
-from floe_compiler.core.git_tree import TreeEntry, check_folder, find_products
-from floe_compiler.core.repository_state import CompiledProduct, RefState
-from floe_compiler.git_errors import PathRefused, ProductTooLarge, RepositoryTooLarge
+from floe_compiler.core.git.changes import Gone, Head, all_gone, changed, chosen, gone
+from floe_compiler.core.git.errors import PathRefused, ProductTooLarge, RepositoryTooLarge
+from floe_compiler.core.git.products import check_sizes, product_name, stand_in_name, winners
+from floe_compiler.core.git.state import CompiledProduct, RefState
+from floe_compiler.core.git.tree import TreeEntry, check_folder, find_products
 
 ROOT = "r" * 40
 

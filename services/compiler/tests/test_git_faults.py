@@ -16,10 +16,10 @@ from floe_chassis.topology import COMPILER, PRODUCTS_BUCKET, SPECS
 from floe_compiler.adapters.git_program import GitProgram, Quota
 from floe_compiler.adapters.git_repositories import GitRepositories
 from floe_compiler.adapters.product_registry import ProductRegistry
-from floe_compiler.core.git_ports import StoredRef
-from floe_compiler.core.repository_state import RefState, owner_key, ref_key
-from floe_compiler.git_errors import GitFailed, GitMissing, RepositoryTooLarge, StateChanged
-from floe_compiler.ownership import Ownership
+from floe_compiler.core.git.errors import GitFailed, GitMissing, RepositoryTooLarge, StateChanged
+from floe_compiler.core.git.ports import StoredRef
+from floe_compiler.core.git.state import RefState, owner_key, ref_key
+from floe_compiler.git.ownership import Ownership
 from floe_compiler.settings import GitSettings
 from floe_contracts.errors import Unreachable
 from floe_contracts.events import (
@@ -278,7 +278,11 @@ async def test_a_dry_run_takes_no_name_and_an_address_is_as_good_as_a_name(regis
     assert await ownership.refusal(submitted(url, dry_run=True)) is None
     assert await registry.owner("t", "orders") is None
     assert await ownership.refusal(submitted(url)) is None
+    assert await registry.owner("t", "orders") is None
+    assert await ownership.take(submitted(None)) is None
+    assert await ownership.take(submitted(url)) is None
     assert await registry.owner("t", "orders") == "git.example.com/shop/orders"
+    assert await ownership.take(submitted("https://git.example.com/thief/orders.git")) is not None
     for same in ("git.example.com/shop/orders", "ssh://git@git.example.com/shop/orders", url):
         assert await ownership.refusal(submitted(same)) is None
     for other in (None, "https://git.example.com/thief/orders.git", "-oProxyCommand=x"):

@@ -12,7 +12,7 @@ import pytest
 
 from floe_compiler.adapters.git_program import GitProgram
 from floe_compiler.adapters.git_repositories import GitRepositories
-from floe_compiler.git_errors import GitFailed
+from floe_compiler.core.git.errors import GitFailed
 from floe_compiler.settings import GitSettings
 from floe_contracts.repositories import read_repository
 

@@ -66,14 +66,17 @@ class Pushes:
         given = {"url": self.origin.url, "delivery": str(uuid.uuid4())} | fields
         name = given.pop("repository", None) or read_repository(given["url"]).name
         pushed = GitPushed(tenant="default", repository=name, ref=ref, **given)
-        await self.bus.publish(pushed, id=push_event_id(pushed))
-        await self.quiet()
+        stored = await self.bus.publish(pushed, id=push_event_id(pushed))
+        await self.quiet(stored.seq)
         return pushed
 
-    async def quiet(self) -> None:
+    async def quiet(self, sequence: int = 0) -> None:
+        """Wait until nothing is left to do; the server counts a message as pending only a moment after it stored it."""
+
         async def nothing_left() -> bool:
             info = await self.bus.js.consumer_info(SPECS, COMPILER)
-            return (info.num_pending, info.num_ack_pending) == (0, 0)
+            handled = info.ack_floor.stream_seq if info.ack_floor else 0
+            return handled >= sequence and (info.num_pending, info.num_ack_pending) == (0, 0)
 
         await eventually(nothing_left, timeout=SECONDS)
 
@@ -271,6 +274,26 @@ async def test_the_platform_of_the_installation_decides_and_its_change_compiles_
     file.write_text(file.read_text().replace("threads: 4", "threads: 3"))
     await pushes.notify(after=topic)
     assert await pushes.compiled() == [("orders", topic), ("orders", topic)]
+
+
+async def test_a_ref_that_is_built_no_more_still_gives_its_names_back_when_it_goes(
+    start: Start, pushes: Pushes, platform_yaml: str, tmp_path: Path
+) -> None:
+    file = tmp_path / "platform.yaml"
+    every = platform_yaml.replace("  dev: {profiles", "  dev: {refs: ['*'], profiles")
+    file.write_text(every)
+    await start(FLOE_COMPILER_PLATFORM_FILE=str(file))
+    pushes.origin.git("checkout", "-q", "-b", "topic")
+    topic = await pushes.push(product("orders"), ref="refs/heads/topic")
+    assert await pushes.compiled() == [("orders", topic)]
+    file.write_text(every.replace("refs: ['*']", "refs: ['release/*']"))
+    await pushes.push(product("billing"), ref="refs/heads/topic")
+    assert await pushes.compiled() == [("orders", topic)]
+    pushes.origin.git("checkout", "-q", "--detach")
+    pushes.origin.git("branch", "-D", "topic")
+    await pushes.notify(ref="refs/heads/topic", after="0" * 40)
+    assert [(event.product, event.reason) for event in await pushes.retired()] == [("orders", "ref-deleted")]
+    assert await pushes.owner("orders") is None
 
 
 async def test_documents_of_older_forms_are_compiled_with_the_manifest_beside_them(

@@ -12,9 +12,9 @@ from hypothesis import strategies as st
 from floe_compiler.core.governance.enforce import enforce, refusal
 from floe_compiler.core.governance.overrides import check_overrides
 from floe_compiler.core.places import with_lines
-from floe_contracts.enforcement import EnforcementReport, Place
-from floe_contracts.governance import GovernanceRules
-from floe_contracts.governance_scopes import stricter
+from floe_contracts.governance.reports import EnforcementReport, Place
+from floe_contracts.governance.rules import GovernanceRules
+from floe_contracts.governance.scopes import stricter
 from floe_contracts.nodes import Column, Node, NodeGraph
 
 TODAY = date(2026, 11, 21)
@@ -206,3 +206,17 @@ def test_nothing_that_one_scope_refuses_passes_because_of_another(one: Governanc
         return {(finding.code, finding.node, finding.column) for finding in found if finding.severity == "error"}
 
     assert refused(one) | refused(other) <= refused(stricter(one, other))
+
+
+def test_a_rule_that_nobody_asks_for_is_off_and_not_unchecked() -> None:
+    rules = GovernanceRules.model_validate({"classification": {}, "required": {"tags": [{"tags": ["daily"]}]}})
+    report = enforce(
+        rules, {"dev": NodeGraph(project="shop", nodes=(), checks=())}, product="shop", today=date(2026, 1, 1)
+    )
+    statuses = {result.code: result.status for result in report.rules}
+    assert {code: statuses[code] for code in ("FLOE-GOV-400", "FLOE-GOV-401", "FLOE-GOV-500", "FLOE-GOV-501")} == {
+        "FLOE-GOV-400": "not_checked",
+        "FLOE-GOV-401": "off",
+        "FLOE-GOV-500": "not_checked",
+        "FLOE-GOV-501": "off",
+    }

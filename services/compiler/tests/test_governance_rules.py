@@ -10,8 +10,8 @@ import pytest
 
 from floe_compiler.core.governance.documentation import is_placeholder
 from floe_compiler.core.governance.enforce import enforce
-from floe_contracts.enforcement import EnforcementReport, Finding, RuleResult
-from floe_contracts.governance import GovernanceRules
+from floe_contracts.governance.reports import EnforcementReport, Finding, RuleResult
+from floe_contracts.governance.rules import GovernanceRules
 from floe_contracts.nodes import Check, Classification, Column, Node, NodeGraph
 
 Enforce = Callable[..., EnforcementReport]

@@ -12,9 +12,9 @@ from floe_chassis.blobs import open_blobs
 from floe_compiler.core.governance.enforce import refusal
 from floe_compiler.core.governance.summary import MOST_FINDINGS
 from floe_compiler.governing import govern, store_report
-from floe_contracts.documents import read_floe_spec, read_platform_spec
-from floe_contracts.enforcement import EnforcementReport
+from floe_contracts.documents.reading import read_floe_spec, read_platform_spec
 from floe_contracts.errors import DocumentInvalid
+from floe_contracts.governance.reports import EnforcementReport
 from floe_contracts.nodes import Column, Node, NodeGraph
 from floe_contracts.platform_spec import DEFAULT_PLATFORM
 

@@ -20,7 +20,7 @@ from floe_compiler.core.resolve import resolve
 from floe_contracts.artifacts import CompiledPolicy, Tools
 from floe_contracts.data_contracts import CompiledDataContract, ContractedField, ContractedModel
 from floe_contracts.digests import digest_of
-from floe_contracts.documents import read_floe_spec, read_platform_spec
+from floe_contracts.documents.reading import read_floe_spec, read_platform_spec
 from floe_contracts.nodes import Check, Classification, Column, Exposure, Fingerprints, Node, NodeGraph
 from floe_contracts.plans import EnvironmentPlan, Impact, Plan, PlannedNode
 

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from floe_compiler.core.governance.sarif import to_sarif
-from floe_contracts.enforcement import EnforcementReport, Finding, Place, RuleResult
+from floe_contracts.governance.reports import EnforcementReport, Finding, Place, RuleResult
 
 LEVELS = ("error", "warning", "note")
 

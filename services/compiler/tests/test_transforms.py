@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from floe_compiler.transforms import check_transforms
-from floe_contracts.documents import read_floe_spec
+from floe_contracts.documents.reading import read_floe_spec
 from floe_contracts.plugins.conformance import TransformConformance
 
 

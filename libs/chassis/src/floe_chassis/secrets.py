@@ -10,7 +10,7 @@ from typing import Final, Protocol
 
 from floe_chassis.errors import SecretMissing, SecretUnusable
 from floe_chassis.secret_stores import MAX_BYTES, EnvironmentStore, MountedStore, variable_of
-from floe_contracts.placed import Unplaced
+from floe_contracts.documents.placed import Unplaced
 from floe_contracts.plugins.metadata import Plugin
 from floe_contracts.plugins.registry import SECRETS, load, read_options
 from floe_contracts.plugins.secret_stores import SecretStore

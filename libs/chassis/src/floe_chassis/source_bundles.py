@@ -294,7 +294,7 @@ def _is_current(path: Path, wanted: BundledFile) -> bool:
 def _remove_empty(folder: Path, *, root: bool = True) -> None:
     beside_project = root or (folder / _DBT_PROJECT).exists()
     for path in list(folder.iterdir()):
-        if path.is_symlink() or not path.is_dir() or path.name == _DBT_PACKAGES:
+        if path.is_symlink() or not path.is_dir():
             continue
         if not _excluded(path.name, beside_project=beside_project):
             _remove_empty(path, root=False)

@@ -12,8 +12,8 @@ from typing import Any, Final, get_args
 
 from floe_contracts.errors import FloeError, Where
 from floe_contracts.nodes import CLASSIFICATIONS, Classification, Sensitivity
+from floe_contracts.suggestions import meant_or_known
 from floe_dbt.errors import DbtMetaProblem
-from floe_dbt.suggestions import did_you_mean
 
 _ENTRY: Final = "floe"
 
@@ -100,9 +100,9 @@ class MetaReader:
         for key, value in self._stated(resource, place):
             rule = rules.get(key)
             if rule is None:
-                self._refuse(place, f"{key!r} is no key of meta.floe here", did_you_mean(key, rules))
+                self._refuse(place, f"{key!r} is no key of meta.floe here", meant_or_known(key, rules))
             elif not rule.accepts(value):
-                hint = did_you_mean(value, rule.known) if rule.known else None
+                hint = meant_or_known(str(value), rule.known) if rule.known else None
                 self._refuse(place, f"{key} is {value!r}, not {rule.expected}", hint, key)
             elif accepted.setdefault(key, value) != value:
                 message = f"{key} is {accepted[key]!r} in config.meta, {value!r} in meta"

@@ -11,8 +11,8 @@ from functools import partial
 from pathlib import Path
 from typing import Final
 
+from floe_contracts.documents.secrets_scan import redacted
 from floe_contracts.errors import Permanent, Where
-from floe_contracts.secrets_scan import redacted
 from floe_dbt.environment import dbt_environment
 from floe_dbt.errors import (
     DbtDied,
@@ -46,7 +46,9 @@ _NOT_INSTALLED: Final = (".floe", ".git", INSTALL_FOLDER, "logs", "target")
 _UNREACHABLE: Final = re.compile(
     r"Max retries exceeded|Could not resolve host|Failed to connect|Connection (?:refused|reset|aborted)|timed out"
     r"|Could(?:n't| not) connect|NameResolutionError|unable to access .*(?:SSL|certificate|error: 5\d\d)"
-    r"|\b(?:502|503|504) Server Error",
+    r"|\b(?:502|503|504) Server Error"
+    # dbt's words for a hub whose answers are none: a proxy that wants a login, an error page.
+    r"|External connection exception occurred",
 )
 _HINT: Final = f"try again later; in a closed network set {HUB_URL}, or commit the folder {INSTALL_FOLDER}"
 _MOST_OUTPUT_BYTES: Final = 1 << 20

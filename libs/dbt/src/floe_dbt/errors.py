@@ -54,6 +54,13 @@ class DbtManifestInvalid(Permanent):
     title = "A dbt manifest cannot be read"
 
 
+class DbtPathRefused(Permanent):
+    """A path in dbt_project.yml that would have dbt read files from outside of the project."""
+
+    code = "FLOE-DBT-013"
+    title = "A path in dbt_project.yml leads out of its project"
+
+
 class DbtMetaInvalid(DocumentInvalid):
     """The `meta.floe` entries of a project are not valid; `problems` holds all of them."""
 

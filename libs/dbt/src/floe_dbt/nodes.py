@@ -6,13 +6,16 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final
 
-from floe_contracts.errors import FloeError
+from floe_contracts.errors import FloeError, Where
 from floe_contracts.nodes import CLASSIFICATIONS, Check, Column, Exposure, Node, NodeGraph
 from floe_dbt.classification import MetaReader
-from floe_dbt.errors import DbtMetaInvalid
+from floe_dbt.errors import DbtMetaInvalid, DbtMetaProblem
 from floe_dbt.fingerprints import Fingerprinter, ProjectFiles
 
 _NODE_TYPES: Final = ("model", "seed", "snapshot")
+_CARRIED: Final = ("semantic_models", "metrics", "saved_queries")
+MOST_NESTED: Final = 100
+"""Levels of what a project may say freely: what writes JSON further on follows them by recursion."""
 
 Resource = Mapping[str, Any]
 
@@ -31,8 +34,10 @@ def read_nodes(
         files: what the manifest does not say of the project's files; needed where fingerprints are compared.
 
     Raises:
-        DbtMetaInvalid: entries of `meta.floe` that floe does not understand; holds all of them.
+        DbtMetaInvalid: entries of `meta.floe` that floe does not understand, or a `meta` that is nested too deep; holds
+            all of them.
     """
+    _refuse_nested(manifest)
     fingerprinter = Fingerprinter(manifest, files or ProjectFiles())
     attached, unattached = _checks(manifest, fingerprinter)
     problems: list[FloeError] = []
@@ -55,6 +60,32 @@ def read_nodes(
         metrics=_as_they_are(manifest["metrics"]),
         saved_queries=_as_they_are(manifest["saved_queries"]),
     )
+
+
+def _refuse_nested(manifest: Mapping[str, Any]) -> None:
+    resources = [*manifest["nodes"].values(), *manifest["sources"].values()]
+    free = [(resource, [resource.get("meta"), resource["config"].get("meta")]) for resource in resources]
+    free += [(resource, [resource]) for kind in _CARRIED for resource in manifest[kind].values()]
+    problems = [
+        DbtMetaProblem(
+            f"{resource['name']}: nested deeper than {MOST_NESTED} levels", where=Where(file=_documented_in(resource))
+        )
+        for resource, values in free
+        if _is_nested(values)
+    ]
+    if problems:
+        raise DbtMetaInvalid(problems)
+
+
+def _is_nested(value: Any) -> bool:
+    """Whether `value` goes deeper than `MOST_NESTED`; itself without recursion."""
+    level = [value]
+    for _ in range(MOST_NESTED):
+        level = [item for each in level for item in (each.values() if isinstance(each, dict) else each)]
+        level = [item for item in level if isinstance(item, dict | list) and item]
+        if not level:
+            return False
+    return True
 
 
 def attached_nodes(graph: NodeGraph) -> dict[str, str]:

@@ -17,9 +17,9 @@ from urllib.parse import urlsplit
 
 import yaml
 
+from floe_contracts.documents.yaml_tree import Tree, read_tree
 from floe_contracts.errors import FloeError, Where
 from floe_contracts.repositories import without_credentials
-from floe_contracts.yaml_tree import Tree, read_tree
 from floe_dbt.errors import DbtLockMissing, DbtLockStale, DbtPackageRefused, DbtPackagesInvalid
 
 INSTALL_FOLDER: Final = "dbt_packages"
@@ -171,7 +171,8 @@ def install_folder(project_dir: Path) -> str:
     except (OSError, ValueError, yaml.YAMLError, RecursionError):
         return INSTALL_FOLDER  # dbt says more about it than floe could
     said = project.get("packages-install-path") if isinstance(project, dict) else None
-    return INSTALL_FOLDER if said is None else PurePosixPath(str(said)).as_posix()
+    # A value that is no text may be an alias bomb, and is for dbt to refuse.
+    return PurePosixPath(said).as_posix() if isinstance(said, str) else INSTALL_FOLDER
 
 
 def lock_hash(entries: Sequence[Mapping[str, Any]]) -> str:

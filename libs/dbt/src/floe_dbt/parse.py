@@ -12,7 +12,7 @@ from typing import Any, Final
 
 from floe_contracts.errors import Where
 from floe_dbt.environment import SECRET_PREFIX, dbt_environment
-from floe_dbt.errors import DbtDied, DbtParseFailed, DbtProjectMissing
+from floe_dbt.errors import DbtDied, DbtParseFailed, DbtProjectMissing, DbtTimedOut
 from floe_dbt.garbage import collecting_seldom
 from floe_dbt.manifest import NORMALISED, load_manifest
 from floe_dbt.parse_errors import parse_failure, parse_warnings
@@ -60,52 +60,59 @@ def parse_project(
 
     Args:
         dbt: runs dbt; started.
-        project_dir: folder of dbt_project.yml, absolute. Nothing is written into it.
+        project_dir: folder of dbt_project.yml, absolute; nothing is written into it.
         environment: the dbt target.
         profiles_dir: folder of profiles.yml, absolute. Its secrets get dummies: parsing connects to nothing.
         state_dir: folder for this project and environment, absolute; takes dbt's target folder. The same folder and
             project folder each time make dbt parse only what changed.
         source: where PATH, HOME and the like of dbt's environment come from, usually `os.environ`.
-        timeout: seconds after which dbt is killed.
+        timeout: seconds after which dbt is killed. That is the project's fault: a loop in a macro or a few aliases in
+            YAML take dbt as long as they like, and would do so again.
 
     Raises:
         DbtProjectMissing: no dbt_project.yml.
-        DbtParseFailed: dbt refused the project, or its nodes depend on each other in a circle.
+        DbtParseFailed: dbt refused the project or took too long, or its nodes depend on each other in a circle.
         DbtDied: the dbt process was killed.
-        DbtTimedOut: `timeout` passed.
         DbtUnavailable: the fork server does not answer.
         DbtBusy: the fork server is full.
     """
+    _require_project(project_dir)
+    written = state_dir / _TARGET / NORMALISED
+    written.unlink(missing_ok=True)
+    dummies = dict.fromkeys(_PLACEHOLDER.findall((profiles_dir / "profiles.yml").read_text()), _DUMMY)
+    with tempfile.TemporaryFile() as output:
+        try:
+            ended = dbt.invoke(
+                _arguments(project_dir, state_dir, environment),
+                cwd=project_dir,
+                environment=dbt_environment(source, profiles_dir=profiles_dir, secrets=dummies),
+                output=output,
+                timeout=timeout,
+                program=Program.PARSE,
+            )
+        except DbtTimedOut as error:
+            raise DbtParseFailed(error.message, hint="look for loops in macros and for nested YAML aliases") from error
+        output.seek(0)
+        lines = output.read(_MOST_OUTPUT_BYTES).decode(errors="replace").splitlines()
+    folders = (project_dir, state_dir, profiles_dir)
+    if ended.returncode < 0:
+        raise DbtDied(f"dbt parse was killed by signal {-ended.returncode}")
+    if ended.returncode != 0:
+        raise parse_failure(lines, folders=folders)
+    with collecting_seldom():
+        manifest, content = load_manifest(written)
+    _refuse_undefined_tests(manifest)
+    _refuse_circles(manifest)
+    return ParsedProject(manifest, content, parse_warnings(lines, folders=folders), ended.seconds)
+
+
+def _require_project(project_dir: Path) -> None:
     if not (project_dir / PROJECT_FILE).is_file():
         raise DbtProjectMissing(
             f"there is no {PROJECT_FILE}",
             where=Where(file=PROJECT_FILE),
             hint="check the path of the dbt project in floe.yaml",
         )
-    written = state_dir / _TARGET / NORMALISED
-    written.unlink(missing_ok=True)
-    dummies = dict.fromkeys(_PLACEHOLDER.findall((profiles_dir / "profiles.yml").read_text()), _DUMMY)
-    with tempfile.TemporaryFile() as output:
-        ended = dbt.invoke(
-            _arguments(project_dir, state_dir, environment),
-            cwd=project_dir,
-            environment=dbt_environment(source, profiles_dir=profiles_dir, secrets=dummies),
-            output=output,
-            timeout=timeout,
-            program=Program.PARSE,
-        )
-        output.seek(0)
-        lines = output.read(_MOST_OUTPUT_BYTES).decode(errors="replace").splitlines()
-    if ended.returncode < 0:
-        raise DbtDied(f"dbt parse was killed by signal {-ended.returncode}")
-    if ended.returncode != 0:
-        raise parse_failure(lines, folders=(project_dir, state_dir, profiles_dir))
-    with collecting_seldom():
-        manifest, content = load_manifest(written)
-    _refuse_undefined_tests(manifest)
-    _refuse_circles(manifest)
-    warnings = parse_warnings(lines, folders=(project_dir, state_dir, profiles_dir))
-    return ParsedProject(manifest, content, warnings, ended.seconds)
 
 
 def _arguments(project_dir: Path, state_dir: Path, environment: str) -> list[str]:

@@ -63,7 +63,7 @@ def _failure(lines: Sequence[str]) -> str:
     plain = [_COLOUR.sub("", line) for line in lines if not line.startswith("{")]
     start = next((number for number, line in enumerate(plain) if _PREFIX in line), None)
     if start is None:
-        return "\n".join(plain).strip() or "dbt parse failed and did not say why"
+        return "\n".join(plain).strip() or "dbt failed and did not say why"
     following = plain[start + 1 :]
     end = next((number for number, line in enumerate(following) if _CLOCK.match(line)), len(following))
     return "\n".join(line.rstrip() for line in following[:end]).strip()

@@ -15,7 +15,7 @@ from pyiceberg.catalog import Catalog
 from pyiceberg.exceptions import NamespaceAlreadyExistsError, NoSuchNamespaceError
 from sqlalchemy.exc import IntegrityError, OperationalError
 
-from floe_contracts.placed import Unplaced
+from floe_contracts.documents.placed import Unplaced
 from floe_contracts.plugins.errors import PluginUnknown
 from floe_contracts.plugins.registry import CATALOGS, load, read_options
 from floe_lakehouse.errors import CatalogMisconfigured, CatalogUnreachable

@@ -8,17 +8,18 @@ from collections.abc import Mapping
 from floe_chassis.blobs import open_blobs
 from floe_chassis.service import Service
 from floe_chassis.settings import ChassisSettings, load_settings
-from floe_chassis.topology import COMPILER, PRODUCTS_BUCKET
+from floe_chassis.topology import COMPILATIONS_BUCKET, COMPILER, PRODUCTS_BUCKET
 from floe_compiler.adapters.artifact_history import StreamArtifactHistory
+from floe_compiler.adapters.compile_cache import KeyValueCompileCache, code_digest
 from floe_compiler.adapters.contract_files import read_contracts
 from floe_compiler.adapters.dbt_packages import DepsPackages
 from floe_compiler.adapters.dbt_parser import WarmDbtParser
 from floe_compiler.adapters.product_registry import ProductRegistry
 from floe_compiler.adapters.sources import BundleSources
 from floe_compiler.compilation import Compiler
-from floe_compiler.git_wiring import git_handlers
+from floe_compiler.git.ownership import Ownership
+from floe_compiler.git.wiring import git_handlers
 from floe_compiler.handlers import Handlers
-from floe_compiler.ownership import Ownership
 from floe_compiler.planning import Planner
 from floe_compiler.settings import CompilerSettings
 from floe_contracts.events import GitPushed, SpecSubmitted
@@ -41,6 +42,8 @@ def create_app(environment: Mapping[str, str]) -> Service:
         read_contracts=read_contracts,
         blobs=blobs,
         planner=Planner(StreamArtifactHistory(service.bus), blobs),
+        cache=KeyValueCompileCache(lambda: service.bus.key_value(COMPILATIONS_BUCKET), blobs),
+        code=code_digest(),
     )
     registry = ProductRegistry(lambda: service.bus.key_value(PRODUCTS_BUCKET))
     handlers = Handlers(compiler, service.bus, Ownership(registry))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from floe_contracts.errors import Permanent
+from floe_contracts.errors import Permanent, Transient
 
 
 class SpecMissing(Permanent):
@@ -87,3 +87,24 @@ class PlanBaseUnknown(Permanent):
 
     code = "FLOE-COMP-009"
     title = "The artifact to plan against is not known"
+
+
+class ArtifactTooLarge(Permanent):
+    """What a product says of itself does not fit into the event that announces its artifact."""
+
+    code = "FLOE-COMP-010"
+    title = "An artifact is too large to be announced"
+
+
+class PlatformUnreadable(Transient):
+    """The platform.yaml of the installation is not where the settings say; it may be in the middle of an update."""
+
+    code = "FLOE-COMP-011"
+    title = "The installation's platform.yaml cannot be read"
+
+
+class ProblemsLeftOut(Permanent):
+    """A rejection has more problems than an event has room for."""
+
+    code = "FLOE-COMP-012"
+    title = "A rejection does not name all of its problems"

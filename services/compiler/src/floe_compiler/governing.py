@@ -15,10 +15,10 @@ from floe_compiler.core.governance.sarif import to_sarif
 from floe_compiler.core.governance.summary import summarised
 from floe_compiler.core.ports import Blobs
 from floe_contracts.digests import canonical_json
-from floe_contracts.enforcement import EnforcementReport, EnforcementSummary
 from floe_contracts.errors import DocumentInvalid
 from floe_contracts.floe_spec import FloeSpec
-from floe_contracts.governance_scopes import stricter
+from floe_contracts.governance.reports import EnforcementReport, EnforcementSummary
+from floe_contracts.governance.scopes import stricter
 from floe_contracts.nodes import NodeGraph
 from floe_contracts.platform_spec import PlatformSpec
 

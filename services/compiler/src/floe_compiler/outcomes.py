@@ -6,15 +6,14 @@ from floe_compiler.errors import PlanBaseUnknown
 from floe_compiler.planning import Planned
 from floe_contracts.artifacts import CompiledArtifacts
 from floe_contracts.digests import short
-from floe_contracts.enforcement import EnforcementSummary
 from floe_contracts.events import (
     LATEST,
     ArtifactCompiled,
     ArtifactPlanned,
     ArtifactRejected,
-    ProductEvent,
     SpecSubmitted,
 )
+from floe_contracts.governance.reports import EnforcementSummary
 
 
 def planned_or_compiled(
@@ -58,9 +57,12 @@ def planned_or_compiled(
     )
 
 
-def outcome_id(submitted: SpecSubmitted, outcome: ProductEvent) -> str:
+def outcome_id(submitted: SpecSubmitted, outcome: ArtifactCompiled | ArtifactPlanned | ArtifactRejected) -> str:
     """The id of the event: the same for the same outcome of the same submission; a dry run has ids of its own."""
-    digest = getattr(outcome, "artifact_digest", None)
-    result = "rejected" if isinstance(outcome, ArtifactRejected) or digest is None else short(digest)
+    if isinstance(outcome, ArtifactRejected):
+        # Other sources under the same name may be refused for other reasons.
+        result = f"{short(submitted.bundle)}:rejected"
+    else:
+        result = short(outcome.artifact_digest)
     dry = f":plan:{submitted.against or LATEST}" if submitted.dry_run else ""
     return f"{submitted.product}:{submitted.submission}:{result}{dry}"

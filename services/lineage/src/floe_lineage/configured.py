@@ -8,13 +8,13 @@ from pathlib import Path
 from typing import Any, Final
 
 from floe_chassis.errors import SettingInvalid
+from floe_contracts.documents.placed import Placed, Unplaced
+from floe_contracts.documents.yaml_tree import Path as FieldPath
 from floe_contracts.errors import Where
-from floe_contracts.placed import Placed, Unplaced
 from floe_contracts.platform.resolution import ResolvedPlatform, resolve_platform
 from floe_contracts.plugins.lineage_backends import Backend
 from floe_contracts.plugins.metadata import SecretReader
 from floe_contracts.plugins.registry import LINEAGE_BACKENDS, load, read_options
-from floe_contracts.yaml_tree import Path as FieldPath
 from floe_lineage.settings import LineageSettings
 
 _TOKEN: Final = "lineage-http-token"  # noqa: S105  # its name

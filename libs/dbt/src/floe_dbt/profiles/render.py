@@ -19,8 +19,8 @@ from floe_contracts.placeholders import placeholder
 from floe_contracts.plugins.errors import PluginUnknown
 from floe_contracts.plugins.registry import TARGETS, load
 from floe_contracts.plugins.targets import Kind, Property, Warehouse
+from floe_contracts.suggestions import meant_or_known
 from floe_dbt.errors import DbtProfileInvalid, DbtProfileProblem
-from floe_dbt.suggestions import did_you_mean
 
 PROFILE: Final = "floe"
 """The name of every generated profile."""
@@ -144,7 +144,7 @@ def _problems(compute: Compute) -> Iterator[FloeError]:
         return
     if row.modes and _mode(row, compute) not in row.modes:
         path = f"{row.section}.mode"
-        hint = did_you_mean(_mode(row, compute), row.modes)
+        hint = meant_or_known(_mode(row, compute), row.modes)
         yield _problem(compute, path, f"{compute.type} has no such way in: {_mode(row, compute)!r}", hint)
         return
     known = {entry.name: entry for entry in _known(row, compute)}
@@ -164,7 +164,7 @@ def _problems(compute: Compute) -> Iterator[FloeError]:
 def _value_problems(compute: Compute, known: Mapping[str, Property], name: str, value: Any) -> Iterator[FloeError]:
     entry = known.get(name)
     if entry is None:
-        yield _problem(compute, name, f"there is no property {name!r}", did_you_mean(name, known))
+        yield _problem(compute, name, f"there is no property {name!r}", meant_or_known(name, known))
     elif entry.source == "secret":
         yield _problem(compute, name, f"{name} is a secret, and may only be named")
     elif not _is(value, entry.kind):

@@ -25,9 +25,9 @@ from pydantic import Field
 from floe_chassis.blobs import BlobStore
 from floe_compiler.core.cache_key import CachedCompilation, Days, named_blobs
 from floe_contracts.artifacts import read_artifact
-from floe_contracts.enforcement import EnforcementSummary
 from floe_contracts.errors import BlobMissing, FloeError
 from floe_contracts.events import Data
+from floe_contracts.governance.reports import EnforcementSummary
 
 _log = structlog.get_logger(__name__)
 

@@ -15,6 +15,7 @@ from floe_dbt.garbage import collecting_seldom
 from floe_dbt.nodes import read_nodes
 from floe_dbt.parse import parse_project
 from floe_dbt.profiles import write_profile
+from floe_dbt.project_paths import check_paths
 from floe_dbt.versions import installed_tools, require_adapter
 from floe_dbt.warm_dbt import WarmDbt
 
@@ -51,6 +52,7 @@ class WarmDbtParser:
         classifications: Sequence[str],
     ) -> ParsedProject:
         require_adapter(compiled.compute)
+        check_paths(folder)
         state = self._folder / place / environment
         database = state / f"{database_name(product)}.duckdb"
         profile = write_profile(

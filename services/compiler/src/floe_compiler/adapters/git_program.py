@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, cast
 
-from floe_compiler.git_errors import GitFailed, GitMissing, RepositoryTooLarge
+from floe_compiler.core.git.errors import GitFailed, GitMissing, RepositoryTooLarge
 from floe_compiler.settings import GitSettings
 
 MISSING_REF: Final = 2

@@ -15,9 +15,9 @@ from pathlib import Path
 from typing import Final
 
 from floe_compiler.adapters.git_program import MISSING_REF, GitProgram, Quota, folder_size
-from floe_compiler.core.git_ports import Commit
-from floe_compiler.core.git_tree import TreeEntry, shown
-from floe_compiler.git_errors import GitFailed, RepositoryTooLarge
+from floe_compiler.core.git.errors import GitFailed, RepositoryTooLarge
+from floe_compiler.core.git.ports import Commit
+from floe_compiler.core.git.tree import TreeEntry, shown
 from floe_compiler.settings import GitSettings
 from floe_contracts.errors import Where
 from floe_contracts.repositories import Repository

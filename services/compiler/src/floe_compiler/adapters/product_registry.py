@@ -9,9 +9,9 @@ from nats.js.errors import KeyNotFoundError, KeyWrongLastSequenceError
 from nats.js.kv import KeyValue
 
 from floe_chassis.key_values import keys_below
-from floe_compiler.core.git_ports import StoredRef
-from floe_compiler.core.repository_state import ProductOwner, RefState, owner_key, ref_key, refs_pattern
-from floe_compiler.git_errors import StateChanged
+from floe_compiler.core.git.errors import StateChanged
+from floe_compiler.core.git.ports import StoredRef
+from floe_compiler.core.git.state import ProductOwner, RefState, owner_key, ref_key, refs_pattern
 
 
 class ProductRegistry:

@@ -8,10 +8,10 @@ from pathlib import Path
 
 from floe_chassis.blobs import BlobStore
 from floe_chassis.source_bundles import unpack
+from floe_compiler.adapters.installed_platform import read_installed
 from floe_compiler.core.ports import CheckedOut
 from floe_compiler.errors import PlatformFixed
 from floe_contracts.digests import digest_of
-from floe_contracts.platform.resolution import parent_texts
 from floe_contracts.platform_spec import DEFAULT_PLATFORM
 from floe_contracts.subjects import escape
 
@@ -52,18 +52,13 @@ class BundleSources:
                     "this installation has its own platform.yaml",
                     hint="publish without platform.yaml; ask the platform's owner for what you need changed",
                 )
-            return await asyncio.to_thread(_on_disk, self._platform_file)
+            return await asyncio.to_thread(read_installed, self._platform_file)
         if digest is None:
             return DEFAULT_PLATFORM, {}
         return await self._blob(digest), {name: await self._blob(parent) for name, parent in sorted(parents.items())}
 
     async def _blob(self, digest: str) -> str:
         return _text(await self._blobs.get(digest))
-
-
-def _on_disk(file: Path) -> tuple[str, Mapping[str, str]]:
-    text = _text(file.read_bytes())
-    return text, parent_texts(text, file.name, lambda name: _text((file.parent / name).read_bytes()))
 
 
 def _prefixed(parents: Mapping[str, str]) -> dict[str, str]:

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 
 from floe_compiler.errors import NotApproved, PlatformMismatch
+from floe_contracts.documents.yaml_tree import Path
 from floe_contracts.errors import FloeError, Where
 from floe_contracts.floe_spec import FloeSpec
 from floe_contracts.platform.resolution import ResolvedPlatform
 from floe_contracts.product.transforms import DbtTransform
 from floe_contracts.suggestions import meant_or_known
-from floe_contracts.yaml_tree import Path
 
 
 def check_approvals(spec: FloeSpec, platform: ResolvedPlatform) -> Iterator[FloeError]:

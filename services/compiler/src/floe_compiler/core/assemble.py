@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from typing import Final
 
 from floe_compiler.core import product
-from floe_compiler.errors import RowOwnerUnknown
+from floe_compiler.errors import ArtifactTooLarge, RowOwnerUnknown
 from floe_contracts.artifacts import (
     CompiledArtifacts,
     CompiledEnvironment,
@@ -17,6 +18,7 @@ from floe_contracts.artifacts import (
     Tools,
 )
 from floe_contracts.data_contracts import CompiledDataContract
+from floe_contracts.digests import canonical_json
 from floe_contracts.errors import Where
 from floe_contracts.floe_spec import FloeSpec
 from floe_contracts.nodes import NodeGraph
@@ -37,6 +39,28 @@ def check_row_owner(spec: FloeSpec, graph: NodeGraph) -> Iterator[RowOwnerUnknow
             where=Where("floe.yaml", path="governance.rowOwner.column"),
             hint=did_you_mean(owner.column, columns) or "document the column in the model's properties file",
         )
+
+
+MOST_BYTES: Final = 512 * 1024
+"""Of an artifact. The event that carries it also carries its plan and findings, and the bus takes 1 MB."""
+
+
+def check_size(artifact: CompiledArtifacts) -> None:
+    """See that the artifact fits into the event that announces it.
+
+    Raises:
+        ArtifactTooLarge: it does not; tells which part of it is the largest.
+    """
+    size = len(artifact.to_bytes())
+    if size <= MOST_BYTES:
+        return
+    parts = {name: len(canonical_json(part)) for name, part in artifact.to_document().items()}
+    largest = max(parts, key=parts.__getitem__)
+    raise ArtifactTooLarge(
+        f"the artifact has {size} bytes, {MOST_BYTES} at most, {parts[largest]} of them in {largest!r}",
+        where=Where("floe.yaml"),
+        hint="shorten that part, or divide the product",
+    )
 
 
 def assemble(

@@ -8,7 +8,7 @@ from datetime import date, timedelta
 
 from floe_contracts.artifacts import CompiledArtifacts, Tools
 from floe_contracts.digests import PREFIX, canonical_json, digest_of
-from floe_contracts.enforcement import EnforcementSummary
+from floe_contracts.governance.reports import EnforcementSummary
 
 
 @dataclass(frozen=True, slots=True)

@@ -46,7 +46,7 @@ def _environment(
     name: str, environment: Environment, spec: FloeSpec, platform: PlatformSpec, problems: list[FloeError]
 ) -> CompiledEnvironment | None:
     def concrete(
-        part: str, logical: str, defined: Mapping[str, ProfileT], section: str, path: str | None = None
+        part: str, logical: str, defined: Mapping[str, ProfileT], path: str | None = None
     ) -> tuple[str, ProfileT] | None:
         profiles = environment.profiles.get(logical)
         if profiles is None:
@@ -54,20 +54,14 @@ def _environment(
             text = f"{part}: the environment {name!r} of platform.yaml has no profile {logical!r}"
             problems.append(ProfileUnknown(text, where=where, hint=_known(logical, environment.profiles)))
             return None
-        chosen: str = getattr(profiles, part)
-        if chosen not in defined:
-            where = Where("platform.yaml", path=f"environments.{name}.profiles.{logical}.{part}")
-            text = f"{chosen!r} is not defined under {section}"
-            problems.append(ProfileUnknown(text, where=where, hint=_known(chosen, defined)))
-            return None
+        chosen: str = getattr(profiles, part)  # defined, or the platform would not have been read
         return chosen, defined[chosen]
 
-    compute = concrete("compute", spec.compute, platform.compute, "compute")
-    storage = concrete("storage", spec.storage, platform.storage, "storage")
-    catalog = concrete("catalog", spec.catalog, platform.catalogs, "catalogs")
+    compute = concrete("compute", spec.compute, platform.compute)
+    storage = concrete("storage", spec.storage, platform.storage)
+    catalog = concrete("catalog", spec.catalog, platform.catalogs)
     others = {
-        logical: concrete("compute", logical, platform.compute, "compute", path)
-        for logical, path in other_computes(spec).items()
+        logical: concrete("compute", logical, platform.compute, path) for logical, path in other_computes(spec).items()
     }
     if compute is None or storage is None or catalog is None:
         return None

@@ -17,8 +17,8 @@ from floe_compiler.core.data_contracts.errors import (
 )
 from floe_compiler.core.data_contracts.reading import DataContract
 from floe_contracts.data_contracts import ContractedField, ContractedModel
-from floe_contracts.enforcement import ContractStatus
 from floe_contracts.errors import FloeError, Where
+from floe_contracts.governance.reports import ContractStatus
 from floe_contracts.nodes import CLASSIFICATIONS, Column, Node, NodeGraph
 from floe_contracts.suggestions import meant_or_known
 

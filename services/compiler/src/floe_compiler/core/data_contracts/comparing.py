@@ -111,15 +111,6 @@ def compare_contracts(old: CompiledDataContract, new: CompiledDataContract) -> C
     return ContractComparison(old, new, tuple(changes), _demanded(old, changes), bump_made(old.version, new.version))
 
 
-def version_problems(
-    old: Sequence[CompiledDataContract], new: Sequence[CompiledDataContract]
-) -> tuple[ContractVersionTooSmall, ...]:
-    """A problem for every contract whose version says less than has changed since `old`, or has gone back."""
-    before = {contract.id: contract for contract in old}
-    compared = (compare_contracts(before[contract.id], contract) for contract in new if contract.id in before)
-    return tuple(problem for comparison in compared if (problem := comparison.problem()) is not None)
-
-
 def _models(old: CompiledDataContract, new: CompiledDataContract) -> Iterator[ContractChange]:
     for name, before, after in _pairs(old.models, new.models, lambda model: model.name):
         if after is None:

@@ -16,7 +16,7 @@ from floe_contracts.data_contracts import (
     ServiceLevel,
 )
 from floe_contracts.digests import canonical_json, digest_of
-from floe_contracts.yaml_tree import Path
+from floe_contracts.documents.yaml_tree import Path
 
 _TEXTS_OF_RULES = frozenset(
     {"authoritativeDefinitions", "businessImpact", "customProperties", "description", "id", "name", "tags"}

@@ -23,9 +23,9 @@ from floe_compiler.core.data_contracts.standard import (
     takes_anything,
 )
 from floe_contracts.data_contracts import CompiledDataContract
+from floe_contracts.documents.yaml_tree import MAX_PROBLEMS, Path, Tree, read_tree
 from floe_contracts.errors import DocumentInvalid, FloeError, Where
 from floe_contracts.suggestions import meant_or_known
-from floe_contracts.yaml_tree import MAX_PROBLEMS, Path, Tree, read_tree
 
 _EXPECTED: Final = {
     "bool_parsing": "should be true or false",

@@ -6,7 +6,7 @@ from collections.abc import Collection, Iterable, Mapping
 
 from floe_compiler.core.data_contracts.checking import check_contract
 from floe_compiler.core.data_contracts.reading import DataContract
-from floe_contracts.enforcement import ContractResult
+from floe_contracts.governance.reports import ContractResult
 from floe_contracts.nodes import NodeGraph
 
 

@@ -20,10 +20,10 @@ from floe_compiler.core.data_contracts.standard import (
     QUALITY_TYPES,
     VERSIONS,
 )
+from floe_contracts.documents.yaml_tree import Path, Tree
 from floe_contracts.errors import FloeError
 from floe_contracts.sections import PATTERN_HINTS, SEMVER_PATTERN
 from floe_contracts.suggestions import meant_or_known
-from floe_contracts.yaml_tree import Path, Tree
 
 _LONGEST_VERSION: Final = 64
 

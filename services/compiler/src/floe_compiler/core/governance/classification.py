@@ -6,7 +6,7 @@ from typing import Final
 
 from floe_compiler.core.governance.errors import ColumnUnclassified, PolicyMissing
 from floe_compiler.core.governance.looking import Broken, Look, Model, Rule
-from floe_contracts.governance import GovernanceRules
+from floe_contracts.governance.rules import GovernanceRules
 
 _OPEN: Final = "public"
 """The one classification that needs no policy."""
@@ -48,7 +48,11 @@ def _policies(rules: GovernanceRules, model: Model) -> Look:
     return Look(checked=len(sensitive), broken=broken)
 
 
+def _asks_for_policies(rules: GovernanceRules) -> bool:
+    return rules.classification is not None and rules.classification.policies
+
+
 RULES: Final = (
     Rule(ColumnUnclassified, "classification", _classified),
-    Rule(PolicyMissing, "classification", _policies),
+    Rule(PolicyMissing, "classification", _policies, asked=_asks_for_policies),
 )

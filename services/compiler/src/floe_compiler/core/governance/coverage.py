@@ -6,7 +6,7 @@ from typing import Final
 
 from floe_compiler.core.governance.errors import CoverageTooLow, CoverageUnmeasured
 from floe_compiler.core.governance.looking import Broken, Look, Model, Rule, listed
-from floe_contracts.governance import GovernanceRules
+from floe_contracts.governance.rules import GovernanceRules
 
 
 def _coverage(rules: GovernanceRules, model: Model) -> Look:

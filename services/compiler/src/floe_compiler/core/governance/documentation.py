@@ -13,7 +13,7 @@ from floe_compiler.core.governance.errors import (
     ModelUndescribed,
 )
 from floe_compiler.core.governance.looking import Broken, Look, Model, Rule
-from floe_contracts.governance import Documented, GovernanceRules
+from floe_contracts.governance.rules import Documented, GovernanceRules
 
 _PLACEHOLDER: Final = re.compile(
     r"(tb[acd]|to be (done|defined|determined|added|described|documented)|to ?do|fixme|(?-i:TODO|FIXME)\b.*|n/?a|none"

@@ -12,11 +12,11 @@ from floe_compiler.core.governance.errors import FindingsLeftOut, GovernanceRefu
 from floe_compiler.core.governance.looking import Broken, Look, Model, Rule
 from floe_compiler.core.governance.overrides import Overrides, override_findings
 from floe_compiler.core.governance.places import Places
-from floe_contracts.enforcement import EnforcementReport, Finding, ReportStatus, RuleResult, RuleStatus, Severity
+from floe_contracts.documents.yaml_tree import MAX_PROBLEMS
 from floe_contracts.errors import FloeError, Where
-from floe_contracts.governance import GovernanceRules, Level
+from floe_contracts.governance.reports import EnforcementReport, Finding, ReportStatus, RuleResult, RuleStatus, Severity
+from floe_contracts.governance.rules import GovernanceRules, Level
 from floe_contracts.nodes import NodeGraph
-from floe_contracts.yaml_tree import MAX_PROBLEMS
 
 RULES: Final[tuple[Rule, ...]] = tuple(
     sorted(
@@ -61,7 +61,7 @@ def enforce(
             if node.resource_type == "model" and node.unique_id.split(".")[1] == graph.project
         ]
         for rule in RULES:
-            tally = _Tally(rule, rules.level_of(rule.family), overrides, places)
+            tally = _Tally(rule, _level(rule, rules), overrides, places)
             if tally.level != "off":
                 for model in models:
                     tally.count(model, rule.look(rules, model))
@@ -78,6 +78,12 @@ def enforce(
         overrides=overrides.results(),
         findings=tuple(sorted(findings, key=_order)),
     )
+
+
+def _level(rule: Rule, rules: GovernanceRules) -> Level:
+    """How much a rule counts."""
+    level = rules.level_of(rule.family)
+    return level if level == "off" or rule.asked(rules) else "off"
 
 
 def refusal(report: EnforcementReport) -> GovernanceRefused | None:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from floe_contracts.errors import Permanent
-from floe_contracts.governance import Family, GovernanceRules, matches_model
+from floe_contracts.governance.rules import Family, GovernanceRules, matches_model
 from floe_contracts.nodes import Node
 
 _TIERS: Final = ("bronze", "silver", "gold")
@@ -69,12 +69,14 @@ class Rule:
         family: the group whose level counts.
         look: looks at one model; called only when the rules have that group.
         only_noted: whether its findings are notes at every level.
+        asked: whether rules of that group ask for it; one that is not asked for is off.
     """
 
     error: type[Permanent]
     family: Family
     look: Callable[[GovernanceRules, Model], Look]
     only_noted: bool = False
+    asked: Callable[[GovernanceRules], bool] = lambda _: True
 
 
 def listed(names: Sequence[str], most: int = 5) -> str:

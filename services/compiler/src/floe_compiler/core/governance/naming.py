@@ -6,7 +6,7 @@ from typing import Final
 
 from floe_compiler.core.governance.errors import NameAgainstConvention
 from floe_compiler.core.governance.looking import Broken, Look, Model, Rule, listed
-from floe_contracts.governance import GovernanceRules, NamingConvention, matches_name
+from floe_contracts.governance.rules import GovernanceRules, NamingConvention, matches_name
 
 _PREFIXES: Final = {
     "medallion": ("bronze", "silver", "gold"),

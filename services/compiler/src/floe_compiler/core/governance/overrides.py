@@ -8,10 +8,10 @@ from datetime import date
 
 from floe_compiler.core.governance.errors import OverrideExpired, OverrideForbidden, OverrideUnknown, OverrideUnused
 from floe_compiler.core.governance.looking import Model
-from floe_contracts.enforcement import Finding, OverrideResult, OverrideStatus
 from floe_contracts.errors import FloeError, Where
-from floe_contracts.governance import GovernanceRules, Override
-from floe_contracts.governance_scopes import refused_overrides
+from floe_contracts.governance.reports import Finding, OverrideResult, OverrideStatus
+from floe_contracts.governance.rules import GovernanceRules, Override
+from floe_contracts.governance.scopes import refused_overrides
 
 
 def check_overrides(floor: GovernanceRules, own: GovernanceRules, *, file: str, path: str) -> list[FloeError]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from floe_contracts.enforcement import Place
+from floe_contracts.governance.reports import Place
 from floe_contracts.nodes import Node
 from floe_dbt.properties_files import Item, Position, read_positions
 

@@ -7,7 +7,7 @@ from typing import Any, Final
 
 from floe_compiler.core.governance.errors import RequiredMetaMissing, RequiredTagsMissing, RequiredTestsMissing
 from floe_compiler.core.governance.looking import Broken, Look, Model, Rule, listed
-from floe_contracts.governance import GovernanceRules
+from floe_contracts.governance.rules import GovernanceRules
 from floe_contracts.nodes import Node
 from floe_contracts.suggestions import did_you_mean
 
@@ -67,7 +67,7 @@ def _tested(node: Node, test: str) -> int:
 
 
 RULES: Final = (
-    Rule(RequiredTagsMissing, "required", _tags),
-    Rule(RequiredMetaMissing, "required", _meta),
-    Rule(RequiredTestsMissing, "required", _tests),
+    Rule(RequiredTagsMissing, "required", _tags, asked=lambda rules: bool(rules.required and rules.required.tags)),
+    Rule(RequiredMetaMissing, "required", _meta, asked=lambda rules: bool(rules.required and rules.required.meta)),
+    Rule(RequiredTestsMissing, "required", _tests, asked=lambda rules: bool(rules.required and rules.required.tests)),
 )

@@ -9,8 +9,8 @@ from urllib.parse import quote
 from floe_compiler.core.governance.enforce import RULES
 from floe_compiler.core.governance.errors import OverrideExpired, OverrideUnknown, OverrideUnused
 from floe_contracts.digests import canonical_json, digest_of
-from floe_contracts.enforcement import EnforcementReport, Finding, RuleResult
 from floe_contracts.errors import Permanent
+from floe_contracts.governance.reports import EnforcementReport, Finding, RuleResult
 
 _SCHEMA: Final = "https://docs.oasis-open.org/sarif/sarif/v2.1.0/errata01/os/schemas/sarif-schema-2.1.0.json"
 _FOLDER: Final = "PRODUCT"

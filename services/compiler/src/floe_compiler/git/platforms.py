@@ -9,15 +9,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-from floe_compiler.core.git_ports import Repositories
+from floe_compiler.adapters.installed_platform import read_installed
+from floe_compiler.core.git.ports import Repositories
 from floe_contracts.dialects.glimpses import PLATFORM_FILES, glimpse_platform_file
 from floe_contracts.digests import canonical_json, digest_of
+from floe_contracts.documents.yaml_tree import MAX_BYTES, read_tree
 from floe_contracts.errors import DocumentInvalid, FloeError, Where
 from floe_contracts.platform.errors import PlatformMissing
 from floe_contracts.platform.resolution import parent_texts, resolve_platform
 from floe_contracts.platform_spec import DEFAULT_PLATFORM
 from floe_contracts.repositories import Repository, environments_of
-from floe_contracts.yaml_tree import MAX_BYTES, read_tree
 
 ABSENT: Final = ""
 
@@ -58,14 +59,13 @@ class Platform:
 
 
 async def installed_platform(file: Path) -> Platform:
-    """The platform of the installation."""
+    """The platform of the installation.
 
-    def read() -> Platform:
-        text = _text(file.read_bytes())
-        parents = parent_texts(text, file.name, lambda name: _text((file.parent / name).read_bytes()))
-        return Platform(text, parents, {})
-
-    return await asyncio.to_thread(read)
+    Raises:
+        PlatformUnreadable: it cannot be read.
+    """
+    text, parents = await asyncio.to_thread(read_installed, file)
+    return Platform(text, parents, {})
 
 
 async def committed_platform(

@@ -9,7 +9,7 @@ from itertools import islice, takewhile
 from pathlib import PurePosixPath
 from typing import Final
 
-from floe_compiler.git_errors import (
+from floe_compiler.core.git.errors import (
     PathRefused,
     ProductTooLarge,
     RepositoryTooLarge,

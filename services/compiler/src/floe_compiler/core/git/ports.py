@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
-from floe_compiler.core.git_tree import TreeEntry
-from floe_compiler.core.repository_state import RefState
+from floe_compiler.core.git.state import RefState
+from floe_compiler.core.git.tree import TreeEntry
 from floe_contracts.repositories import Repository
 
 

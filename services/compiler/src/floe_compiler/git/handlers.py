@@ -5,9 +5,9 @@ from __future__ import annotations
 from fnmatch import fnmatchcase
 
 from floe_chassis.bus import Bus
-from floe_compiler.git_errors import RepositoryMismatch, RepositoryNotAllowed
-from floe_compiler.moved_ref import MovedRef
-from floe_compiler.repository_compilation import RepositoryCompiler
+from floe_compiler.core.git.errors import RepositoryMismatch, RepositoryNotAllowed
+from floe_compiler.git.moved_ref import MovedRef
+from floe_compiler.git.repository_compilation import RepositoryCompiler
 from floe_compiler.settings import GitSettings
 from floe_contracts.cloudevents import Received
 from floe_contracts.events import GitPushed, ProductEvent

@@ -6,13 +6,13 @@ from collections.abc import Iterable, Mapping
 from pathlib import PurePosixPath
 from typing import Any
 
-from floe_compiler.core.git_changes import chosen
-from floe_compiler.core.git_tree import SPEC_FILE, TreeEntry, shown
-from floe_compiler.core.repository_state import CompiledProduct
-from floe_compiler.git_errors import LargeFileRefused, ProductOwned, ProductTooLarge, ProductTwice
+from floe_compiler.core.git.changes import chosen
+from floe_compiler.core.git.errors import LargeFileRefused, ProductOwned, ProductTooLarge, ProductTwice
+from floe_compiler.core.git.state import CompiledProduct
+from floe_compiler.core.git.tree import SPEC_FILE, TreeEntry, shown
 from floe_contracts.dialects.glimpses import glimpse_product
+from floe_contracts.documents.yaml_tree import read_tree
 from floe_contracts.errors import DocumentInvalid, FloeError, Where
-from floe_contracts.yaml_tree import read_tree
 
 
 def product_name(floe_yaml: str) -> str | None:

@@ -10,9 +10,9 @@ from floe_chassis.bus import Bus
 from floe_chassis.settings import load_settings
 from floe_compiler.adapters.git_program import GitProgram
 from floe_compiler.adapters.git_repositories import GitRepositories
-from floe_compiler.core.git_ports import Registry
-from floe_compiler.git_handlers import GitHandlers
-from floe_compiler.repository_compilation import CompilesSubmissions, RepositoryCompiler
+from floe_compiler.core.git.ports import Registry
+from floe_compiler.git.handlers import GitHandlers
+from floe_compiler.git.repository_compilation import CompilesSubmissions, RepositoryCompiler
 from floe_compiler.settings import GitSettings
 
 

@@ -6,8 +6,8 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
-from floe_compiler.core.git_tree import ProductFolder
-from floe_compiler.core.repository_state import CompiledProduct, RefState
+from floe_compiler.core.git.state import CompiledProduct, RefState
+from floe_compiler.core.git.tree import ProductFolder
 
 
 class Gone(StrEnum):

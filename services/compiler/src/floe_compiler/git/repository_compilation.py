@@ -17,10 +17,10 @@ import structlog
 
 from floe_chassis.blobs import BlobStore
 from floe_chassis.source_bundles import COUNT_LIMIT, FILE_LIMIT, TOTAL_LIMIT, pack
-from floe_compiler.core import git_changes
-from floe_compiler.core.git_changes import Head, Retirement
-from floe_compiler.core.git_ports import Registry, Repositories, StoredRef
-from floe_compiler.core.git_products import (
+from floe_compiler.core.git.changes import Head, Retirement, all_gone, changed, gone
+from floe_compiler.core.git.errors import ProductTwice
+from floe_compiler.core.git.ports import Registry, Repositories, StoredRef
+from floe_compiler.core.git.products import (
     check_sizes,
     owned_elsewhere,
     pointers_refused,
@@ -29,15 +29,14 @@ from floe_compiler.core.git_products import (
     twice,
     winners,
 )
-from floe_compiler.core.git_tree import SPEC_FILE, ProductFolder, check_folder, find_products
-from floe_compiler.core.repository_state import CompiledProduct
-from floe_compiler.git_errors import ProductTwice
-from floe_compiler.git_platforms import Platform, committed_platform, installed_platform
-from floe_compiler.moved_ref import MovedRef
+from floe_compiler.core.git.state import CompiledProduct
+from floe_compiler.core.git.tree import SPEC_FILE, ProductFolder, check_folder, find_products
+from floe_compiler.git.moved_ref import MovedRef
+from floe_compiler.git.platforms import Platform, committed_platform, installed_platform
 from floe_contracts.digests import short
+from floe_contracts.documents.yaml_tree import MAX_BYTES
 from floe_contracts.errors import FloeError, Permanent
 from floe_contracts.events import ArtifactCompiled, ProductEvent, SpecSubmitted
-from floe_contracts.yaml_tree import MAX_BYTES
 
 _NO_COMMIT: Final = "0" * 40
 
@@ -108,21 +107,23 @@ class RepositoryCompiler:
             RepositoryTooLarge: the repository is over a limit.
         """
         installed = None if self._platform_file is None else await installed_platform(self._platform_file)
-        if installed is not None and not installed.builds(moved.ref):
+        stored = await self._registry.ref_state(moved.tenant, moved.repository.name, moved.ref)
+        # A ref that was built once is followed to its end: its products keep their names until then.
+        built = installed is None or installed.builds(moved.ref)
+        if not built and not stored.state.products:
             log.info("ref not built", repository=moved.repository.name, ref=moved.ref)
             return
-        stored = await self._registry.ref_state(moved.tenant, moved.repository.name, moved.ref)
         platform = None if installed is None else installed.digest
         oid = await self._repositories.head(moved.repository, moved.ref)
         if oid is None:
             await self._deleted(moved, stored)
-        elif (oid, platform) != (stored.state.commit, stored.state.platform):
+        elif built and (oid, platform) != (stored.state.commit, stored.state.platform):
             await self._moved(moved, stored, platform)
 
     async def _deleted(self, moved: MovedRef, stored: StoredRef) -> None:
         if stored.revision == 0 or (stored.state.commit is None and not stored.state.products):
             return
-        await self._retire(moved, stored, _NO_COMMIT, git_changes.all_gone(stored.state))
+        await self._retire(moved, stored, _NO_COMMIT, all_gone(stored.state))
         await self._registry.save(
             moved.tenant, stored, stored.state.model_copy(update={"commit": None, "products": ()})
         )
@@ -136,7 +137,7 @@ class RepositoryCompiler:
         candidates = await self._candidates(moved, stored, head)
         names = {folder.path: known.product for folder in head.folders if (known := before.at(folder.path))}
         names |= {candidate.folder.path: candidate.name for candidate in candidates}
-        await self._retire(moved, stored, commit.oid, git_changes.gone(before, set(names.values()), set(names)))
+        await self._retire(moved, stored, commit.oid, gone(before, set(names.values()), set(names)))
 
         kept = tuple(product for product in before.products if product.folder in names)
         stored = replace(stored, state=before.model_copy(update={"products": kept}))
@@ -154,7 +155,7 @@ class RepositoryCompiler:
         )
 
     async def _candidates(self, moved: MovedRef, stored: StoredRef, head: Head) -> list[_Candidate]:
-        folders = git_changes.changed(stored.state, head)
+        folders = changed(stored.state, head)
         problems = {folder.path: check_folder(folder, COUNT_LIMIT) for folder in folders}
         wanted = {
             file.oid

@@ -6,10 +6,11 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from datetime import date
 
-from floe_compiler.core.git_changes import Retirement
+from floe_compiler.core.git.changes import Retirement
+from floe_compiler.core.rejections import told
 from floe_compiler.core.stages import Stage
 from floe_contracts.errors import FloeError
-from floe_contracts.events import ArtifactRejected, ArtifactRetired, Problem, ProductEvent, SourceReference
+from floe_contracts.events import ArtifactRejected, ArtifactRetired, ProductEvent, SourceReference
 from floe_contracts.repositories import Repository
 
 Announce = Callable[[ProductEvent, str], Awaitable[None]]
@@ -42,7 +43,7 @@ class MovedRef:
             submission=commit,
             source=self.source(commit),
             stage=Stage.LOAD.value,
-            problems=tuple(Problem.of(problem) for problem in problems),
+            problems=told(problems),
         )
 
     def retired(self, commit: str, retirement: Retirement) -> ArtifactRetired:

@@ -1,0 +1,1 @@
+"""Repositories, their trees and products, and what is remembered of them."""

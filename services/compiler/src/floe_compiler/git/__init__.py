@@ -1,0 +1,1 @@
+"""Compiling what is pushed to Git repositories."""
