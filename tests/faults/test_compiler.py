@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 from pathlib import Path
+from typing import Final
 
 from floe_chassis import topology
 from floe_chassis.bus import Bus
@@ -15,16 +17,24 @@ from .facts import RUN_SECONDS, TENANT, Facts, listening, until
 from .processes import Stack, assert_gone
 from .products import write_product
 
+MANY: Final = 300
+"""Models: parsing them takes about a second, in which there is time to kill."""
+
 
 async def test_compiler_killed_while_it_compiles(
     stack: Stack, facts: Facts, tmp_path: Path, recovery: Recovery
 ) -> None:
     product = "compiler-killed"
     folder = write_product(tmp_path / product, product)
-    stack.floe("publish", str(folder), "--submission", "first")
+    for number in range(MANY):
+        (folder / "dbt" / "models" / f"wide_{number}.sql").write_text(f"select {number} as id\n")
+    publishing = asyncio.create_task(
+        asyncio.to_thread(stack.floe, "publish", str(folder), "--submission", "first"), name="publish"
+    )
     await eventually(lambda: stack.dbt_child("compiler"), timeout=RUN_SECONDS)
     left = stack.kill("compiler")
     recovery()
+    await publishing
     assert await facts.events(EventKind.ARTIFACT_COMPILED, product) == []
     stack.start("compiler")
     assert_gone(left)
