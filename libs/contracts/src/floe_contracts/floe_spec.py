@@ -66,17 +66,28 @@ class FloeSpec(Section):
     transforms: tuple[Transform, ...] = Field(
         min_length=1, description="What builds the tables: one dbt project, and Python modules beside it."
     )
-    schedule: Schedule | None = Field(default=None, description="A run at every tick of a clock.")
+    schedule: Schedule | None = Field(
+        default=None, description="A run at every tick of a clock. Carried in the artifact; so far nothing ticks."
+    )
     triggers: tuple[Trigger, ...] = Field(
-        default=(ManualTrigger(type="manual"),), description="What else starts a run."
+        default=(ManualTrigger(type="manual"),),
+        description="What else starts a run. Carried in the artifact; so far runs start when asked for.",
     )
     landing: Landing = Landing()
     governance: Governance = Governance()
     consumption: Consumption = Consumption()
-    observability: ProductObservability = ProductObservability()
-    orchestration: Orchestration = Orchestration()
+    observability: ProductObservability = Field(
+        default=ProductObservability(),
+        description="What runs tell. Carried in the artifact; so far runs tell everything.",
+    )
+    orchestration: Orchestration = Field(
+        default=Orchestration(),
+        description="How runs go. Carried in the artifact; so far the executor's settings hold.",
+    )
     output_ports: tuple[OutputPort, ...] = Field(default=(), description="Tables that others may build on.")
-    destinations: tuple[Destination, ...] = Field(default=(), description="Places that tables are sent to.")
+    destinations: tuple[Destination, ...] = Field(
+        default=(), description="Places that tables are sent to. Carried in the artifact; so far nothing sends."
+    )
 
     @property
     def dbt(self) -> DbtTransform:

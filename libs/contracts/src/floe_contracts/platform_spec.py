@@ -70,8 +70,13 @@ class PlatformSpec(Section):
     governance: GovernanceRules = Field(
         default=GovernanceRules(), description="The rules that every product follows at least."
     )
-    bus: BusReference | None = Field(default=None, description="Left out, the settings of each service name it.")
-    observability: PlatformObservability = PlatformObservability()
+    bus: BusReference | None = Field(
+        default=None, description="So far read by nobody: the settings of each service name it."
+    )
+    observability: PlatformObservability = Field(
+        default=PlatformObservability(),
+        description="Where services and runs tell what happens. So far only `lineage` and `attributes` are read.",
+    )
     approved_plugins: PluginApproval = PluginApproval()
     approved_sinks: tuple[ProfileName, ...] | None = Field(
         default=None, description="Kinds of destinations that products may send to; left out, any."

@@ -23,7 +23,9 @@ class CubeConsumption(Section):
     """Serving through Cube."""
 
     enabled: bool = Field(default=True, description="Whether Cube serves the models that say `expose: true`.")
-    pre_aggregations: PreAggregations | None = Field(default=None, description="Left out, Cube's own defaults hold.")
+    pre_aggregations: PreAggregations | None = Field(
+        default=None, description="Left out, Cube's own defaults hold. Carried in the artifact; so far not rendered."
+    )
 
 
 class Consumption(Section):

@@ -33,7 +33,9 @@ class ModelAnnotation(Section):
         default=(), description="Models that it must be built from; compilation fails where dbt does not see it so."
     )
     compute: ProfileName | None = Field(default=None, description="Logical name of another compute for this model.")
-    quality_checks: tuple[QualityCheck, ...] = Field(default=(), description="What must hold of its rows.")
+    quality_checks: tuple[QualityCheck, ...] = Field(
+        default=(), description="What must hold of its rows. Carried in the artifact; so far only dbt's own tests run."
+    )
 
 
 class DbtTransform(Section):
@@ -49,7 +51,7 @@ class PythonTransform(Section):
 
     type: Literal["python"] = Field(description="The kind of transform.")
     name: Identifier = Field(description="Name of the table that it builds; no model may have the same.")
-    module: ModuleName = Field(description="The module, from the product's folder.")
+    module: ModuleName = Field(description="The module, from the product's folder. So far the executor refuses it.")
     tier: Tier | None = Field(default=None, description="How refined its data is; rules may differ by tier.")
     tags: tuple[str, ...] = Field(default=(), description="Tags of the table.")
     depends_on: tuple[Identifier, ...] = Field(default=(), description="Models and Python transforms that it reads.")
