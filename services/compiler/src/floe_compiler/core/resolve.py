@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import difflib
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Mapping
 from typing import TypeVar
 
 from floe_compiler.errors import ProfileUnknown
@@ -21,6 +20,7 @@ from floe_contracts.platform.environments import Environment
 from floe_contracts.platform.properties import properties_of
 from floe_contracts.platform.storages import Storage as WrittenStorage
 from floe_contracts.platform_spec import PlatformSpec
+from floe_contracts.suggestions import did_you_mean
 
 ProfileT = TypeVar("ProfileT")
 NOT_PARSED = ""
@@ -90,7 +90,5 @@ def _catalog(name: str, written: WrittenCatalog) -> Catalog:
     return Catalog(name=name, type=written.type, properties=properties, secrets=secrets)
 
 
-def _known(name: str, defined: Iterable[str]) -> str:
-    known = sorted(defined)
-    close = difflib.get_close_matches(name, known, n=1)
-    return f"did you mean {close[0]!r}?" if close else f"defined are: {', '.join(known)}"
+def _known(name: str, defined: Collection[str]) -> str:
+    return did_you_mean(name, defined) or f"defined are: {', '.join(sorted(defined))}"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import PurePosixPath
@@ -12,6 +11,7 @@ from floe_compiler.core.data_contracts.errors import ContractFileMissing, Contra
 from floe_compiler.core.data_contracts.reading import DataContract
 from floe_contracts.errors import FloeError, Where
 from floe_contracts.floe_spec import FloeSpec
+from floe_contracts.suggestions import did_you_mean
 
 FOLDER: Final = "contracts"
 _NAMES: Final = frozenset({"datacontract.yaml", "datacontract.yml"})
@@ -62,9 +62,8 @@ def discover_contracts(paths: Iterable[str], named: Iterable[NamedContract] = ()
         if path in listed:
             found.add(path)
             continue
-        candidates = sorted(other for other in listed if PurePosixPath(other).suffix in _YAML)
-        close = difflib.get_close_matches(path, candidates, n=1)
-        hint = f"did you mean {close[0]!r}?" if close else "paths start at the folder of floe.yaml"
+        candidates = [other for other in listed if PurePosixPath(other).suffix in _YAML]
+        hint = did_you_mean(path, candidates) or "paths start at the folder of floe.yaml"
         problems.append(ContractFileMissing(f"there is no file {path!r}", where=contract.where, hint=hint))
     return DiscoveredContracts(tuple(sorted(found)), tuple(problems))
 
