@@ -3,6 +3,7 @@ SHELL := /bin/bash
 VENV ?= .venv
 BIN := $(VENV)/bin
 ADAPTERS := .venv-adapters
+PEERS := .venv-peers
 UV := $(BIN)/uv
 SERVICES := gateway compiler executor catalog lineage semantic
 LIBS := contracts chassis dbt lakehouse
@@ -17,11 +18,15 @@ members-executor := libs/contracts libs/chassis libs/dbt libs/lakehouse services
 members-catalog := libs/contracts libs/chassis libs/lakehouse services/catalog cli
 members-lineage := libs/contracts libs/chassis services/lineage cli
 members-semantic := libs/contracts libs/chassis services/semantic cli
+# What an image of the service brings beside what it cannot do without.
+lock-extras-executor := --extra kubernetes --extra postgres --extra rest --extra shared-history
 SIZES ?= 10,50,500,2000
 ROUNDS ?= 3
+NODES ?= 5,50,500
+ROWS ?= 1000000,10000000
 export UV_PYTHON_DOWNLOADS = never
 
-.PHONY: help setup demo test test-adapters check bench bench-compile lock generate coverage clean $(SERVICES:%=venv-%)
+.PHONY: help setup demo test test-adapters test-faults check bench bench-compile bench-executor bench-landing lock generate coverage clean $(SERVICES:%=venv-%)
 .DEFAULT_GOAL := help
 
 help: ## list the targets
@@ -48,6 +53,9 @@ test-adapters: ## have the seven real dbt adapters read the generated profiles
 	@$(ADAPTERS)/bin/python -m pytest -W ignore::DeprecationWarning \
 	  --confcutdir tests/adapters tests/adapters/credentials.py
 
+test-faults: setup ## the fault tests, 20 rounds each, with the time that recovery takes
+	@FLOE_FAULT_ROUNDS=20 $(BIN)/python -m pytest tests/faults
+
 check: setup ## ruff, mypy, import fences, generated files
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
@@ -68,6 +76,14 @@ bench: setup ## measure floe beside dbt and stock dagster-dbt
 bench-compile: setup ## measure the compiler beside dbt parse; SIZES=10,50 ROUNDS=1 takes a minute
 	@$(BIN)/python benchmarks/compile/run.py --sizes $(SIZES) --rounds $(ROUNDS)
 
+bench-executor: setup ## measure runs beside dbt, dagster-dbt and dbt-ol; NODES=5,50 ROUNDS=1 takes minutes
+	@bash deploy/setup.sh $(PEERS)
+	@$(PEERS)/bin/uv pip install --quiet --python $(PEERS)/bin/python --require-hashes -r requirements/peers.txt
+	@$(BIN)/python benchmarks/executor/run.py --nodes $(NODES) --rounds $(ROUNDS) --peers $(PEERS)
+
+bench-landing: setup ## measure landing beside DuckDB's COPY; ROWS=1000000 ROUNDS=1 takes a minute
+	@$(BIN)/python benchmarks/landing/run.py --rows $(ROWS) --rounds $(ROUNDS)
+
 generate: setup ## write JSON Schemas and the reference again
 	@$(BIN)/python docs/generate_reference.py
 
@@ -75,9 +91,9 @@ lock: setup ## resolve the locks again
 	@$(UV) pip compile $(LOCK_FLAGS) --group dev -o requirements/dev.txt
 	@$(UV) pip compile $(LOCK_FLAGS) requirements/adapters.in libs/contracts/pyproject.toml libs/dbt/pyproject.toml \
 	  -o requirements/adapters.txt
-	@for service in $(SERVICES); do \
-	  $(UV) pip compile $(LOCK_FLAGS) -c requirements/dev.txt services/$$service/pyproject.toml cli/pyproject.toml \
-	    -o requirements/$$service.txt || exit 1; done
+	@$(UV) pip compile $(LOCK_FLAGS) requirements/peers.in -o requirements/peers.txt
+	@$(foreach service,$(SERVICES),$(UV) pip compile $(LOCK_FLAGS) $(lock-extras-$(service)) -c requirements/dev.txt \
+	    services/$(service)/pyproject.toml cli/pyproject.toml -o requirements/$(service).txt &&) true
 
 $(SERVICES:%=venv-%): venv-%:
 	@bash deploy/setup.sh $(VENV)
@@ -86,4 +102,4 @@ $(SERVICES:%=venv-%): venv-%:
 	@echo "$(BIN)/floe serve $* is ready"
 
 clean: ## remove what setup and runs left
-	@rm -rf $(VENV) $(ADAPTERS) examples/*/.floe .mypy_cache .ruff_cache .pytest_cache .import_linter_cache
+	@rm -rf $(VENV) $(ADAPTERS) $(PEERS) examples/*/.floe .mypy_cache .ruff_cache .pytest_cache .import_linter_cache

@@ -171,7 +171,8 @@ def test_folding_the_same_events_again_changes_nothing(compiled: ArtifactCompile
 
 
 KEYS = [
-    *("tenant", "environment", "product", "source_digest", "artifact_digest", "run_id", "status", "nodes", "tables"),
+    *("tenant", "environment", "product", "source_digest", "artifact_digest", "run_id", "status"),
+    *("partition", "reason", "nodes", "tables"),
     *("lineage_events", "cube_bundle_digest", "problems", "seconds"),
 ]
 

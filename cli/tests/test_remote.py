@@ -35,7 +35,7 @@ from floe_contracts.events import (
     SpecSubmitted,
     TableCommitted,
 )
-from floe_contracts.openlineage import facets
+from floe_contracts.openlineage import dataset_facets, run_facets
 from floe_contracts.openlineage.events import RUN_HEADER, EventType, run_event, to_bytes
 from floe_contracts.openlineage.naming import Place, iceberg_dataset, run_id
 from floe_contracts.runs import RunRecord, RunStatus, run_key
@@ -211,14 +211,16 @@ async def chain(bus: Bus, blobs: BlobStore, product: Any) -> Chain:
 
 
 async def publish_lineage(bus: Bus, kind: EventType, digest: str, run: str = RUN) -> None:
-    output = facets.dataset(iceberg_dataset(PLACE, IDENTIFIER), {"version": facets.dataset_version(str(SNAPSHOT))})
+    output = dataset_facets.dataset(
+        iceberg_dataset(PLACE, IDENTIFIER), {"version": dataset_facets.version(str(SNAPSHOT))}
+    )
     event = run_event(
         kind,
         time=datetime.now(UTC),
         place=PLACE,
         job="shop",
         run_id=run,
-        run_facets={"floe_artifact": facets.artifact(digest, 1)},
+        run_facets={"floe_artifact": run_facets.artifact(digest, 1)},
         job_facets={},
         outputs=[output] if kind == "COMPLETE" else [],
     )

@@ -29,10 +29,15 @@ PUBLISHES: dict[str, tuple[str, ...]] = {
         EventKind.ARTIFACT_RETIRED,
     ),
     "executor": (
+        # What schedules and triggers ask for stands in the same line as what people ask for.
+        EventKind.RUN_REQUESTED,
         EventKind.RUN_QUEUED,
         EventKind.RUN_STARTED,
         EventKind.RUN_COMPLETED,
         EventKind.RUN_FAILED,
+        EventKind.RUN_CANCELLED,
+        EventKind.RUN_SUPERSEDED,
+        EventKind.BACKFILL_COMPLETED,
         EventKind.NODE_STARTED,
         EventKind.NODE_COMPLETED,
         EventKind.NODE_FAILED,
@@ -45,9 +50,9 @@ PUBLISHES: dict[str, tuple[str, ...]] = {
 }
 WRITES_BUCKETS = {
     "compiler": (topology.PRODUCTS_BUCKET, topology.COMPILATIONS_BUCKET),
-    "executor": (topology.RUNS_BUCKET, topology.LEASES_BUCKET),
+    "executor": (topology.RUNS_BUCKET, topology.LEASES_BUCKET, topology.LIVE_PRODUCTS_BUCKET),
 }
-READS_BACK = {"executor": (topology.LINEAGE,)}
+READS_BACK = {"executor": (topology.LINEAGE, topology.ARTIFACTS)}
 """Streams that a service reads with consumers which it makes and drops by itself."""
 LOOKS_UP = {"compiler": ((topology.ARTIFACTS, EventKind.ARTIFACT_COMPILED),)}
 """Kinds of events whose last one a service asks a stream for, by subject."""
@@ -79,8 +84,8 @@ def rights(service: str, declared: topology.Topology) -> Rights:
         allow += _writing(bucket)
     for stream in READS_BACK.get(service, ()):
         allow += _reading(stream)
-        foreign = [consumer for consumer in declared.consumers if consumer.stream == stream]
-        deny += [subject for consumer in foreign for subject in _meddling(consumer)]
+        durable = [consumer for consumer in declared.consumers if consumer.stream == stream]
+        deny += [subject for consumer in durable for subject in _meddling(consumer, pulling=consumer not in own)]
     for stream, kind in LOOKS_UP.get(service, ()):
         allow.append(f"$JS.API.DIRECT.GET.{stream}.{subjects.ROOT}.{kind}.>")
     return Rights(service, tuple(dict.fromkeys(allow)), tuple(deny))
@@ -101,14 +106,15 @@ def _reading(stream: str) -> list[str]:
     return [f"$JS.API.CONSUMER.{call}.{stream}.>" for call in calls]
 
 
-def _meddling(consumer: topology.Consumer) -> list[str]:
+def _meddling(consumer: topology.Consumer, *, pulling: bool) -> list[str]:
+    """What touches a consumer that only the operator may change; `pulling` takes its messages too."""
     place = f"{consumer.stream}.{consumer.name}"
-    return [
+    changing = [
         f"$JS.API.CONSUMER.CREATE.{place}",
         f"$JS.API.CONSUMER.CREATE.{place}.>",
-        f"$JS.API.CONSUMER.MSG.NEXT.{place}",
         f"$JS.API.CONSUMER.DELETE.{place}",
     ]
+    return [*changing, f"$JS.API.CONSUMER.MSG.NEXT.{place}"] if pulling else changing
 
 
 def _writing(bucket: str) -> list[str]:

@@ -15,7 +15,7 @@ from floe_contracts.events import EVENTS
 from floe_contracts.floe_spec import FloeSpec
 from floe_contracts.governance.reports import EnforcementReport
 from floe_contracts.nodes import CLASSIFICATION_PATTERN, NodeGraph, Sensitivity
-from floe_contracts.openlineage import facets
+from floe_contracts.openlineage import run_facets
 from floe_contracts.platform_spec import PlatformSpec
 
 DRAFT: Final = "https://json-schema.org/draft/2020-12/schema"
@@ -63,7 +63,7 @@ def contract_schemas() -> dict[str, str]:
         if schema_uri(kind) != f"{SCHEMA_ROOT}/events/{kind.value}/{events.VERSION}.json":
             raise ValueError(f"events of {kind} would name a schema that is not published: {schema_uri(kind)}")
     schemas = {path: _with_address(f"{SCHEMA_ROOT}/{path}", schema_of(model)) for path, model in models.items()}
-    for facet in (_artifact_facet(), _classification_facet()):
+    for facet in (_artifact_facet(), _trace_facet(), _classification_facet()):
         schemas[facet["$id"].removeprefix(f"{SCHEMA_ROOT}/")] = facet
     return {path: json.dumps(schema, indent=2, ensure_ascii=False) + "\n" for path, schema in schemas.items()}
 
@@ -73,7 +73,7 @@ def _with_address(address: str, schema: dict[str, Any]) -> dict[str, Any]:
 
 
 def _artifact_facet() -> dict[str, Any]:
-    written = facets.artifact("sha256:", 1)
+    written = run_facets.artifact("sha256:", 1)
     properties = {
         "digest": {
             "type": "string",
@@ -83,6 +83,15 @@ def _artifact_facet() -> dict[str, Any]:
         "attempt": {"type": "integer", "minimum": 1, "description": "Which attempt of the run this is."},
     }
     return _facet(written["_schemaURL"], "RunFacet", "floe_artifact", properties, "The artifact that a run executes.")
+
+
+def _trace_facet() -> dict[str, Any]:
+    written = run_facets.trace("", "")
+    properties = {
+        "traceId": {"type": "string", "pattern": "^[0-9a-f]{32}$", "description": "Id of the trace."},
+        "spanId": {"type": "string", "pattern": "^[0-9a-f]{16}$", "description": "Id of the span that the run is."},
+    }
+    return _facet(written["_schemaURL"], "RunFacet", "floe_trace", properties, "The run in OpenTelemetry.")
 
 
 def _classification_facet() -> dict[str, Any]:

@@ -14,6 +14,8 @@ from typing import Any
 
 import pytest
 import yaml
+from cryptography.hazmat.primitives.asymmetric import rsa
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from dbt.config.profile import Profile
 from dbt.config.renderer import ProfileRenderer
 from dbt.exceptions import DbtProfileError
@@ -29,10 +31,12 @@ from floe_contracts.platform import computes
 from floe_contracts.plugins.targets import Property
 from floe_dbt.environment import dbt_environment
 from floe_dbt.profiles import WAREHOUSES, WarehouseFile, render_profile, write_profile
+from floe_dbt.transient_failures import is_transient
 from floe_dbt.versions import installed_tools, require_adapter
 
 CASES = yaml.safe_load((Path(__file__).parents[2] / "libs/dbt/tests/profiles.yaml").read_text())
 WRITTEN: TypeAdapter[computes.Compute] = TypeAdapter(computes.Compute)
+NOBODY = "127.0.0.1"
 FILE = WarehouseFile(Path("/data/shop.duckdb"), (Path("/src/shop"),))
 
 
@@ -197,3 +201,66 @@ def test_dbt_parses_a_project_for_it(name: str, tmp_path: Path) -> None:
     manifest = (tmp_path / "target" / "manifest.json").read_text()
     assert f'"adapter_type": "{compute.type}"' in manifest
     assert "dummy-of-a-secret" not in manifest
+
+
+def _elsewhere(name: str) -> dict[str, Any]:
+    """A compute of platform.yaml that leads to a port where nobody listens."""
+    common = {"type": name, "schema": "s", "threads": 1}
+    password = {"mode": "password", "user": "u", "password": {"secretRef": "p"}}
+    key = {
+        "mode": "service_account_json",
+        "clientEmail": "a@p.iam.gserviceaccount.com",
+        "privateKey": {"secretRef": "k"},
+        "tokenUri": f"http://{NOBODY}:1/token",
+    }
+    return {
+        "postgres": {**common, "host": NOBODY, "port": 1, "user": "u", "password": {"secretRef": "p"}, "database": "d"},
+        "redshift": {**common, "host": NOBODY, "port": 1, "credentials": password, "database": "d"},
+        "snowflake": {**common, "account": "a", "host": NOBODY, "credentials": password, "database": "d"},
+        "spark": {**common, "connection": {"mode": "thrift", "host": NOBODY, "port": 1}},
+        "bigquery": {
+            "type": name,
+            "project": "p",
+            "dataset": "d",
+            "apiEndpoint": f"http://{NOBODY}:1",
+            "credentials": key,
+        },
+    }[name]
+
+
+@pytest.mark.parametrize("name", ["bigquery", "postgres", "redshift", "snowflake", "spark"])
+def test_a_warehouse_where_nobody_listens_is_transient(name: str, tmp_path: Path) -> None:
+    """As the adapter says it today; libs/dbt/tests/warehouse_failures.yaml keeps what it said when it was looked at.
+
+    Not Databricks: its client tries for more than a quarter of an hour.
+    """
+    compute = compiled(_elsewhere(name))
+    project = tmp_path / "project"
+    (project / "models").mkdir(parents=True)
+    (project / "dbt_project.yml").write_text("name: shop\nversion: '1.0'\nprofile: floe\n")
+    (project / "models" / "orders.sql").write_text("select 1 as id\n")
+    write_profile(
+        tmp_path / "profiles",
+        environment="dev",
+        compute=compute,
+        database=tmp_path / "d.duckdb",
+        allowed_directories=[],
+    )
+    secrets = dict.fromkeys(compute.secrets, _private_key() if name == "bigquery" else "canary-of-a-secret")
+    ended = subprocess.run(
+        [Path(sys.executable).with_name("dbt"), "--no-use-colors", "run", "--target-path", str(tmp_path / "target")],
+        cwd=project,
+        env=dbt_environment(os.environ, profiles_dir=tmp_path / "profiles", secrets=secrets),
+        capture_output=True,
+        text=True,
+        timeout=150,
+        check=False,
+    )
+    assert ended.returncode != 0
+    assert is_transient(ended.stdout, name), ended.stdout
+    assert "canary-of-a-secret" not in ended.stdout + ended.stderr
+
+
+def _private_key() -> str:
+    made = rsa.generate_private_key(65537, 2048)
+    return made.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()).decode()

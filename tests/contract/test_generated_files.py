@@ -10,9 +10,11 @@ from types import ModuleType
 
 import pytest
 
+from floe_contracts.events import VERSION
+
 DOCS = Path(__file__).parents[2] / "docs"
 SCHEMAS = Path("libs/contracts/src/floe_contracts/schemas")
-EVENT = SCHEMAS / "events" / "run.started" / "1.1.json"
+EVENT = SCHEMAS / "events" / "run.started" / f"{VERSION}.json"
 
 
 @pytest.fixture(scope="module")

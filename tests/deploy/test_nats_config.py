@@ -29,16 +29,29 @@ from floe_chassis.service import Service
 from floe_chassis.settings import ChassisSettings
 from floe_chassis.stream_reader import read_stream
 from floe_chassis.testing import eventually
-from floe_chassis.topology import ARTIFACTS, DLQ, LEASES_BUCKET, LINEAGE, PRODUCTS_BUCKET, RUNS_BUCKET, SPECS, declared
+from floe_chassis.topology import (
+    ARTIFACTS,
+    DLQ,
+    LEASES_BUCKET,
+    LINEAGE,
+    LIVE_PRODUCTS_BUCKET,
+    PRODUCTS_BUCKET,
+    RUNS_BUCKET,
+    SPECS,
+    declared,
+)
 from floe_chassis.topology_apply import apply
 from floe_compiler.adapters.artifact_history import StreamArtifactHistory
 from floe_compiler.adapters.product_registry import ProductRegistry
 from floe_contracts import subjects
 from floe_contracts.errors import Unreachable
 from floe_contracts.events import ArtifactCompiled
+from floe_contracts.live_products import LiveProduct
 from floe_contracts.runs import RunRecord, RunStatus
 from floe_contracts.subjects import EventKind
-from floe_executor.adapters.run_store import RunStore
+from floe_executor.adapters.state.live_products import LiveProducts
+from floe_executor.adapters.state.run_store import RunStore
+from floe_executor.starts.restoring import Restoring
 
 FOLDER = Path(__file__).parents[2] / "deploy" / "nats"
 FILE = FOLDER / "nats-server.conf"
@@ -128,11 +141,16 @@ ANY_LINEAGE = subjects.lineage("acme", "dev", "orders", "job", "START")
 CHANGING_STREAMS = ("CREATE", "UPDATE", "PURGE", "DELETE", "MSG.DELETE", "SNAPSHOT")
 CHANGING_CONSUMERS = ("CREATE", "DURABLE.CREATE", "DELETE")
 EVERY_CONSUMER = [(item.stream, item.name) for item in TOPOLOGY.consumers]
-BUCKETS = {RUNS_BUCKET: "executor", LEASES_BUCKET: "executor", PRODUCTS_BUCKET: "compiler"}
+BUCKETS = {
+    RUNS_BUCKET: "executor",
+    LEASES_BUCKET: "executor",
+    LIVE_PRODUCTS_BUCKET: "executor",
+    PRODUCTS_BUCKET: "compiler",
+}
 MAY_PUBLISH = {
     "gateway": {"spec.submitted"},
     "compiler": {"artifacts.compiled", "artifacts.planned", "artifacts.rejected", "artifacts.retired"},
-    "executor": {kind for kind in EventKind if kind.startswith(("run.", "node."))} - {"run.requested"},
+    "executor": {kind for kind in EventKind if kind.startswith(("run.", "node.", "backfill."))},
     "catalog": {"table.committed"},
     "semantic": {"semantic.rendered", "semantic.failed"},
     "lineage": set(),
@@ -302,6 +320,28 @@ async def test_the_executor_keeps_runs_and_leases_and_reads_lineage_back(connect
 
     await operator.js.publish(ANY_LINEAGE, b"{}")
     assert [message.data async for message in read_stream(executor.js, LINEAGE, ANY_LINEAGE)][-1:] == [b"{}"]
+    assert executor.forbidden == []
+
+
+async def test_the_executor_keeps_what_is_live_and_restores_it_from_the_artifacts(connect: Connect) -> None:
+    operator, executor = await connect("operator"), await connect("executor")
+    products = LiveProducts(lambda: executor.key_value(LIVE_PRODUCTS_BUCKET))
+    live = LiveProduct(
+        tenant="acme",
+        environment="dev",
+        product="orders",
+        artifact_digest="sha256:" + "0" * 64,
+        sequence=1,
+        since=datetime.now(UTC).isoformat(),
+    )
+    await products.change(live.place, lambda _: live)
+    assert await products.find(live.place) == live
+    assert await products.live(tenant="acme") == (live,)
+    assert not await products.empty()
+    await operator.js.delete_key_value(LIVE_PRODUCTS_BUCKET)
+    await apply(operator, TOPOLOGY)
+    await Restoring(executor, products).restore()
+    assert [message async for message in read_stream(executor.js, ARTIFACTS, "floe.v1.artifacts.compiled.none.*")] == []
     assert executor.forbidden == []
 
 

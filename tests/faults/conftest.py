@@ -10,6 +10,7 @@ import pytest
 
 from floe_chassis.blobs import BlobStore, open_blobs
 from floe_chassis.bus import Bus
+from floe_chassis.fault_points import FOLDER
 from floe_chassis.nats_server import NatsServer
 from floe_chassis.settings import ChassisSettings, load_settings
 from floe_chassis.source_bundles import pack
@@ -18,11 +19,30 @@ from floe_contracts.events import SpecSubmitted
 from floe_contracts.subjects import EventKind
 
 from .facts import TENANT, Facts, until
+from .fault_points import Points
 from .processes import SERVICES, Stack
-from .products import write_product
+from .products import write_product, write_tiny_product
 
 Publish = Callable[..., Awaitable[str]]
 Recovery = Callable[[], None]
+RECOVERY = "recovery_seconds"
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """How long recovery took, over all tests that struck."""
+    reports = [report for group in ("passed", "failed") for report in terminalreporter.stats.get(group, [])]
+    took = sorted(
+        seconds
+        for report in reports
+        for name, seconds in getattr(report, "user_properties", ())
+        if name == RECOVERY and report.when == "teardown"
+    )
+    if took:
+        p95 = took[min(len(took) - 1, round(0.95 * len(took)))]
+        median = took[len(took) // 2]
+        terminalreporter.write_line(
+            f"recovery from {len(took)} faults: median {median} s, p95 {p95} s, longest {took[-1]} s"
+        )
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -37,7 +57,9 @@ def _stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
     server = NatsServer(root / "bus")
     server.start()
     git = {"FLOE_COMPILER_GIT_LOCAL": "true", "FLOE_COMPILER_GIT_REPOSITORIES": '["*"]'}
-    stack = Stack(root, StackFolder(root).environment(server.url) | git, server)
+    (root / "points").mkdir()
+    held = {FOLDER: str(root / "points")}
+    stack = Stack(root, StackFolder(root).environment(server.url) | git | held, server)
     try:
         stack.floe("topology", "apply")
         yield stack
@@ -52,6 +74,12 @@ def stack(_stack: Stack) -> Stack:
         _stack.server.start()
     _stack.start(*SERVICES)
     return _stack
+
+
+@pytest.fixture
+def points(stack: Stack) -> Points:
+    """Where the executor can be held."""
+    return Points(stack.root / "points")
 
 
 @pytest.fixture
@@ -87,8 +115,13 @@ def facts(bus: Bus, stack: Stack) -> Facts:
 def publish(bus: Bus, blobs: BlobStore, tmp_path: Path) -> Publish:
     """Publish a submission of a product; gives the id of its event."""
 
-    async def submit(name: str, submission: str, *, slow_rows: int = 1, description: str = "") -> str:
-        folder = write_product(tmp_path / name, name, slow_rows=slow_rows, description=description)
+    async def submit(
+        name: str, submission: str, *, slow_rows: int = 1, description: str = "", tiny: bool = False
+    ) -> str:
+        if tiny:
+            folder = write_tiny_product(tmp_path / name, name)
+        else:
+            folder = write_product(tmp_path / name, name, slow_rows=slow_rows, description=description)
         submitted = SpecSubmitted(
             tenant=TENANT,
             product=name,
@@ -112,9 +145,9 @@ def _artifacts() -> dict[str, str]:
 def compiled(publish: Publish, facts: Facts, _artifacts: dict[str, str]) -> Publish:
     """Have a product compiled, once for all tests; gives the digest of its artifact."""
 
-    async def compile_(name: str, *, slow_rows: int = 1) -> str:
+    async def compile_(name: str, **options: int) -> str:
         if name not in _artifacts:
-            await publish(name, "first", slow_rows=slow_rows)
+            await publish(name, "first", **options)
             events = await until(lambda: facts.events(EventKind.ARTIFACT_COMPILED, name))
             _artifacts[name] = events[0].data["artifact_digest"]
         return _artifacts[name]
@@ -128,4 +161,4 @@ def recovery(request: pytest.FixtureRequest) -> Iterator[Recovery]:
     struck: list[float] = []
     yield lambda: struck.append(time.monotonic())
     if struck:
-        request.node.user_properties.append(("recovery_seconds", round(time.monotonic() - struck[0], 1)))
+        request.node.user_properties.append((RECOVERY, round(time.monotonic() - struck[0], 1)))

@@ -19,6 +19,7 @@ metadata: {{name: {name}, version: 1.0.0, description: "{description}", owner: f
 transforms:
   - {{type: dbt, path: dbt}}
 landing: {{select: [table, seed]}}
+orchestration: {{retries: {{maxAttempts: 3, delaySeconds: 0}}}}
 """
 _PLATFORM_YAML: Final = """\
 apiVersion: floe.dev/v1
@@ -86,4 +87,17 @@ def write_product(folder: Path, name: str, *, slow_rows: int = 1, description: s
     for file, content in files.items():
         file.parent.mkdir(parents=True, exist_ok=True)
         file.write_text(content)
+    return folder
+
+
+def write_tiny_product(folder: Path, name: str) -> Path:
+    """Write a product of one model that lands nothing: what its runs cost is what a run costs."""
+    write_product(folder, name)
+    spec = folder / "floe.yaml"
+    spec.write_text(spec.read_text().replace("[table, seed]", "[incremental]"))
+    for path in (folder / "dbt" / "seeds").iterdir():
+        path.unlink()
+    for path in (folder / "dbt" / "models").iterdir():
+        path.unlink()
+    (folder / "dbt" / "models" / "one.sql").write_text("select 1 as one\n")
     return folder

@@ -36,7 +36,7 @@ async def test_two_executors_never_run_one_product_at_once(stack: Stack, facts: 
 
 
 def test_executors_that_start_together_make_one_dagster_instance(tmp_path: Path) -> None:
-    from floe_executor.adapters.dagster_assets import DagsterRuns  # takes seconds
+    from floe_executor.adapters.dagster_graph.runs import DagsterRuns  # takes seconds
 
     executors = [DagsterRuns(tmp_path / "dagster") for _ in range(3)]
     with ThreadPoolExecutor(len(executors)) as threads:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from floe_contracts.errors import Permanent, WrongUsage
+from floe_contracts.errors import Permanent, Transient, WrongUsage
 
 
 class SubmissionGivenUp(Permanent):
@@ -31,3 +31,10 @@ class FileUnusable(WrongUsage):
 
     code = "FLOE-CLI-005"
     title = "A file cannot be written or read"
+
+
+class UiFailed(Transient):
+    """Dagster's UI did not come up beside the stack."""
+
+    code = "FLOE-RUN-032"
+    title = "Dagster's UI did not start"

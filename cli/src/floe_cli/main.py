@@ -23,6 +23,8 @@ _COMMANDS: Final = {
     "up": ("floe_cli.commands.up:up", "Keep the embedded stack of a folder running."),
     "serve": ("floe_cli.commands.serve:serve", "Run one service by itself."),
     "publish": ("floe_cli.commands.publish:publish", "Publish a product's spec, and go."),
+    "runs": ("floe_cli.commands.runs:runs", "Look at runs, ask for them, and end them."),
+    "products": ("floe_cli.commands.products:products", "Show what is live, and what starts its runs."),
     "status": ("floe_cli.commands.status:status", "Show what is live, and the last run, of each product."),
     "trace": ("floe_cli.commands.trace:trace", "Show and verify the chain of ids of a run."),
     "lineage": ("floe_cli.commands.lineage:lineage", "Read the lineage stream."),

@@ -17,8 +17,11 @@ from floe_contracts.artifacts import CompiledArtifacts, read_artifact
 from floe_contracts.cloudevents import decode
 from floe_contracts.digests import PREFIX
 from floe_contracts.errors import ContractError, FloeError, WrongUsage
-from floe_contracts.events import Event, RunCompleted, RunFailed, SemanticRendered, TableCommitted
+from floe_contracts.events import Event, RunCancelled, RunCompleted, RunFailed, SemanticRendered, TableCommitted
 from floe_contracts.openlineage.events import RUN_HEADER
+
+_Outcome = RunCompleted | RunFailed | RunCancelled
+"""How a run ended that had begun; one whose place was taken has left nothing to trace."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +45,7 @@ async def trace_run(connection: Connection, run_id: str, path: Path) -> list[Lin
         WrongUsage: there is no such run, or it has not ended.
     """
     events = await _events(connection, run_id)
-    outcome = next((event for event in events if isinstance(event, RunCompleted | RunFailed)), None)
+    outcome = next((event for event in events if isinstance(event, _Outcome)), None)
     if outcome is None:
         raise WrongUsage(f"there is no ended run {run_id!r}", hint=f"floe status {path} lists the runs")
     blobs = connection.blobs()
@@ -92,7 +95,7 @@ async def _bundle(blobs: BlobStore, name: str, digest: str) -> Link:
     return Link(name, digest, True, f"the document and its {len(digests)} files have their digests")
 
 
-def _snapshots(outcome: RunCompleted | RunFailed, events: list[Event], lineage: list[dict[str, Any]]) -> list[Link]:
+def _snapshots(outcome: _Outcome, events: list[Event], lineage: list[dict[str, Any]]) -> list[Link]:
     committed = {(event.identifier, event.snapshot_id): event for event in events if isinstance(event, TableCommitted)}
     told = {
         (output["name"], output["facets"]["version"]["datasetVersion"])
@@ -115,7 +118,7 @@ def _snapshots(outcome: RunCompleted | RunFailed, events: list[Event], lineage: 
     return links
 
 
-def _lineage_link(outcome: RunCompleted | RunFailed, lineage: list[dict[str, Any]]) -> Link:
+def _lineage_link(outcome: _Outcome, lineage: list[dict[str, Any]]) -> Link:
     complete = len(lineage) == outcome.lineage_events
     digests = {event["run"]["facets"].get("floe_artifact", {}).get("digest") for event in lineage}
     same = digests == {outcome.artifact_digest}
@@ -145,7 +148,7 @@ async def _lineage(connection: Connection, run_id: str) -> list[dict[str, Any]]:
     ]
 
 
-async def _rendered(connection: Connection, outcome: RunCompleted | RunFailed) -> SemanticRendered | None:
+async def _rendered(connection: Connection, outcome: _Outcome) -> SemanticRendered | None:
     pattern = subjects.pattern(
         SemanticRendered.kind, tenant=outcome.tenant, environment=outcome.environment, product=outcome.product
     )

@@ -59,6 +59,21 @@ async def test_default_ack_policy_loss_an_unexpected_error_is_delivered_again(
     assert await dead_letters() == []
 
 
+async def test_a_handler_knows_the_place_of_an_event_in_its_stream(submit: Submit, compiler: Start) -> None:
+    """It tells a late delivery from a new event."""
+    seen: list[int | None] = []
+
+    async def handle(message: Message) -> None:
+        seen.append(message.sequence)
+        if len(seen) == 1:
+            raise Unreachable("once")
+
+    await compiler(handle)
+    sequences = [await submit(number) for number in range(2)]
+    await eventually(lambda: len(seen) == 3)
+    assert sorted(number for number in seen if number is not None) == [sequences[0], *sequences]
+
+
 async def test_transient_errors_are_delivered_again_after_a_growing_delay(submit: Submit, compiler: Start) -> None:
     seen: list[float] = []
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import socket
 import subprocess
 import sys
 import textwrap
@@ -209,7 +210,7 @@ PROGRAM = """
 def run_program(log_format: str, *arguments: str, **environment: str) -> tuple[str, list[str]]:
     command = [sys.executable, "-c", textwrap.dedent(PROGRAM), log_format, *arguments]
     base = {name: value for name, value in os.environ.items() if not name.startswith("OTEL_")}
-    done = subprocess.run(command, env=base | environment, capture_output=True, text=True, timeout=60, check=True)
+    done = subprocess.run(command, env=base | environment, capture_output=True, text=True, timeout=40, check=True)
     return done.stdout.strip(), done.stderr.splitlines()
 
 
@@ -237,6 +238,13 @@ def test_logs_go_to_a_file_where_one_is_set(tmp_path: Path) -> None:
     assert lines == []
     written = (tmp_path / "floe.log").read_text().splitlines()
     assert [json.loads(line)["event"] for line in written] == ["said", "foreign record", "failed"]
+
+
+def test_an_endpoint_that_never_answers_does_not_hold_up_the_end_of_a_process() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        endpoint = f"http://127.0.0.1:{silent.getsockname()[1]}"
+        ended = run_program("json", OTEL_EXPORTER_OTLP_ENDPOINT=endpoint, OTEL_EXPORTER_OTLP_TIMEOUT="50")
+    assert "exporter" in ended[0]  # it came to its end, which the timeout of the program's run makes sure of
 
 
 def test_exporters_run_only_where_an_endpoint_is_set() -> None:

@@ -56,7 +56,7 @@ def test_every_consumer_filters_within_its_stream_and_is_finite_except_for_linea
         assert item.max_deliver == (-1 if item.stream == LINEAGE else 3)
         assert consumer(item.name, SETTINGS) == item
     limited = {item.name: item.max_ack_pending for item in topology.consumers if item.max_ack_pending is not None}
-    assert limited == {"compiler": 1, "lineage-marquez": 256, "lineage-_44ata_20_48ub": 256}
+    assert limited == {"compiler": 1, "executor": 1, "lineage-marquez": 256, "lineage-_44ata_20_48ub": 256}
 
 
 def test_a_consumer_that_is_not_declared_is_an_error() -> None:

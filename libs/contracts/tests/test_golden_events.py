@@ -28,7 +28,7 @@ def compact(body: object) -> bytes:
     return json.dumps(body, separators=(",", ":"), ensure_ascii=False).encode()
 
 
-BY_NAME = ("environments", "platform_parents")
+BY_NAME = ("environments", "platform_parents", "vars")
 """Objects that hold one entry for each name, instead of fields."""
 
 

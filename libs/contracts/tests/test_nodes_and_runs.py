@@ -64,8 +64,8 @@ def test_what_is_no_node_graph_is_refused(document: object) -> None:
         NodeGraph.read(document)
 
 
-def test_a_run_has_ended_when_it_is_completed_or_failed() -> None:
-    assert {status for status in RunStatus if status.terminal} == {RunStatus.COMPLETED, RunStatus.FAILED}
+def test_a_run_has_ended_when_it_neither_waits_nor_works() -> None:
+    assert {status for status in RunStatus if not status.terminal} == {RunStatus.QUEUED, RunStatus.STARTED}
     assert RunRecord.read(RECORD).place == Place("acme", "prod", "orders")
 
 

@@ -9,7 +9,8 @@ import pytest
 
 from floe_contracts import digests
 from floe_contracts.nodes import Classification, Column, Node
-from floe_contracts.openlineage import facets
+from floe_contracts.openlineage import dataset_facets as facets
+from floe_contracts.openlineage import job_facets, run_facets
 from floe_contracts.openlineage.events import message_id, run_event, to_bytes
 from floe_contracts.openlineage.naming import (
     Place,
@@ -18,9 +19,12 @@ from floe_contracts.openlineage.naming import (
     landing_job,
     node_job,
     node_run_id,
+    relation,
     run_id,
-    warehouse_dataset,
+    stored_dataset,
+    warehouse_namespace,
 )
+from floe_contracts.openlineage.run_facets import RunReference
 
 PLACE = Place("acme", "prod", "orders")
 RUN = run_id(PLACE, "request-1")
@@ -52,41 +56,80 @@ class Schemas(Protocol):
     def problems(self, event: dict[str, Any]) -> list[str]: ...
 
 
+def run_facets_of_all_kinds() -> dict[str, Any]:
+    return {
+        "parent": run_facets.parent(RunReference(PLACE, RUN)),
+        "processing_engine": run_facets.processing_engine("dbt", "1.11.16"),
+        "nominalTime": run_facets.nominal_time("2026-11-19T00:00:00+01:00", "2026-11-20T00:00:00+01:00"),
+        "errorMessage": run_facets.error_message("Binder Error: no such column"),
+        "executionParameters": run_facets.execution_parameters([("full_refresh", "false")]),
+        "floe_artifact": run_facets.artifact(digests.digest_of(b"artifact"), 1),
+        "floe_trace": run_facets.trace("0af7651916cd43dd8448eb211c80319c", "b7ad6b7169203331"),
+    }
+
+
+def dataset_facets_of_all_kinds() -> dict[str, Any]:
+    found = {
+        "dataSource": facets.data_source("duckdb://acme.prod.orders"),
+        "schema": facets.schema((column.name, column.data_type, column.description) for column in NODE.columns),
+        "documentation": facets.documentation(NODE.description),
+        "ownership": facets.owners("shop@example.com"),
+        "version": facets.version("7163948820947712345"),
+        "symlinks": facets.symlinks([("s3://lake", "acme/prod/orders", "LOCATION")]),
+        "datasetType": facets.dataset_type("TABLE", "ICEBERG"),
+        "lifecycleStateChange": facets.lifecycle("OVERWRITE"),
+        "catalog": facets.catalog(name="lake", kind="rest"),
+        "storage": facets.storage("iceberg", "parquet"),
+        "hierarchy": facets.hierarchy([("DATABASE", "warehouse"), ("TABLE", "fct_orders")]),
+        "floe_classification": facets.classification(NODE.columns),
+        "tags": facets.tags([("daily", "true", "DBT")], NODE.columns),
+    }
+    return {key: value for key, value in found.items() if value}
+
+
 def complete_event() -> dict[str, Any]:
     """One event with every facet that floe writes."""
-    described = facets.node_facets(NODE, "duckdb://acme.prod.orders")
-    version = {"version": facets.dataset_version("7163948820947712345")}
+    described = dataset_facets_of_all_kinds()
+    results = [
+        facets.assertion("not_null", success=True, name="not_null_id", column="id", actual=0),
+        facets.assertion("row_count", success=False, severity="warn"),
+    ]
     return run_event(
         "COMPLETE",
         time=TIME,
         place=PLACE,
         job=node_job(PLACE, NODE.unique_id),
         run_id=node_run_id(RUN, 1, NODE.unique_id),
-        run_facets={
-            "parent": facets.parent(PLACE, RUN),
-            "processing_engine": facets.processing_engine("1.11.16"),
-            "errorMessage": facets.error_message("Binder Error: no such column"),
-            "floe_artifact": facets.artifact(digests.digest_of(b"artifact"), 1),
-        },
+        run_facets=run_facets_of_all_kinds(),
         job_facets={
-            "jobType": facets.job_type("MODEL"),
-            "sql": facets.sql("select 'é' as id", "duckdb"),
-            "documentation": facets.job_documentation("Builds fct_orders."),
-            "ownership": facets.job_owners("shop@example.com"),
+            "jobType": job_facets.job_type("MODEL"),
+            "sql": job_facets.sql("select 'é' as id", "duckdb"),
+            "documentation": job_facets.documentation("Builds fct_orders."),
+            "ownership": job_facets.owners("shop@example.com"),
+            "tags": job_facets.tags([("daily", "true", "DBT")]),
+            "sourceCodeLocation": job_facets.source_code(
+                "https://git.example.com/shop",
+                repository="https://git.example.com/shop",
+                path="models/marts/fct_orders.sql",
+                version="0" * 40,
+                branch="main",
+                tag=None,
+            ),
         },
         inputs=[
             facets.dataset(
-                warehouse_dataset(PLACE, NODE),
+                (warehouse_namespace(PLACE, "duckdb", {}), relation(NODE)),
                 described,
                 inputFacets={
-                    "dataQualityAssertions": facets.assertions([("not_null", "id", True), ("row_count", None, False)])
+                    "dataQualityAssertions": facets.assertions(results),
+                    "dataQualityMetrics": facets.quality_metrics(rows=3, null_counts={"id": 0}),
                 },
             )
         ],
         outputs=[
             facets.dataset(
                 iceberg_dataset(PLACE, "main.fct_orders"),
-                described | version,
+                described,
                 outputFacets={"outputStatistics": facets.output_statistics(rows=3, size=100, files=1)},
             )
         ],
@@ -96,8 +139,8 @@ def complete_event() -> dict[str, Any]:
 def test_every_facet_that_floe_writes_is_valid_and_stands_in_its_place(openlineage: Schemas) -> None:
     event = complete_event()
     assert openlineage.problems(event) == []
-    written = {key for side in ("inputs", "outputs") for key in event[side][0]["facets"]}
-    assert written == {"dataSource", "schema", "documentation", "floe_classification", "tags", "version"}
+    assert len(event["outputs"][0]["facets"]) == 13
+    assert len(event["run"]["facets"]) == 7
 
 
 @pytest.mark.parametrize("event_type", ["START", "COMPLETE", "FAIL", "ABORT"])
@@ -127,14 +170,21 @@ def broken(path: str, value: object) -> dict[str, Any]:
         ("job/namespace", None),
         ("run/facets/parent/run", {"runId": "x"}),
         ("run/facets/processing_engine/version", None),
-        ("run/facets/jobType", facets.job_type("MODEL")),
-        ("run/facets/unknown", facets.job_type("MODEL")),
+        ("run/facets/jobType", job_facets.job_type("MODEL")),
+        ("run/facets/unknown", job_facets.job_type("MODEL")),
         ("job/facets/jobType/_schemaURL", "https://openlineage.io/spec/facets/1-0-0/JobTypeJobFacet.json"),
         ("inputs/0/facets/dataQualityAssertions", facets.assertions([])),
         ("inputs/0/facets/dataSource/uri", "a folder"),
         ("outputs/0/outputFacets/outputStatistics/rowCount", "3"),
         ("run/facets/floe_artifact/digest", "latest"),
         ("run/facets/floe_artifact/attempt", 0),
+        ("run/facets/floe_trace/traceId", "1"),
+        ("run/facets/nominalTime/nominalStartTime", "2026-11-19"),
+        ("run/facets/executionParameters/parameters", [{"value": "x"}]),
+        ("job/facets/sourceCodeLocation/url", "no address"),
+        ("outputs/0/facets/lifecycleStateChange/lifecycleStateChange", "REPLACE"),
+        ("outputs/0/facets/catalog/framework", None),
+        ("inputs/0/inputFacets/dataQualityMetrics/columnMetrics", None),
         ("outputs/0/facets/floe_classification/columns/email/classification", "Top secret"),
     ],
 )
@@ -143,18 +193,23 @@ def test_the_validator_finds_what_is_wrong(openlineage: Schemas, path: str, valu
 
 
 def test_classification_is_told_twice() -> None:
-    told = facets.classification(NODE.columns)
-    assert told["floe_classification"]["columns"] == {
+    own, tags = facets.classification(NODE.columns), facets.tags((), NODE.columns)
+    assert own is not None
+    assert tags is not None
+    assert own["columns"] == {
         "email": {"classification": "pii", "sensitivity": "high", "piiType": "email"},
         "amount": {"classification": "financial", "sensitivity": "medium"},
     }
-    assert [(tag["field"], tag["value"]) for tag in told["tags"]["tags"]] == [("email", "pii"), ("amount", "financial")]
-    assert facets.classification(NODE.columns[:1]) == {}
-
-
-def test_a_node_that_nobody_documented_has_no_empty_facets() -> None:
-    bare = NODE.model_copy(update={"columns": (), "description": ""})
-    assert set(facets.node_facets(bare, "duckdb://x")) == {"dataSource"}
+    assert [(tag["field"], tag["key"], tag["value"]) for tag in tags["tags"]] == [
+        ("email", "classification", "pii"),
+        ("email", "sensitivity", "high"),
+        ("email", "pii_type", "email"),
+        ("amount", "classification", "financial"),
+        ("amount", "sensitivity", "medium"),
+    ]
+    assert {tag["source"] for tag in tags["tags"]} == {"FLOE"}
+    assert facets.classification(NODE.columns[:1]) is None
+    assert facets.tags((), NODE.columns[:1]) is None
 
 
 def test_columns_keep_their_order_and_leave_out_what_is_not_known() -> None:
@@ -166,11 +221,15 @@ def test_columns_keep_their_order_and_leave_out_what_is_not_known() -> None:
 
 
 def test_a_nodes_run_knows_its_parent_and_the_root() -> None:
-    facet = facets.parent(PLACE, RUN, root_run_id=run_id(PLACE, "outer"))
+    outer = Place("acme", "prod", "sales")
+    facet = run_facets.parent(RunReference(PLACE, RUN), RunReference(outer, run_id(outer, "first")))
     assert facet["run"]["runId"] == RUN
     assert facet["job"] == {"namespace": "floe://acme/prod", "name": "orders"}
-    assert facet["root"]["run"]["runId"] == run_id(PLACE, "outer")
-    assert facets.parent(PLACE, RUN)["root"]["run"]["runId"] == RUN
+    assert facet["root"] == {
+        "run": {"runId": run_id(outer, "first")},
+        "job": {"namespace": "floe://acme/prod", "name": "sales"},
+    }
+    assert run_facets.parent(RunReference(PLACE, RUN))["root"]["run"]["runId"] == RUN
 
 
 def test_ids_come_from_causes_alone() -> None:
@@ -186,16 +245,47 @@ def test_names_do_not_depend_on_machines_or_commands() -> None:
     assert job_namespace(PLACE) == "floe://acme/prod"
     assert node_job(PLACE, NODE.unique_id) == "orders.model.orders.fct_orders"
     assert landing_job(PLACE, "main.fct_orders") == "orders.land.main.fct_orders"
-    assert warehouse_dataset(PLACE, NODE) == ("duckdb://acme.prod.orders", "warehouse.main.fct_orders")
+    assert relation(NODE) == "warehouse.main.fct_orders"
     assert iceberg_dataset(PLACE, "main.fct_orders") == ("iceberg://acme/prod", "main.fct_orders")
 
 
-def test_an_event_is_compact_utf_8_and_its_id_names_its_content() -> None:
+@pytest.mark.parametrize(
+    ("warehouse", "properties", "namespace"),
+    [
+        ("duckdb", {"memory_limit": "1GB"}, "duckdb://acme.prod.orders"),
+        ("postgres", {"host": "db.example.com", "port": 5433}, "postgres://db.example.com:5433"),
+        ("postgres", {"host": "db.example.com"}, "postgres://db.example.com:5432"),
+        ("postgres", {}, "postgres://acme.prod.orders"),
+        ("snowflake", {"account": "org-acme"}, "snowflake://org-acme"),
+        ("bigquery", {"project": "acme"}, "bigquery"),
+        ("redshift", {"host": "c.example.com", "port": 5439}, "redshift://c.example.com:5439"),
+        ("databricks", {"host": "dbc.example.com"}, "databricks://dbc.example.com"),
+        ("spark", {"host": "spark.example.com", "port": 10000}, "spark://spark.example.com:10000"),
+    ],
+)
+def test_a_warehouse_is_named_after_its_server(warehouse: str, properties: dict[str, Any], namespace: str) -> None:
+    assert warehouse_namespace(PLACE, warehouse, properties) == namespace
+
+
+@pytest.mark.parametrize(
+    ("location", "stored"),
+    [
+        ("s3://lake/acme/orders", ("s3://lake", "acme/orders")),
+        ("gs://lake", ("gs://lake", "/")),
+        ("file:///srv/lake/orders", ("file", "/srv/lake/orders")),
+        ("/srv/lake/orders", ("file", "/srv/lake/orders")),
+    ],
+)
+def test_a_table_is_found_in_its_storage(location: str, stored: tuple[str, str]) -> None:
+    assert stored_dataset(location) == stored
+
+
+def test_an_event_is_compact_utf_8_and_its_id_names_what_happened_to_the_run() -> None:
     event = complete_event()
     body = to_bytes(event)
     assert json.loads(body) == event
     assert "é".encode() in body
-    assert message_id(event, body) == f"{event['run']['runId']}:COMPLETE:{digests.digest_of(body).split(':')[1]}"
+    assert message_id(event) == f"{event['run']['runId']}:COMPLETE"
 
 
 def test_times_keep_their_offset() -> None:

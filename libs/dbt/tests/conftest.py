@@ -147,16 +147,16 @@ class DbtProject:
     def arguments(self, *command: str) -> list[str]:
         return ["--log-format", "json", "--no-use-colors", *command, "--profile", "floe"]
 
-    def environment(self, dbt: WarmDbt) -> dict[str, str]:
+    def environment(self, dbt: WarmDbt, **variables: str) -> dict[str, str]:
         """The environment of a client, with everything in it that this process has."""
-        return {**os.environ, **dbt.variables, "DBT_PROFILES_DIR": str(self.profiles)}
+        return {**os.environ, **dbt.variables, "DBT_PROFILES_DIR": str(self.profiles), **variables}
 
-    def run(self, dbt: WarmDbt, *command: str) -> subprocess.CompletedProcess[str]:
+    def run(self, dbt: WarmDbt, *command: str, **variables: str) -> subprocess.CompletedProcess[str]:
         """Run the client and wait for it."""
         return subprocess.run(
             [dbt.executable, *self.arguments(*command)],
             cwd=self.sources,
-            env=self.environment(dbt),
+            env=self.environment(dbt, **variables),
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
@@ -164,12 +164,12 @@ class DbtProject:
             check=False,
         )
 
-    def start(self, dbt: WarmDbt, *command: str) -> subprocess.Popen[str]:
+    def start(self, dbt: WarmDbt, *command: str, **variables: str) -> subprocess.Popen[str]:
         """Start the client; its stdout can be read while it runs."""
         return subprocess.Popen(
             [dbt.executable, *self.arguments(*command)],
             cwd=self.sources,
-            env=self.environment(dbt),
+            env=self.environment(dbt, **variables),
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,

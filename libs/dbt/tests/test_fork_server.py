@@ -203,13 +203,16 @@ def test_waiting_client_can_be_cancelled(dbt, make_project, endless, begun, wait
     assert waiting.returncode == 128 + signal.SIGINT
 
 
-def test_signal_right_behind_the_request_is_heard(dbt):
-    body = b'{"program": "dbt", "arguments": ["--help"], "cwd": "/", "environment": {}}'
+def test_signal_right_behind_the_request_is_heard(dbt, tmp_path):
+    body = b'{"program": "dbt", "arguments": ["--help"], "cwd": "/", "limits": {}}'
     with socket.socket(socket.AF_UNIX) as connection:
         connection.connect(str(dbt.socket))
         connection.settimeout(20)
         message = wire.HEADER.pack(len(body)) + body + bytes([signal.SIGINT])
-        socket.send_fds(connection, [message], [0, 1, 2])
+        with (tmp_path / "environment").open("w+b") as environment:
+            environment.write(b"{}")
+            environment.seek(0)
+            socket.send_fds(connection, [message], [0, 1, 2, environment.fileno()])
         assert [reply["returncode"] for reply in wire.read_replies(connection)] == [-signal.SIGINT]
 
 
@@ -226,16 +229,16 @@ def test_stalled_client_stops_nobody(dbt, make_project):
 @pytest.mark.parametrize(
     ("body", "descriptors", "reason"),
     [
-        (b"no json", 3, "the request cannot be read"),
-        (b'{"program": "dbt", "arguments": [1], "cwd": "/", "environment": {}}', 3, "arguments and cwd are text"),
-        (b"[" * 100_000, 3, "the request cannot be read"),
-        (b'{"program": "dbt", "arguments": [], "cwd": "/", "environment": []}', 3, "the request cannot be read"),
-        (b'{"program": "dbt"}', 3, "the request cannot be read"),
-        (b'{"program": "rm", "arguments": [], "cwd": "/", "environment": {}}', 3, "is not a valid Program"),
+        (b"no json", 4, "the request cannot be read"),
+        (b'{"program": "dbt", "arguments": [1], "cwd": "/", "limits": {}}', 4, "arguments and cwd are text"),
+        (b"[" * 100_000, 4, "the request cannot be read"),
+        (b'{"program": "dbt", "arguments": [], "cwd": "/", "limits": []}', 4, "the request cannot be read"),
+        (b'{"program": "dbt"}', 4, "the request cannot be read"),
+        (b'{"program": "rm", "arguments": [], "cwd": "/", "limits": {}}', 4, "is not a valid Program"),
         (
-            b'{"program": "dbt", "arguments": [], "cwd": "/", "environment": {}}',
+            b'{"program": "dbt", "arguments": [], "cwd": "/", "limits": {}}',
             1,
-            "a request comes with 3 descriptors, this one with 1",
+            "a request comes with 4 descriptors, this one with 1",
         ),
     ],
 )

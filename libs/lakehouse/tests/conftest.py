@@ -10,6 +10,7 @@ import pytest
 from pyiceberg.catalog import Catalog
 
 from floe_lakehouse.catalogs import open_catalog
+from floe_lakehouse.duckdb_files import DEFAULT_ENGINE, DuckDBTable, Engine
 from floe_lakehouse.landing import LandedTable, switch_table
 from floe_lakehouse.staged import LandingRequest, StagedTable
 from floe_lakehouse.staging import stage_table
@@ -34,6 +35,7 @@ class Switch(Protocol):
         sequence: int = 1,
         fence: Callable[[], None] = ...,
         tries: int = 20,
+        engine: Engine = ...,
         **properties: str,
     ) -> LandedTable: ...
 
@@ -70,9 +72,14 @@ def build(tmp_path: Path) -> Callable[[str], Path]:
 @pytest.fixture
 def stage(catalog: Catalog, build: Callable[[str], Path]) -> Stage:
     def run(query: str, run_id: str = "run-1", attempt: int = 1, kind: str = "table", **changes: Any) -> StagedTable:
-        database = build(f"create {kind} main.orders as {query}")
-        request = {"database": database, "schema": "main", "table": "orders", "identifier": ORDERS, **changes}
-        return stage_table(catalog, LandingRequest(run_id=run_id, attempt=attempt, **request))
+        source = DuckDBTable(
+            changes.pop("database", None) or build(f"create {kind} main.orders as {query}"),
+            "main",
+            changes.pop("table", "orders"),
+            changes.pop("engine", DEFAULT_ENGINE),
+        )
+        request = {"identifier": ORDERS, **changes}
+        return stage_table(catalog, LandingRequest(source=source, run_id=run_id, attempt=attempt, **request))
 
     return run
 
@@ -84,9 +91,12 @@ def switch(catalog: Catalog) -> Switch:
         sequence: int = 1,
         fence: Callable[[], None] = lambda: None,
         tries: int = 20,
+        engine: Engine = DEFAULT_ENGINE,
         **properties: str,
     ) -> LandedTable:
-        return switch_table(catalog, staged, sequence=sequence, properties=properties, fence=fence, tries=tries)
+        return switch_table(
+            catalog, staged, sequence=sequence, properties=properties, fence=fence, tries=tries, engine=engine
+        )
 
     return run
 

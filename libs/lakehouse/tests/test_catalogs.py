@@ -9,9 +9,11 @@ import pytest
 from pyiceberg.catalog import Catalog
 
 from floe_contracts.errors import Permanent, Unreachable
+from floe_contracts.openlineage.naming import Place
 from floe_contracts.plugins.conformance import CatalogConformance
 from floe_lakehouse.catalogs import ensure_namespace, open_catalog
 from floe_lakehouse.errors import CatalogMisconfigured, CatalogUnreachable, InvalidIdentifier
+from floe_lakehouse.identifiers import product_table
 from floe_lakehouse.snapshots import list_tables
 
 SHOP = ("acme", "dev", "shop")
@@ -113,3 +115,12 @@ def test_a_catalog_in_memory_works(properties: dict[str, str]) -> None:
     ensure_namespace(catalog, SHOP, {})
 
     assert catalog.list_namespaces() == [("acme",)]
+
+
+def test_relations_with_names_that_no_catalog_takes_land_by_another(catalog: Catalog) -> None:
+    place = Place("acme", "dev", "shop")
+    assert product_table(place, "Mixed Case", "größe") == (*SHOP, "Mixed Case", "größe")
+    odd = product_table(place, "a/b", "v1.2")
+    assert odd == (*SHOP, "a_2fb", "v1_2e2")
+    ensure_namespace(catalog, odd[:-1], {})
+    assert catalog.namespace_exists(odd[:-1])

@@ -90,7 +90,7 @@ def test_threads_that_switch_the_same_run_land_it_once(
 def test_threads_that_create_the_same_table_land_it_once(
     stage: Any, read: Read, catalog: Catalog, identifier: Any, properties: dict[str, str]
 ) -> None:
-    attempts = [stage("select i as id from range(6) as rows(i)", attempt=attempt) for attempt in (1, 2, 3)]
+    attempts = [stage("select i as id from range(6) as rows(i)", attempt=attempt) for attempt in (3, 2, 1)]
 
     landed = at_once([switcher(properties, staged, staged.attempt) for staged in attempts])
 
@@ -151,3 +151,19 @@ def test_a_new_catalog_may_be_opened_by_many_at_once(properties: dict[str, str])
     catalog = open_catalog(properties)
     assert sorted(catalog.list_namespaces(("acme", "dev"))) == [("acme", "dev", "shop"), ("acme", "dev", "stock")]
     assert catalog.load_namespace_properties(("acme", "dev", "shop")) == {"owner": "sales", "tier": "gold"}
+
+
+def test_processes_that_upsert_the_same_journal_land_it_once_and_leave_nothing(
+    stage: Any, switch: Any, read: Read, catalog: Catalog, identifier: Any, properties: dict[str, str], files_under: Any
+) -> None:
+    keyed = {"mode": "upsert", "unique_key": ("id",)}
+    switch(stage("select i as id, 0 as n from range(100) r(i)", **keyed), sequence=0)
+    journal = [stage("select i as id, 1 as n from range(50, 150) r(i)", run_id="run-2", **keyed)]
+
+    first, second = in_processes(properties, [journal, journal])
+
+    assert sorted([first[0][1], second[0][1]]) == [False, True]
+    assert first[0][0] == second[0][0]
+    assert sorted((row["id"], row["n"]) for row in read()) == [(i, int(i >= 50)) for i in range(150)]
+    known = catalog.load_table(identifier).inspect.all_data_files().to_pylist()
+    assert files_under("*.parquet") == sorted({Path(file["file_path"]).name for file in known})

@@ -8,8 +8,9 @@ import duckdb
 import pytest
 
 from floe_contracts.errors import Permanent
-from floe_lakehouse.duckdb_files import open_closed
+from floe_lakehouse.duckdb_files import DuckDBTable, Engine
 from floe_lakehouse.errors import CopyFailed
+from floe_lakehouse.lake_folders import Lake
 
 
 @pytest.mark.parametrize("source", ["read_text('{secret}')", "read_csv('{secret}')", "glob('{folder}/*')"])
@@ -29,7 +30,9 @@ def test_the_instance_cannot_be_opened_again(build: Callable[[str], Path], tmp_p
     database = build("create table t as select 1 as id")
     other = build("create table t as select 2 as id")
     (tmp_path / "out" / "data").mkdir(parents=True)
-    with open_closed(database, str(tmp_path / "out"), memory_limit="200MB", threads=1) as connection:
+    source = DuckDBTable(database, "main", "t", Engine(memory_limit="200MB", threads=1))
+    with source.open(Lake(f"file://{tmp_path}/out")) as opened:
+        connection = opened.connection
         for statement in (
             "set enable_external_access = true",
             "set allowed_directories = ['/']",
@@ -47,13 +50,10 @@ def test_the_instance_cannot_be_opened_again(build: Callable[[str], Path], tmp_p
 
 def test_two_instances_read_one_file_at_once(build: Callable[[str], Path], tmp_path: Path) -> None:
     database = build("create table t as select 1 as id")
-    arguments = {"memory_limit": "100MB", "threads": 1}
-    with (
-        open_closed(database, str(tmp_path / "a"), **arguments) as first,  # type: ignore[arg-type]
-        open_closed(database, str(tmp_path / "b"), **arguments) as second,  # type: ignore[arg-type]
-    ):
-        for connection in (first, second):
-            assert connection.execute(f'from "{database.stem}".main.t').fetchall() == [(1,)]
+    source = DuckDBTable(database, "main", "t", Engine(memory_limit="100MB", threads=1))
+    with source.open(Lake(f"{tmp_path}/a")) as first, source.open(Lake(f"{tmp_path}/b")) as second:
+        for opened in (first, second):
+            assert opened.connection.execute(f"from {opened.relation}").fetchall() == [(1,)]
 
 
 def test_views_of_the_file_itself_are_landed(
@@ -73,7 +73,10 @@ def test_a_missing_table_or_file_is_told(stage: Any, catalog: Any, tmp_path: Pat
 
 
 def test_more_rows_than_memory_are_staged(stage: Any, tmp_path: Path) -> None:
-    staged = stage("select i, hash(i) as noise, i::varchar as word from range(3000000) as rows(i)", memory_limit="60MB")
+    staged = stage(
+        "select i, hash(i) as noise, i::varchar as word from range(3000000) as rows(i)",
+        engine=Engine(memory_limit="60MB"),
+    )
 
     assert staged.rows == 3_000_000
     assert sum(file.size_bytes for file in staged.files) > 20_000_000

@@ -53,7 +53,7 @@ from floe_dbt.profiles import write_profile
 from floe_dbt.versions import installed_tools
 from floe_dbt.warm_dbt import WarmDbt
 from floe_executor.adapters.open_lineage import lineage_of
-from floe_executor.adapters.run_store import RunStore
+from floe_executor.adapters.state.run_store import RunStore
 from floe_executor.app import create_app
 from floe_lakehouse.catalogs import open_catalog
 
@@ -61,6 +61,10 @@ Files = Mapping[str, str]
 PLACE = Place("default", "dev", "shop")
 COMPUTE = Compute(name="small", type="duckdb", threads=2, properties={"memory_limit": "500MB"})
 PROJECT_YML = "name: shop\nversion: '1.0'\nprofile: floe\nmodels: {shop: {+materialized: table}}\n"
+ORCHESTRATION = CompiledOrchestration(
+    retries=CompiledRetries(max_attempts=3, delay_seconds=0, backoff="constant"),
+    concurrency=CompiledConcurrency(queue="queue", partitions=1),
+)
 _LEASE_SECONDS = 9.0
 """Longer than a busy machine keeps an event loop waiting."""
 _CONTRACTS_TESTS = Path(__file__).parents[3] / "libs" / "contracts" / "tests" / "conftest.py"
@@ -133,6 +137,7 @@ def compiled(
     tools: Tools,
     compute: Compute = COMPUTE,
     computes: Mapping[str, Compute] | None = None,
+    orchestration: CompiledOrchestration = ORCHESTRATION,
 ) -> CompiledArtifacts:
     environment = CompiledEnvironment(
         refs=("*",),
@@ -152,10 +157,7 @@ def compiled(
         landing=("incremental", "seed", "snapshot", "table"),
         serving=Serving(cube=False),
         triggers=(),
-        orchestration=CompiledOrchestration(
-            retries=CompiledRetries(max_attempts=1, delay_seconds=0, backoff="constant"),
-            concurrency=CompiledConcurrency(queue="queue", partitions=1),
-        ),
+        orchestration=orchestration,
         observability=CompiledObservability(traces=True, metrics=True, lineage=True, attributes={}),
         environments={"dev": environment},
     )
@@ -205,16 +207,18 @@ class Stack:
         *,
         compute: Compute = COMPUTE,
         computes: Mapping[str, Compute] | None = None,
+        parsed_for: Compute = COMPUTE,
+        orchestration: CompiledOrchestration = ORCHESTRATION,
     ) -> str:
         """The artifact of a dbt project; `built` is what its bundle holds, where that differs.
 
-        `compute` and `computes` are those of the artifact; the project is parsed for DuckDB in any case.
+        `compute` and `computes` are those of the artifact; the project is parsed for `parsed_for`.
         """
         folder = self.folder / f"product-{next(self.numbers)}"
         project = _write(folder, files)
         state = folder / "state"
         profile = write_profile(
-            state, environment="dev", compute=COMPUTE, database=state / "shop.duckdb", allowed_directories=[]
+            state, environment="dev", compute=parsed_for, database=state / "shop.duckdb", allowed_directories=[]
         )
         parsed = parse_project(
             self.dbt, project, environment="dev", profiles_dir=profile.parent, state_dir=state, source=os.environ
@@ -230,10 +234,12 @@ class Stack:
             installed_tools(),
             compute,
             computes,
+            orchestration,
         )
         return await self.blobs.put(made.to_bytes())
 
-    async def request(self, artifact: str, cause: str = "shop:1", environment: str = "dev") -> str:
+    async def request(self, artifact: str, cause: str = "shop:1", environment: str = "dev", **fields: Any) -> str:
+        """Ask for a run of the artifact; `fields` are those of the request. The id of the run, or of the backfill."""
         requested = RunRequested(
             tenant=PLACE.tenant,
             environment=environment,
@@ -241,6 +247,7 @@ class Stack:
             artifact_digest=artifact,
             requester="test",
             reason="test",
+            **fields,
         )
         await self.bus.publish(requested, id=cause)
         return run_id(Place(PLACE.tenant, environment, PLACE.product), cause)

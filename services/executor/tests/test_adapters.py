@@ -1,12 +1,11 @@
 from __future__ import annotations
 
-import inspect
 import json
 import os
 import shutil
 import stat
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -14,7 +13,6 @@ from typing import Any
 import duckdb
 import psutil
 import pytest
-from dagster_dbt.core.dbt_cli_event import DbtCoreCliEventMessage
 
 from floe_chassis.blobs import BlobStore
 from floe_chassis.bus import Bus
@@ -23,22 +21,21 @@ from floe_chassis.topology import RUNS_BUCKET
 from floe_contracts.artifacts import CompiledArtifacts
 from floe_contracts.digests import canonical_json
 from floe_contracts.errors import LeaseLost, Where
-from floe_contracts.nodes import Node
+from floe_contracts.nodes import Node, NodeGraph
 from floe_contracts.openlineage.naming import Place, run_id
 from floe_contracts.runs import RunRecord, RunStatus, run_key
-from floe_executor.adapters.dagster_assets import DagsterRuns
-from floe_executor.adapters.dbt_process import DbtCommand, DbtProcess
-from floe_executor.adapters.dbt_reports import ReportReader
-from floe_executor.adapters.iceberg_landing import IcebergLander
-from floe_executor.adapters.open_lineage import lineage_of, open_starts, publish_lineage
+from floe_executor.adapters.building.dbt_process import DbtCommand, DbtProcess
+from floe_executor.adapters.building.dbt_reports import ReportReader
+from floe_executor.adapters.landing.iceberg_landing import IcebergLander
+from floe_executor.adapters.landing.warehouse_files import database_file
+from floe_executor.adapters.open_lineage import lineage_of, open_starts, outgoing_lineage
 from floe_executor.adapters.project_sources import ProjectSources
-from floe_executor.adapters.run_store import RunStore
-from floe_executor.adapters.warehouse_files import database_file
+from floe_executor.adapters.state.run_store import RunStore
 from floe_executor.core import run_states
 from floe_executor.core.lineage import LineageEvent
 from floe_executor.core.node_reports import NodeBegan, NodeDone, NodeStatus
 from floe_executor.core.ports import BuildRequest
-from floe_executor.errors import DbtBuildFailed, RunChanged
+from floe_executor.errors import RunChanged
 from floe_lakehouse.errors import NewerRunLanded
 
 NOW = datetime(2026, 11, 20, 9, 30, tzinfo=UTC)
@@ -100,11 +97,15 @@ async def test_what_a_dead_worker_left_open_is_found(bus: Bus, run_record: RunRe
     def event(kind: str, run: str) -> LineageEvent:
         return {"eventType": kind, "run": {"runId": run}, "job": {"name": f"job {run}"}, "eventTime": kind}
 
+    async def publish(record: RunRecord, kind: str, run: str) -> None:
+        message = outgoing_lineage(record, event(kind, run))
+        await bus.publish_raw(message.subject, message.body.encode(), message.headers, message.id)
+
     other = run_record.model_copy(update={"run_id": run_id(run_record.place, "other")})
     for kind, run in (("START", run_record.run_id), ("START", "a"), ("START", "b"), ("COMPLETE", "a")):
-        await publish_lineage(bus, run_record, event(kind, run))
-    await publish_lineage(bus, other, event("START", "c"))
-    await publish_lineage(bus, run_record, event("START", "b"))  # the same event again is stored once
+        await publish(run_record, kind, run)
+    await publish(other, "START", "c")
+    await publish(run_record, "START", "b")  # the same event again is stored once
     assert [found["run"]["runId"] async for found in lineage_of(bus, run_record)] == [run_record.run_id, "a", "b", "a"]
     assert [found["run"]["runId"] for found in await open_starts(bus, run_record)] == ["b"]
 
@@ -227,74 +228,13 @@ def test_a_success_needs_no_words(tmp_path: Path) -> None:
     assert reader.where_of(done) is None
 
 
-# ---- Dagster
-
-
-def test_the_private_parts_of_dagster_dbt_that_are_used_are_still_there() -> None:
-    assert list(inspect.signature(DbtCoreCliEventMessage).parameters) == ["raw_event", "event_history_metadata"]
-    parameters = list(inspect.signature(DbtCoreCliEventMessage.to_default_asset_events).parameters)
-    assert parameters[:4] == ["self", "manifest", "dagster_dbt_translator", "context"]
-
-
-_PARTS = (
-    *("sources", "macros", "exposures", "metrics", "groups", "selectors", "disabled", "parent_map", "child_map"),
-    *("docs", "semantic_models", "saved_queries", "unit_tests", "functions"),
-)
-MANIFEST: dict[str, Any] = {
-    "metadata": {"project_name": "shop", "adapter_type": "duckdb"},
-    "nodes": {
-        "model.shop.a": {
-            "unique_id": "model.shop.a",
-            "resource_type": "model",
-            "name": "a",
-            "alias": "a",
-            "schema": "main",
-            "database": "shop",
-            "fqn": ["shop", "a"],
-            "path": "a.sql",
-            "original_file_path": "models/a.sql",
-            "package_name": "shop",
-            "description": "",
-            "tags": [],
-            "meta": {},
-            "config": {"materialized": "table", "enabled": True, "tags": [], "meta": {}},
-            "columns": {},
-            "depends_on": {"nodes": [], "macros": []},
-        }
-    },
-    **{part: {} for part in _PARTS},
-}
-
-
-def test_dagster_keeps_a_failure_to_itself_and_can_run_again(dagster_home: Path, place: Place) -> None:
-    runs = DagsterRuns(dagster_home)
-
-    def execute(number: int, events: Iterator[dict[str, Any]]) -> bool:
-        return runs.execute(
-            place,
-            manifest=MANIFEST,
-            manifest_digest=f"digest {number}",
-            tags={},
-            raw_events=lambda: events,
-        )
-
-    def failing() -> Iterator[dict[str, Any]]:
-        raise DbtBuildFailed("dbt ended with errors")
-        yield
-
-    try:
-        assert execute(100, failing()) is False
-        for number in range(101, 109):  # more than it keeps definitions of
-            assert execute(number, iter([])) is True
-    finally:
-        runs.close()
-
-
 # ---- landing
 
 
 def build_request(record: RunRecord, artifact: CompiledArtifacts, tmp_path: Path) -> BuildRequest:
-    return BuildRequest(record, artifact, artifact.environments["dev"], {}, tmp_path)
+    return BuildRequest(
+        record, artifact, artifact.environments["dev"], NodeGraph(project="shop", nodes=(), checks=()), {}, tmp_path
+    )
 
 
 async def test_staged_rows_become_the_table_once_and_only_under_the_lease(
@@ -309,6 +249,7 @@ async def test_staged_rows_become_the_table_once_and_only_under_the_lease(
         f"sqlite:///{tmp_path}/catalog.db",
         f"file://{tmp_path}/lake",
         lambda at: database_file(tmp_path / "warehouse", at),
+        secrets={}.__getitem__,
     )
     orders = Node(
         unique_id="model.shop.orders",

@@ -11,11 +11,13 @@ import pytest
 from floe_chassis.errors import SecretMissing
 from floe_chassis.secrets import mounted_secrets
 from floe_contracts.artifacts import CompiledArtifacts, Compute
+from floe_contracts.nodes import NodeGraph
 from floe_contracts.runs import RunRecord
+from floe_dbt.child_limits import ChildLimits
 from floe_dbt.warm_dbt import WarmDbt
-from floe_executor.adapters.dagster_assets import DagsterRuns
-from floe_executor.adapters.dagster_build import DagsterBuilder
-from floe_executor.adapters.dbt_process import DbtCommand
+from floe_executor.adapters.building.dagster_build import DagsterBuilder
+from floe_executor.adapters.building.dbt_process import DbtCommand
+from floe_executor.adapters.dagster_graph.runs import DagsterRuns
 from floe_executor.core.ports import BuildRequest
 
 CANARY = "canary-5b21f0"
@@ -39,7 +41,9 @@ OTHER = Compute(
 def command(artifact: CompiledArtifacts, run_record: RunRecord, tmp_path: Path) -> Callable[..., DbtCommand]:
     """The command of a build in `WAREHOUSE`, with `OTHER` for some models; the argument is the environment."""
     environment = artifact.environments["dev"].model_copy(update={"compute": WAREHOUSE, "computes": {"heavy": OTHER}})
-    request = BuildRequest(run_record, artifact, environment, {}, tmp_path / "project")
+    request = BuildRequest(
+        run_record, artifact, environment, NodeGraph(project="shop", nodes=(), checks=()), {}, tmp_path / "project"
+    )
 
     def make(variables: dict[str, str]) -> DbtCommand:
         builder = DagsterBuilder(
@@ -48,6 +52,7 @@ def command(artifact: CompiledArtifacts, run_record: RunRecord, tmp_path: Path) 
             tmp_path / "builds",
             lambda place: tmp_path / "warehouse" / f"{place.product}.duckdb",
             mounted_secrets(variables, tmp_path / "secrets"),
+            ChildLimits(),
         )
         return builder._command(request)
 

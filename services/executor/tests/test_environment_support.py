@@ -8,22 +8,51 @@ from floe_contracts.artifacts import Catalog, CompiledArtifacts, Compute, Storag
 from floe_contracts.compiled_product import CompiledPythonTransform
 from floe_contracts.errors import Permanent
 from floe_executor.core.environment_support import check_support
+from floe_executor.core.warehouses import is_attached, is_landed
 from floe_executor.errors import ComputeUnsupported, PlaceUnsupported, TransformUnsupported
 
-WAREHOUSE = Compute(name="warehouse", type="snowflake", threads=4)
+WAREHOUSE = Compute(name="warehouse", type="redshift", threads=4)
+LAKE: dict[str, Any] = {"storage": Storage(name="lake", type="s3"), "catalog": Catalog(name="polaris", type="polaris")}
 
 
 def test_duckdb_on_this_machine_is_supported(artifact: CompiledArtifacts) -> None:
     check_support(artifact, artifact.environments["dev"])
 
 
+def test_postgres_is_supported(artifact: CompiledArtifacts) -> None:
+    postgres = Compute(name="warehouse", type="postgres", threads=4)
+    check_support(artifact, artifact.environments["dev"].model_copy(update={"compute": postgres}))
+
+
+@pytest.mark.parametrize("kind", ["bigquery", "databricks", "snowflake", "spark"])
+def test_a_warehouse_that_writes_iceberg_itself_is_supported_wherever_its_tables_go(
+    artifact: CompiledArtifacts, kind: str
+) -> None:
+    changed = {"compute": Compute(name="warehouse", type=kind, threads=4), **LAKE}
+    check_support(artifact, artifact.environments["dev"].model_copy(update=changed))
+    assert not is_landed(kind)
+
+
+def test_duckdb_writes_into_a_rest_catalog_that_vends_credentials(artifact: CompiledArtifacts) -> None:
+    environment = artifact.environments["dev"].model_copy(update=LAKE)
+    check_support(artifact, environment)
+    assert is_attached(environment)
+
+
 @pytest.mark.parametrize(
     ("changed", "refusal", "path", "message"),
     [
-        ({"compute": WAREHOUSE}, ComputeUnsupported, "compute.warehouse", "which is snowflake"),
+        ({"compute": WAREHOUSE}, ComputeUnsupported, "compute.warehouse", "which is redshift"),
         ({"computes": {"heavy": WAREHOUSE}}, ComputeUnsupported, "transforms", "gives models the compute 'heavy'"),
         ({"storage": Storage(name="lake", type="s3")}, PlaceUnsupported, "storage.lake", "'lake' is s3"),
-        ({"catalog": Catalog(name="polaris", type="polaris")}, PlaceUnsupported, "catalogs.polaris", "is polaris"),
+        ({"catalog": Catalog(name="glue", type="glue")}, PlaceUnsupported, "catalogs.glue", "is glue"),
+        ({"catalog": LAKE["catalog"]}, PlaceUnsupported, "storage.local", "'local' is local"),
+        (
+            LAKE | {"catalog": LAKE["catalog"].model_copy(update={"properties": {"access_delegation": "none"}})},
+            PlaceUnsupported,
+            "catalogs.polaris.accessDelegation",
+            "does not vend credentials",
+        ),
     ],
 )
 def test_an_environment_elsewhere_is_refused_before_anything_is_built(
@@ -36,7 +65,14 @@ def test_an_environment_elsewhere_is_refused_before_anything_is_built(
     assert refused.value.hint
 
 
-def test_a_python_transform_is_not_silently_left_out(artifact: CompiledArtifacts) -> None:
-    scores = CompiledPythonTransform(name="scores", module="scores")
-    with pytest.raises(TransformUnsupported, match=r"Python transforms \(scores\)"):
-        check_support(artifact.model_copy(update={"python_transforms": (scores,)}), artifact.environments["dev"])
+def test_a_python_transform_builds_in_duckdb_and_is_refused_elsewhere(artifact: CompiledArtifacts) -> None:
+    product = artifact.model_copy(
+        update={"python_transforms": (CompiledPythonTransform(name="scores", module="scores"),)}
+    )
+    check_support(product, artifact.environments["dev"])
+
+    postgres = {"compute": Compute(name="warehouse", type="postgres", threads=4)}
+    with pytest.raises(TransformUnsupported, match=r"Python transforms \(scores\).*which is postgres"):
+        check_support(product, artifact.environments["dev"].model_copy(update=postgres))
+    with pytest.raises(TransformUnsupported, match="has the catalog 'polaris' attached"):
+        check_support(product, artifact.environments["dev"].model_copy(update=LAKE))

@@ -6,7 +6,7 @@ import asyncio
 import json
 import os
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Protocol
@@ -20,7 +20,16 @@ from floe_chassis.testing import eventually
 from floe_chassis.topology import EXECUTOR, LEASES_BUCKET, LINEAGE, RUNS
 from floe_contracts.artifacts import Compute
 from floe_contracts.digests import digest_of
-from floe_contracts.events import NodeCompleted, NodeEvent, NodeFailed, NodeSkipped, NodeStarted, RunQueued, RunStarted
+from floe_contracts.events import (
+    LandedTable,
+    NodeCompleted,
+    NodeEvent,
+    NodeFailed,
+    NodeSkipped,
+    NodeStarted,
+    RunQueued,
+    RunStarted,
+)
 from floe_contracts.runs import RunStatus
 
 pytestmark = [pytest.mark.bus, pytest.mark.dbt]
@@ -73,7 +82,7 @@ async def test_a_request_becomes_tables_events_and_lineage(
     _tables_are_landed(stack, run, artifact, completed.tables)
     await _lineage_is_whole(stack, run, completed, openlineage)
     await _lineage_came_while_dbt_worked(stack)
-    _dagster_knows(dagster_home, run, artifact)
+    _dagster_knows(dagster_home, run, artifact, completed.tables)
     record = await stack.record(run)
     assert (record.status, record.attempt) == (RunStatus.COMPLETED, 1)
     assert record.ended_at is not None
@@ -158,15 +167,21 @@ async def _lineage_came_while_dbt_worked(stack: Stack) -> None:
     assert min(stored.values()) < max(began.values())
 
 
-def _dagster_knows(home: Path, run: str, artifact: str) -> None:
+def _dagster_knows(home: Path, run: str, artifact: str, tables: Sequence[LandedTable]) -> None:
     with dagster.DagsterInstance.from_config(str(home)) as instance:
-        (recorded,) = instance.get_runs(filters=dagster.RunsFilter(tags={"floe/run_id": run}))
+        tags = {"floe/run_id": run, "floe/artifact": artifact, "floe/attempt": "1"}
+        (recorded,) = instance.get_runs(filters=dagster.RunsFilter(tags=tags))
         assert recorded.status is dagster.DagsterRunStatus.SUCCESS
-        assert (recorded.tags["floe/artifact"], recorded.tags["floe/attempt"]) == (artifact, "1")
         asset = dagster.AssetKey(["default", "dev", "shop", "orders"])
         event = instance.get_latest_materialization_event(asset)
         assert event is not None
         assert event.run_id == recorded.run_id
+        (observed,) = instance.fetch_observations(asset, limit=1).records
+        assert observed.run_id == recorded.run_id
+        assert observed.asset_observation is not None
+        landed = observed.asset_observation.metadata
+        table = next(table for table in tables if table.unique_id.endswith(".orders"))
+        assert (landed["floe/snapshot"].value, landed["floe/table"].value) == (str(table.snapshot_id), table.identifier)
 
 
 async def test_what_failed_is_named_and_nothing_lands(stack: Stack, openlineage: Schemas) -> None:

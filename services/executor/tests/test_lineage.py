@@ -1,22 +1,52 @@
+"""The lineage events that a run makes, checked against the official schemas; and what others get wrong in theirs."""
+
 from __future__ import annotations
 
-from collections.abc import Mapping
+import time
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from typing import Any, Protocol
 
 import pytest
 
-from floe_contracts.events import LandedTable
+from floe_contracts.artifacts import CompiledArtifacts, Compute
+from floe_contracts.events import LandedTable, RunOptions, SourceReference
 from floe_contracts.nodes import Check, Classification, Column, Node, NodeGraph
+from floe_contracts.openlineage.events import to_bytes
+from floe_contracts.openlineage.naming import Place, run_id
+from floe_contracts.openlineage.run_facets import RunReference
 from floe_contracts.runs import RunRecord
 from floe_executor.core.lineage import RunLineage, aborted
+from floe_executor.core.lineage.closing import smaller
 from floe_executor.core.node_reports import NodeBegan, NodeDone, NodeStatus
 
 NOW = datetime(2026, 11, 20, 9, 30, tzinfo=UTC)
-CHECK = Check(unique_id="test.shop.not_null_orders_id", name="not_null", column="id", depends_on=("model.shop.orders",))
+COMMIT = "4f0c1c2d3e4f5a6b7c8d9e0f1a2b3c4d5e6f7a8b"
+CHECK = Check(
+    unique_id="test.shop.not_null_orders_id.ab12", name="not_null", column="id", depends_on=("model.shop.orders",)
+)
+RELATED = Check(
+    unique_id="test.shop.relationships_orders.cd34",
+    name="relationships",
+    column="customer",
+    depends_on=("seed.shop.raw", "model.shop.orders"),
+    to_node="seed.shop.raw",
+)
 SINGULAR = Check(
     unique_id="test.shop.totals", name="totals", depends_on=("model.shop.orders", "seed.shop.raw", "source.shop.gone")
 )
+TABLE = LandedTable(
+    identifier="default.dev.shop.main.orders",
+    unique_id="model.shop.orders",
+    table_uuid="u",
+    snapshot_id=7163948820947712345,
+    rows=2,
+    files=1,
+    bytes=100,
+    mode="replace",
+)
+
+Make = Callable[..., RunLineage]
 
 
 class Schemas(Protocol):
@@ -24,17 +54,16 @@ class Schemas(Protocol):
 
 
 def node(unique_id: str, **fields: Any) -> Node:
-    resource_type, _, name = unique_id.split(".")
+    resource_type, name = unique_id.split(".")[0], unique_id.split(".")[-1]
     return Node(
         unique_id=unique_id,
         name=name,
         resource_type=resource_type,  # type: ignore[arg-type]
-        materialized="table",
         database="shop",
         schema_name="main",
         identifier=name,
         path=f"models/{name}.sql",
-        **fields,
+        **{"materialized": "table"} | fields,
     )
 
 
@@ -45,134 +74,254 @@ GRAPH = NodeGraph(
             "model.shop.orders",
             description="One row an order.",
             owner="me@example.com",
-            depends_on=("seed.shop.raw", "macro.shop.gone"),
-            raw_code="select 1",
-            checks=(CHECK,),
-            columns=(Column(name="id"), Column(name="name", classification=Classification(classification="pii"))),
+            tier="gold",
+            tags=("daily",),
+            depends_on=("seed.shop.raw", "source.shop.web.clicks", "macro.shop.gone"),
+            raw_code="select * from {{ ref('raw') }}",
+            checks=(CHECK, RELATED),
+            columns=(
+                Column(name="id", description="The order."),
+                Column(name="name", classification=Classification(classification="pii", pii_type="name")),
+            ),
         ),
-        node("seed.shop.raw"),
+        node("seed.shop.raw", materialized="seed"),
+        node("source.shop.web.clicks", materialized="source"),
+        node("model.shop.passing", materialized="ephemeral", depends_on=("model.shop.orders",)),
+        node("model.shop.shown", materialized="view", depends_on=("model.shop.passing", "model.shop.orders")),
+        node("model.shop.grown", materialized="incremental", depends_on=("model.shop.orders",)),
+        node("snapshot.shop.kept", materialized="snapshot"),
     ),
     checks=(SINGULAR,),
 )
 
 
 @pytest.fixture
-def lineage(run_record: RunRecord) -> RunLineage:
-    return RunLineage(run_record, GRAPH, "1.11.16", "A shop.", "me@example.com")
+def make(run_record: RunRecord, artifact: CompiledArtifacts) -> Make:
+    """Makes the lineage of a run: `record` changes its record, `environment` where it is built."""
+
+    def lineage(
+        graph: NodeGraph = GRAPH,
+        *,
+        record: Mapping[str, Any] | None = None,
+        environment: Mapping[str, Any] | None = None,
+        **more: Any,
+    ) -> RunLineage:
+        place = artifact.environments["dev"].model_copy(update=dict(environment or {}))
+        return RunLineage(run_record.model_copy(update=dict(record or {})), artifact, place, graph, **more)
+
+    return lineage
 
 
-def ended(unique_id: str, status: NodeStatus = NodeStatus.SUCCESS, message: str | None = None) -> NodeDone:
-    return NodeDone(unique_id, NOW, status, 1.0, message)
+@pytest.fixture
+def lineage(make: Make) -> RunLineage:
+    return make()
+
+
+@pytest.fixture
+def told(openlineage: Schemas) -> Callable[..., dict[str, Any]]:
+    """The event of a report, which must be valid."""
+
+    def tell(lineage: RunLineage, report: NodeBegan | NodeDone) -> dict[str, Any]:
+        event = lineage.of_report(report)
+        assert event is not None
+        assert openlineage.problems(event) == []
+        return event
+
+    return tell
+
+
+def ended(unique_id: str, status: NodeStatus = NodeStatus.SUCCESS, **more: Any) -> NodeDone:
+    return NodeDone(unique_id, NOW, status, 1.0, **more)
+
+
+def assertions(event: Mapping[str, Any]) -> list[dict[str, Any]]:
+    return [
+        result
+        for dataset in event["inputs"]
+        for result in dataset.get("inputFacets", {}).get("dataQualityAssertions", {}).get("assertions", [])
+    ]
 
 
 def test_the_run_itself(lineage: RunLineage, run_record: RunRecord, openlineage: Schemas) -> None:
     start = lineage.of_run("START", NOW)
     assert openlineage.problems(start) == []
     assert start["job"]["name"] == "shop"
+    assert start["job"]["facets"].keys() == {"jobType", "ownership", "documentation"}
     assert start["run"]["runId"] == run_record.run_id
-    assert "parent" not in start["run"]["facets"]
+    assert start["run"]["facets"].keys() == {"processing_engine", "floe_artifact", "executionParameters"}
+    assert start["run"]["facets"]["processing_engine"]["version"] == "1.11.0"
     assert start["run"]["facets"]["floe_artifact"]["digest"] == run_record.artifact_digest
     failed = lineage.of_run("FAIL", NOW, error="2 nodes failed")
     assert openlineage.problems(failed) == []
     assert failed["run"]["facets"]["errorMessage"]["message"] == "2 nodes failed"
-
-
-def test_a_product_without_a_description(run_record: RunRecord, openlineage: Schemas) -> None:
-    event = RunLineage(run_record, GRAPH, "1.11.16", "", "me").of_run("COMPLETE", NOW)
-    assert openlineage.problems(event) == []
-    assert "documentation" not in event["job"]["facets"]
+    assert openlineage.problems(lineage.of_run("ABORT", NOW)) == []
 
 
 def test_a_model_reads_its_parents_and_writes_itself(
-    lineage: RunLineage, run_record: RunRecord, openlineage: Schemas
+    lineage: RunLineage, run_record: RunRecord, told: Callable[..., dict[str, Any]]
 ) -> None:
-    start = lineage.of_report(NodeBegan("model.shop.orders", NOW))
-    complete = lineage.of_report(ended("model.shop.orders"))
-    assert start is not None
-    assert complete is not None
-    assert openlineage.problems(start) == openlineage.problems(complete) == []
+    start = told(lineage, NodeBegan("model.shop.orders", NOW))
+    complete = told(lineage, ended("model.shop.orders", rows=2))
     assert (start["eventType"], complete["eventType"]) == ("START", "COMPLETE")
     assert start["run"]["runId"] == complete["run"]["runId"] != run_record.run_id
     assert start["run"]["facets"]["parent"]["run"]["runId"] == run_record.run_id
     assert start["job"]["name"] == "shop.model.shop.orders"
-    assert [dataset["name"] for dataset in start["inputs"]] == ["shop.main.raw"]
+    assert [dataset["name"] for dataset in start["inputs"]] == ["shop.main.raw", "shop.main.clicks"]
     assert [dataset["name"] for dataset in start["outputs"]] == ["shop.main.orders"]
-    assert set(start["job"]["facets"]) == {"jobType", "sql", "documentation", "ownership"}
+    assert start["job"]["facets"].keys() == {"jobType", "sql", "documentation", "ownership", "tags"}
+    (output,) = complete["outputs"]
+    assert output["outputFacets"]["outputStatistics"]["rowCount"] == 2
+    assert output["facets"]["lifecycleStateChange"]["lifecycleStateChange"] == "OVERWRITE"
+    assert output["facets"].keys() == {
+        "dataSource",
+        "datasetType",
+        "documentation",
+        "floe_classification",
+        "hierarchy",
+        "lifecycleStateChange",
+        "ownership",
+        "schema",
+        "tags",
+    }
+    assert "lifecycleStateChange" not in start["outputs"][0]["facets"]
 
 
-def test_a_node_run_is_another_one_in_each_attempt(lineage: RunLineage, run_record: RunRecord) -> None:
-    again = RunLineage(run_record.model_copy(update={"attempt": 2}), GRAPH, "1", "", "me")
-    reports = [each.of_report(ended("model.shop.orders")) for each in (lineage, again)]
+def test_a_node_run_is_another_one_in_each_attempt(make: Make) -> None:
+    reports = [make(record={"attempt": attempt}).of_report(ended("model.shop.orders")) for attempt in (1, 2)]
     assert len({report["run"]["runId"] for report in reports if report}) == 2
 
 
-def test_a_failed_model_says_why(lineage: RunLineage, openlineage: Schemas) -> None:
-    event = lineage.of_report(ended("model.shop.orders", NodeStatus.FAILED, "Binder Error"))
-    assert event is not None
-    assert openlineage.problems(event) == []
-    assert event["eventType"] == "FAIL"
-    assert event["run"]["facets"]["errorMessage"]["message"] == "Binder Error"
+@pytest.mark.parametrize(
+    ("unique_id", "full_refresh", "kind", "change"),
+    [
+        ("model.shop.shown", False, "VIEW", "CREATE"),
+        ("model.shop.grown", False, "TABLE", None),
+        ("model.shop.grown", True, "TABLE", "OVERWRITE"),
+        ("seed.shop.raw", False, "TABLE", "OVERWRITE"),
+        ("snapshot.shop.kept", False, "TABLE", None),
+    ],
+)
+def test_what_became_of_a_relation(
+    make: Make, told: Callable[..., dict[str, Any]], unique_id: str, full_refresh: bool, kind: str, change: str | None
+) -> None:
+    options = RunOptions(full_refresh=full_refresh)
+    (output,) = told(make(record={"options": options}), ended(unique_id))["outputs"]
+    assert output["facets"]["datasetType"]["datasetType"] == kind
+    assert output["facets"].get("lifecycleStateChange", {}).get("lifecycleStateChange") == change
 
 
-def test_a_skipped_node_had_no_run(lineage: RunLineage) -> None:
-    assert lineage.of_report(ended("model.shop.orders", NodeStatus.SKIPPED)) is None
+def test_an_ephemeral_model_is_no_dataset(lineage: RunLineage, told: Callable[..., dict[str, Any]]) -> None:
+    event = told(lineage, ended("model.shop.shown"))
+    assert [dataset["name"] for dataset in event["inputs"]] == ["shop.main.orders"]
+
+
+def test_a_later_reader_sees_the_types_that_dbt_found(lineage: RunLineage, told: Callable[..., dict[str, Any]]) -> None:
+    columns = (("ID", "BIGINT"), ("name", "VARCHAR"), ("extra", "DATE"))
+    (output,) = told(lineage, ended("model.shop.orders", columns=columns))["outputs"]
+    (read,) = told(lineage, NodeBegan("model.shop.grown", NOW))["inputs"]
+    for dataset in (output, read):
+        fields = [(field["name"], field["type"]) for field in dataset["facets"]["schema"]["fields"]]
+        assert fields == list(columns)
+        assert dataset["facets"]["schema"]["fields"][0]["description"] == "The order."
+
+
+def test_a_test_of_several_nodes_reads_those_that_are_known(
+    lineage: RunLineage, told: Callable[..., dict[str, Any]]
+) -> None:
+    event = told(lineage, ended(SINGULAR.unique_id))
+    assert [dataset["name"] for dataset in event["inputs"]] == ["shop.main.orders", "shop.main.raw"]
+    related = told(lineage, ended(RELATED.unique_id, failures=0))
+    assert [dataset["name"] for dataset in related["inputs"]] == ["shop.main.orders", "shop.main.raw"]
+    assert ["inputFacets" in dataset for dataset in related["inputs"]] == [True, False]
+
+
+def test_a_test_that_nobody_knows_reads_nothing(lineage: RunLineage, told: Callable[..., dict[str, Any]]) -> None:
+    event = told(lineage, ended("unit_test.shop.orders.counts"))
+    assert (event["inputs"], event["outputs"]) == ([], [])
+    assert event["job"]["facets"]["jobType"]["jobType"] == "TEST"
 
 
 @pytest.mark.parametrize(
-    ("status", "success"), [(NodeStatus.SUCCESS, True), (NodeStatus.WARNED, True), (NodeStatus.FAILED, False)]
+    ("status", "failures", "expected"),
+    [
+        (NodeStatus.SUCCESS, 0, {"success": True, "actual": "0"}),
+        (NodeStatus.WARNED, 2, {"success": False, "actual": "2", "severity": "warn"}),
+        (NodeStatus.FAILED, 3, {"success": False, "actual": "3", "severity": "error"}),
+    ],
 )
 def test_a_test_tells_about_the_column_that_it_checks(
-    lineage: RunLineage, openlineage: Schemas, status: NodeStatus, success: bool
+    lineage: RunLineage,
+    told: Callable[..., dict[str, Any]],
+    status: NodeStatus,
+    failures: int,
+    expected: dict[str, object],
 ) -> None:
-    start, event = lineage.of_report(NodeBegan(CHECK.unique_id, NOW)), lineage.of_report(ended(CHECK.unique_id, status))
-    assert start is not None
-    assert event is not None
-    assert openlineage.problems(start) == openlineage.problems(event) == []
-    assert "inputFacets" not in start["inputs"][0]
-    assert event["job"]["facets"]["jobType"]["jobType"] == "TEST"
+    assert assertions(told(lineage, NodeBegan(CHECK.unique_id, NOW))) == []
+    event = told(lineage, ended(CHECK.unique_id, status, failures=failures, compiled_code="select 1"))
     (dataset,) = event["inputs"]
     assert (dataset["name"], event["outputs"]) == ("shop.main.orders", [])
-    assert dataset["inputFacets"]["dataQualityAssertions"]["assertions"] == [
-        {"assertion": "not_null", "success": success, "column": "id"}
+    assert assertions(event) == [
+        {"assertion": "not_null", "name": "not_null_orders_id", "column": "id"} | expected,
     ]
+    assert event["job"]["facets"]["sql"]["query"] == "select 1"
 
 
-def test_a_test_of_several_nodes_reads_those_that_are_known(lineage: RunLineage, openlineage: Schemas) -> None:
-    event = lineage.of_report(ended(SINGULAR.unique_id))
-    assert event is not None
-    assert openlineage.problems(event) == []
-    assert [dataset["name"] for dataset in event["inputs"]] == ["shop.main.orders", "shop.main.raw"]
+def test_what_is_known_of_the_rows_that_a_test_looked_at(
+    lineage: RunLineage, told: Callable[..., dict[str, Any]]
+) -> None:
+    told(lineage, ended("model.shop.orders", rows=7))
+    (dataset,) = told(lineage, ended(CHECK.unique_id, failures=0))["inputs"]
+    metrics = dataset["inputFacets"]["dataQualityMetrics"]
+    assert (metrics["rowCount"], metrics["columnMetrics"]) == (7, {"id": {"nullCount": 0}})
+    (failing,) = told(lineage, ended(CHECK.unique_id, NodeStatus.FAILED, failures=2))["inputs"]
+    assert failing["inputFacets"]["dataQualityMetrics"]["columnMetrics"] == {}
 
 
-def test_a_test_that_nobody_knows_reads_nothing(lineage: RunLineage) -> None:
-    event = lineage.of_report(ended("operation.shop.on_run_start"))
-    assert event is not None
-    assert (event["inputs"], event["outputs"]) == ([], [])
+def test_a_test_that_could_not_be_made_asserts_nothing(
+    lineage: RunLineage, told: Callable[..., dict[str, Any]]
+) -> None:
+    event = told(lineage, ended(CHECK.unique_id, NodeStatus.FAILED, failures=0, message="Binder Error"))
+    assert event["eventType"] == "FAIL"
+    assert assertions(event) == []
+    assert event["run"]["facets"]["errorMessage"]["message"] == "Binder Error"
 
 
 def test_a_landing_goes_from_the_warehouse_to_a_snapshot(lineage: RunLineage, openlineage: Schemas) -> None:
-    identifier = "default.dev.shop.main.orders"
-    table = LandedTable(
-        identifier=identifier,
-        unique_id="model.shop.orders",
-        table_uuid="u",
-        snapshot_id=7163948820947712345,
-        rows=2,
-        files=1,
-        bytes=100,
-    )
-    start = lineage.of_landing_start(identifier, "model.shop.orders", NOW)
-    complete = lineage.of_landing(table, [("id", "int", ""), ("name", "string", "")], NOW)
+    start = lineage.of_landing_start(TABLE.identifier, TABLE.unique_id, NOW)
+    columns = [("id", "int", ""), ("name", "string", "")]
+    complete = lineage.of_landing(TABLE, columns, NOW, location="s3://lake/default/dev/shop/orders")
     assert openlineage.problems(start) == openlineage.problems(complete) == []
     assert start["run"]["runId"] == complete["run"]["runId"]
     assert start["outputs"] == []
     assert [dataset["name"] for dataset in complete["inputs"]] == ["shop.main.orders"]
     (output,) = complete["outputs"]
-    assert output["name"] == identifier
-    assert output["facets"]["version"]["datasetVersion"] == "7163948820947712345"
-    assert [field["name"] for field in output["facets"]["schema"]["fields"]] == ["id", "name"]
-    assert output["facets"]["floe_classification"]["columns"]["name"]["classification"] == "pii"
-    assert output["outputFacets"]["outputStatistics"]["rowCount"] == 2
+    facets = output["facets"]
+    assert output["name"] == TABLE.identifier
+    assert facets["version"]["datasetVersion"] == "7163948820947712345"
+    assert [field["name"] for field in facets["schema"]["fields"]] == ["id", "name"]
+    assert facets["schema"]["fields"][0]["description"] == "The order."
+    assert facets["floe_classification"]["columns"]["name"]["classification"] == "pii"
+    assert facets["symlinks"]["identifiers"] == [
+        {"namespace": "s3://lake", "name": "default/dev/shop/orders", "type": "LOCATION"}
+    ]
+    assert (facets["catalog"]["name"], facets["catalog"]["type"]) == ("local", "sql")
+    assert facets["storage"]["storageLayer"] == "iceberg"
+    assert facets["lifecycleStateChange"]["lifecycleStateChange"] == "OVERWRITE"
+    assert [(level["type"], level["name"]) for level in facets["hierarchy"]["hierarchy"]] == [
+        ("CATALOG", "local"),
+        *(("NAMESPACE", name) for name in ("default", "dev", "shop", "main")),
+        ("TABLE", "orders"),
+    ]
+    statistics = output["outputFacets"]["outputStatistics"]
+    assert (statistics["rowCount"], statistics["size"], statistics["fileCount"]) == (2, 100, 1)
+
+
+def test_a_table_is_created_once_and_grows_without_being_replaced(lineage: RunLineage, openlineage: Schemas) -> None:
+    first = lineage.of_landing(TABLE, [], NOW, created=True)
+    grown = lineage.of_landing(TABLE.model_copy(update={"mode": "append"}), [], NOW)
+    assert openlineage.problems(first) == openlineage.problems(grown) == []
+    assert first["outputs"][0]["facets"]["lifecycleStateChange"]["lifecycleStateChange"] == "CREATE"
+    assert "lifecycleStateChange" not in grown["outputs"][0]["facets"]
 
 
 def test_a_landing_of_a_node_that_the_graph_does_not_know(lineage: RunLineage, openlineage: Schemas) -> None:
@@ -188,3 +337,203 @@ def test_an_open_start_is_aborted_as_it_was(lineage: RunLineage, openlineage: Sc
     assert (closed["eventType"], closed["eventTime"]) == ("ABORT", "2026-11-20T09:31:00.000000Z")
     assert closed["run"] == start["run"]
     assert start["eventType"] == "START"
+
+
+def test_the_window_of_a_partition_is_the_nominal_time(make: Make, openlineage: Schemas) -> None:
+    window = (datetime(2026, 11, 19, tzinfo=UTC), datetime(2026, 11, 20, tzinfo=UTC))
+    tick = {"nominal_time": "2026-11-20T03:00:00+01:00"}
+    for lineage, expected in (
+        (make(record=tick), ("2026-11-20T03:00:00+01:00", None)),
+        (make(record=tick, window=window), ("2026-11-19T00:00:00+00:00", "2026-11-20T00:00:00+00:00")),
+    ):
+        for event in (lineage.of_run("START", NOW), lineage.of_report(NodeBegan("seed.shop.raw", NOW))):
+            assert event is not None
+            assert openlineage.problems(event) == []
+            facet = event["run"]["facets"]["nominalTime"]
+            assert (facet["nominalStartTime"], facet.get("nominalEndTime")) == expected
+
+
+def test_a_run_that_another_one_led_to_knows_it_and_the_root_of_all(make: Make, openlineage: Schemas) -> None:
+    first, before = (Place("default", "dev", name) for name in ("web", "sales"))
+    root, cause = RunReference(first, run_id(first, "1")), run_id(before, "1")
+    lineage = make(record={"caused_by": cause, "chain": ("web", "sales")}, root=root)
+    run = lineage.of_run("START", NOW)
+    part = lineage.of_report(NodeBegan("seed.shop.raw", NOW))
+    assert part is not None
+    for event in (run, part):
+        assert openlineage.problems(event) == []
+        told = event["run"]["facets"]["parent"]["root"]
+        assert (told["run"]["runId"], told["job"]["name"]) == (root.run_id, "web")
+    assert run["run"]["facets"]["parent"]["run"]["runId"] == cause
+    assert run["run"]["facets"]["parent"]["job"]["name"] == "sales"
+
+
+def test_what_was_asked_for_is_told_without_secrets(make: Make, openlineage: Schemas) -> None:
+    options = RunOptions(
+        select=("orders+", "tag:daily"),
+        full_refresh=True,
+        vars={"day": "2026-11-20", "depth": 3, "api_key": "hunter2", "nested": {"password": "hunter2"}},
+        partition="2026-11-20",
+    )
+    event = make(record={"options": options}).of_run("START", NOW)
+    assert openlineage.problems(event) == []
+    told = {each["key"]: each["value"] for each in event["run"]["facets"]["executionParameters"]["parameters"]}
+    assert told == {
+        "trigger": "manual",
+        "select": "orders+ tag:daily",
+        "full_refresh": "true",
+        "vars.day": "2026-11-20",
+        "vars.depth": "3",
+        "vars.api_key": "***",
+        "vars.nested": "***",
+        "partition": "2026-11-20",
+    }
+    assert b"hunter2" not in to_bytes(event)
+
+
+@pytest.mark.parametrize(
+    ("repository", "url"),
+    [
+        ("https://github.com/acme/shop.git", f"https://github.com/acme/shop/blob/{COMMIT}/dbt/models/orders.sql"),
+        ("ssh://git@gitlab.com/acme/shop.git", f"https://gitlab.com/acme/shop/-/blob/{COMMIT}/dbt/models/orders.sql"),
+        ("git@github.com:acme/shop.git", f"https://github.com/acme/shop/blob/{COMMIT}/dbt/models/orders.sql"),
+        ("github.com/acme/shop", f"https://github.com/acme/shop/blob/{COMMIT}/dbt/models/orders.sql"),
+        ("https://git.example.com/acme/shop.git", "https://git.example.com/acme/shop.git"),
+        ("https://me:hunter2@git.example.com/shop", "https://git.example.com/shop"),
+        ("my shop", "git:my%20shop"),
+    ],
+)
+def test_the_code_of_a_model_is_found_in_git(make: Make, openlineage: Schemas, repository: str, url: str) -> None:
+    source = SourceReference(repository=repository, ref="refs/heads/main", commit=COMMIT)
+    lineage = make(record={"source": source})
+    for event in (lineage.of_run("START", NOW), lineage.of_report(NodeBegan("model.shop.orders", NOW))):
+        assert event is not None
+        assert openlineage.problems(event) == []
+        facet = event["job"]["facets"]["sourceCodeLocation"]
+        assert (facet["type"], facet["version"], facet["branch"]) == ("git", COMMIT, "main")
+        assert b"hunter2" not in to_bytes(event)
+    assert (facet["path"], facet["url"]) == ("dbt/models/orders.sql", url)
+
+
+def test_a_span_and_a_run_know_each_other(lineage: RunLineage, openlineage: Schemas) -> None:
+    span = ("0af7651916cd43dd8448eb211c80319c", "b7ad6b7169203331")
+    event = lineage.of_report(NodeBegan("seed.shop.raw", NOW), span=span)
+    assert event is not None
+    assert openlineage.problems(event) == []
+    assert (event["run"]["facets"]["floe_trace"]["traceId"], event["run"]["facets"]["floe_trace"]["spanId"]) == span
+
+
+def test_a_model_built_elsewhere_stands_in_that_warehouse(make: Make, told: Callable[..., dict[str, Any]]) -> None:
+    main = Compute(name="pg", type="postgres", threads=1, properties={"host": "db.example.com", "port": 5432})
+    graph = GRAPH.model_copy(
+        update={"nodes": (*GRAPH.nodes, node("model.shop.local", compute="small", depends_on=("seed.shop.raw",)))}
+    )
+    small = Compute(name="small", type="duckdb", threads=1)
+    lineage = make(graph, environment={"compute": main, "computes": {"small": small}})
+    event = told(lineage, ended("model.shop.local", compiled_code="select 1"))
+    assert event["inputs"][0]["namespace"] == "postgres://db.example.com:5432"
+    assert event["outputs"][0]["namespace"] == "duckdb://default.dev.shop"
+    assert event["job"]["facets"]["sql"]["dialect"] == "duckdb"
+
+
+def test_an_event_too_large_for_the_bus_loses_its_largest_facets_first(make: Make, openlineage: Schemas) -> None:
+    wide = node("model.shop.wide", columns=tuple(Column(name=f"c{n}") for n in range(20_000)), raw_code="x" * 300_000)
+    event = make(NodeGraph(project="shop", nodes=(wide,), checks=())).of_report(ended("model.shop.wide"))
+    assert event is not None
+    assert "sql" not in event["job"]["facets"]
+    sizes = [len(to_bytes(each)) for each in smaller(event)]
+    assert len(to_bytes(event)) > 500_000 > 10_000 > sizes[-1]
+    assert sizes == sorted(sizes, reverse=True)
+    assert all(openlineage.problems(each) == [] for each in smaller(event))
+
+
+def test_making_an_event_takes_microseconds(lineage: RunLineage) -> None:
+    columns = tuple((f"column_{n}", "VARCHAR") for n in range(20))
+    lineage.of_report(ended("model.shop.orders", columns=columns, rows=1))
+    rounds = 2_000
+    started = time.process_time()
+    for _ in range(rounds):
+        to_bytes(lineage.of_report(NodeBegan("model.shop.grown", NOW)) or {})
+    # Measured some 20 microseconds; a copy or a lookup that grows with the project would show as hundreds.
+    assert (time.process_time() - started) / rounds < 0.0003
+
+
+class TestWhatOthersGetWrong:
+    """Defects of the emitter that dbt projects are most often run with, one test each."""
+
+    def test_seeds_and_sources_are_inputs_and_a_seed_has_its_own_events(
+        self, lineage: RunLineage, told: Callable[..., dict[str, Any]]
+    ) -> None:
+        event = told(lineage, ended("model.shop.orders"))
+        assert {dataset["name"] for dataset in event["inputs"]} == {"shop.main.raw", "shop.main.clicks"}
+        seed = told(lineage, ended("seed.shop.raw"))
+        assert (seed["job"]["facets"]["jobType"]["jobType"], seed["outputs"][0]["name"]) == ("SEED", "shop.main.raw")
+
+    def test_a_skipped_test_has_not_failed(self, lineage: RunLineage) -> None:
+        assert lineage.of_report(ended(CHECK.unique_id, NodeStatus.SKIPPED)) is None
+        assert lineage.of_report(ended("model.shop.orders", NodeStatus.SKIPPED)) is None
+
+    def test_a_failed_model_says_why(self, lineage: RunLineage, told: Callable[..., dict[str, Any]]) -> None:
+        event = told(lineage, ended("model.shop.orders", NodeStatus.FAILED, message="Binder Error"))
+        assert event["eventType"] == "FAIL"
+        assert event["run"]["facets"]["errorMessage"]["message"] == "Binder Error"
+
+    @pytest.mark.parametrize(
+        "options", [RunOptions(), RunOptions(select=("orders",)), RunOptions(full_refresh=True)], ids=str
+    )
+    def test_the_job_is_called_the_same_whatever_was_asked_for(
+        self, make: Make, told: Callable[..., dict[str, Any]], options: RunOptions
+    ) -> None:
+        event = told(make(record={"options": options}), NodeBegan("model.shop.orders", NOW))
+        assert event["job"]["name"] == "shop.model.shop.orders"
+
+    def test_a_test_writes_no_dataset(self, lineage: RunLineage, told: Callable[..., dict[str, Any]]) -> None:
+        assert told(lineage, ended(CHECK.unique_id))["outputs"] == []
+
+    def test_types_need_no_catalog_file_also_of_an_incremental_model_without_columns(
+        self, lineage: RunLineage, told: Callable[..., dict[str, Any]]
+    ) -> None:
+        event = told(lineage, ended("model.shop.grown", columns=(("id", "BIGINT"),)))
+        assert [field["type"] for field in event["outputs"][0]["facets"]["schema"]["fields"]] == ["BIGINT"]
+
+    def test_tags_and_meta_stand_on_the_dataset_and_its_columns(
+        self, lineage: RunLineage, told: Callable[..., dict[str, Any]]
+    ) -> None:
+        event = told(lineage, ended("model.shop.orders"))
+        tags = [(tag["key"], tag["value"], tag.get("field")) for tag in event["outputs"][0]["facets"]["tags"]["tags"]]
+        assert tags == [
+            ("daily", "true", None),
+            ("tier", "gold", None),
+            ("classification", "pii", "name"),
+            ("sensitivity", "medium", "name"),
+            ("pii_type", "name", "name"),
+        ]
+        assert "tags" not in event["run"]["facets"]
+        assert event["job"]["facets"]["tags"]["tags"] == [{"key": "daily", "value": "true", "source": "DBT"}]
+
+    def test_assertions_stand_only_where_the_specification_has_them(
+        self, lineage: RunLineage, told: Callable[..., dict[str, Any]]
+    ) -> None:
+        (dataset,) = told(lineage, ended(CHECK.unique_id, failures=0))["inputs"]
+        assert "dataQualityAssertions" in dataset["inputFacets"]
+        assert "dataQualityAssertions" not in dataset["facets"]
+
+    def test_two_products_with_the_same_project_do_not_collide(self, make: Make) -> None:
+        names = set()
+        for product in ("shop", "copy"):
+            event = make(record={"product": product}).of_report(NodeBegan("model.shop.orders", NOW))
+            assert event is not None
+            names.add((event["job"]["name"], event["outputs"][0]["namespace"]))
+        assert len({job for job, _ in names}) == len({namespace for _, namespace in names}) == 2
+
+    def test_every_facet_names_its_immutable_schema(
+        self, lineage: RunLineage, told: Callable[..., dict[str, Any]]
+    ) -> None:
+        event = told(lineage, ended("model.shop.orders", rows=1))
+        facets = [*event["run"]["facets"].values(), *event["job"]["facets"].values()]
+        facets += [facet for dataset in event["outputs"] for facet in dataset["facets"].values()]
+        for facet in facets:
+            address, _, place = facet["_schemaURL"].partition("#")
+            assert address.endswith(".json")
+            assert "/main/" not in address
+            assert place.startswith("/$defs/")

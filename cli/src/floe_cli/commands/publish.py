@@ -3,12 +3,8 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import click
-
-if TYPE_CHECKING:
-    from floe_chassis.settings import ChassisSettings
 
 
 @click.command()
@@ -40,29 +36,19 @@ def publish(path: Path, submission: str | None, repository: str | None, ref: str
 async def _publish_product(path: Path, submission: str) -> None:
     from floe_cli.products import read_product
     from floe_cli.publishing import publish_spec
-    from floe_cli.stack.connection import connected
+    from floe_cli.stack.connection import connected, needed
 
     product = read_product(path)
-    async with connected(_stack(path)) as connection:
+    async with connected(needed(path)) as connection:
         submitted = await publish_spec(connection, product, submission)
     click.echo(f"published {submitted.product}, submission {submitted.submission}, bundle {submitted.bundle}")
 
 
 async def _publish_push(path: Path, repository: str, ref: str, commit: str | None, delivery: str) -> None:
     from floe_cli.pushing import publish_push, read_push
-    from floe_cli.stack.connection import connected
+    from floe_cli.stack.connection import connected, needed
 
     push = read_push(repository, ref, commit)
-    async with connected(_stack(path)) as connection:
+    async with connected(needed(path)) as connection:
         pushed = await publish_push(connection, push, delivery)
     click.echo(f"published {pushed.ref} of {pushed.repository}, delivery {pushed.delivery}")
-
-
-def _stack(path: Path) -> ChassisSettings:
-    from floe_cli.stack.connection import configured, running
-    from floe_contracts.errors import Unreachable
-
-    settings = configured() or running(path)
-    if settings is None:
-        raise Unreachable("no stack is running for this folder", hint=f"floe up {path}, or set FLOE_NATS_URL")
-    return settings

@@ -26,11 +26,12 @@ def status(path: Path, as_json: bool) -> None:
     import asyncio
     import json
 
+    from floe_cli.run_records import read_runs
     from floe_cli.stack.connection import reading
 
     async def main() -> tuple[dict[str, ArtifactCompiled], list[RunRecord]]:
         async with reading(path) as connection:
-            return await _live(connection), await _runs(connection)
+            return await _live(connection), await read_runs(connection)
 
     live, runs = asyncio.run(main())
     if as_json:
@@ -70,17 +71,3 @@ async def _live(connection: Connection) -> dict[str, ArtifactCompiled]:
         if isinstance(event, ArtifactCompiled):
             live[event.product] = event
     return dict(sorted(live.items()))
-
-
-async def _runs(connection: Connection) -> list[RunRecord]:
-    """The runs of the tenant, the newest first."""
-    from floe_chassis.key_values import keys_below
-    from floe_chassis.topology import RUNS_BUCKET
-    from floe_contracts.runs import RunRecord
-    from floe_contracts.subjects import escape
-
-    bucket = await connection.bus.key_value(RUNS_BUCKET)
-    keys = await keys_below(bucket, f"{escape(connection.settings.tenant)}.*.*.*")
-    entries = [await bucket.get(key) for key in keys]
-    records = [RunRecord.model_validate_json(entry.value or b"", extra="ignore") for entry in entries]
-    return sorted(records, key=lambda record: record.requested_at, reverse=True)

@@ -10,14 +10,17 @@ import click
 @click.command()
 @click.argument("path", type=click.Path(path_type=Path), default=".")
 @click.option("--http-port", default=8080, show_default=True, help="Port of the gateway; 0 takes a free one.")
-def up(path: Path, http_port: int) -> None:
+@click.option("--ui", is_flag=True, help="Show Dagster's UI too: assets, checks and runs. Needs floe-cli[ui].")
+def up(path: Path, http_port: int, ui: bool) -> None:
     """Keep the embedded stack of the product in PATH running, until Ctrl-C.
 
     `floe run PATH` and `floe publish PATH` find it and use it.
     """
     import asyncio
     import signal
+    from contextlib import AsyncExitStack
 
+    from floe_cli.stack.dagster_ui import check_installed, dagster_ui
     from floe_cli.stack.embedded import embedded_stack
     from floe_cli.stack.folders import stack_folder
 
@@ -26,13 +29,18 @@ def up(path: Path, http_port: int) -> None:
         for number in (signal.SIGINT, signal.SIGTERM):
             asyncio.get_running_loop().add_signal_handler(number, stopped.set)
         folder = stack_folder(path)
-        async with embedded_stack(folder, http_port=http_port) as stack:
+        if ui:
+            check_installed()
+        async with AsyncExitStack() as cleanup:
+            stack = await cleanup.enter_async_context(embedded_stack(folder, http_port=http_port))
             click.echo(f"bus      {stack.nats_url}")
             await stack.until_all()
             click.echo(f"services {', '.join(stack.services)}")
             gateway = stack.services.get("gateway")
             if gateway is not None and gateway.http_address:
                 click.echo(f"gateway  {gateway.http_address}")
+            if ui:
+                click.echo(f"dagster  {await cleanup.enter_async_context(dagster_ui(folder))}")
             click.echo(f"log      {folder.log}")
             click.echo("ready; Ctrl-C stops it")
             await stopped.wait()

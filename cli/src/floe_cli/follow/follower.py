@@ -3,20 +3,23 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from typing import Final
+from urllib.parse import unquote
 
 from nats.aio.msg import Msg
-from nats.js.api import DeliverPolicy
+from nats.errors import Error as NatsError
 
 from floe_chassis.bus import Bus
 from floe_chassis.dead_letters import DeadLetter, read_dead_letter
 from floe_chassis.stream_reader import read_stream
 from floe_chassis.topology import ARTIFACTS, DLQ, EVENTS, LINEAGE
 from floe_cli.errors import RunGivenUp, SubmissionGivenUp
+from floe_cli.follow.listening import below, listening
 from floe_cli.follow.progress import Progress, after, after_lineage
 from floe_contracts import subjects
 from floe_contracts.cloudevents import decode
@@ -26,63 +29,85 @@ from floe_contracts.events import (
     ArtifactPlanned,
     ArtifactRejected,
     Event,
+    RunCancelled,
     RunCompleted,
     RunEvent,
     RunFailed,
+    RunSuperseded,
     SemanticFailed,
     SemanticRendered,
     TableCommitted,
 )
 from floe_contracts.openlineage.events import RUN_HEADER
-from floe_contracts.openlineage.naming import Place
+from floe_contracts.openlineage.naming import Place, run_id
 from floe_contracts.subjects import EventKind
 
 _LOOK_AGAIN_SECONDS: Final = 2.0
 _TELL_SECONDS: Final = 20.0
 _AWAY_SECONDS: Final = 30.0
 _EVENT_ID: Final = "ce-id"
-_ENDS: Final = {EventKind.RUN_COMPLETED: RunCompleted, EventKind.RUN_FAILED: RunFailed}
+_REQUESTS: Final = tuple(f"{subjects.ROOT}.{kind}." for kind in (EventKind.SPEC_SUBMITTED, EventKind.RUN_REQUESTED))
+RUN_ENDS: Final = tuple(event.kind for event in (RunCompleted, RunFailed, RunCancelled, RunSuperseded))
 
 
 class Follower:
-    """Keeps the progress of one submission, and tells each change.
+    """Keeps the progress of one submission or request, and tells each change.
 
     The live subscriptions feed the view; what they miss while the bus is away is read from the streams.
+
+    Attributes:
+        progress: what has happened so far.
+        run_id: the run whose events are followed.
+        compiled_id: id of the event that announced the artifact, once it was compiled.
     """
 
-    def __init__(self, bus: Bus, place: Place, submission: str, changed: Callable[[Progress], None]) -> None:
+    def __init__(
+        self,
+        bus: Bus,
+        place: Place,
+        cause: str,
+        changed: Callable[[Progress], None],
+        *,
+        first: Progress | None = None,
+        request_of: Callable[[str], str] | None = None,
+    ) -> None:
+        """Follow what `cause` leads to.
+
+        Args:
+            bus: connected.
+            place: where it happens.
+            cause: the submission, or the id of a run request.
+            changed: told of every new progress.
+            first: what to begin with; left out, a submission that is compiled.
+            request_of: the id of the run request that follows from a compiled artifact, by the id of its event.
+        """
         self._bus = bus
         self._place = place
-        self._submission = submission
+        self._cause = cause
+        self._causes = {cause}
+        self._request_of = request_of
         self._changed = changed
         self._news = asyncio.Event()
         self._connected_at = time.monotonic()
         self._given_up: DeadLetter | None = None
-        self.progress = Progress()
+        self.progress = first or Progress()
         self.run_id: str | None = None
+        self.compiled_id: str | None = None
 
     @asynccontextmanager
     async def following(self) -> AsyncIterator[None]:
         """Listen, from now on, until the end of the context."""
         place = self._place
-        lineage = subjects.lineage_pattern(place.tenant, place.environment, place.product)
-        subscriptions = []
-        for stream, pattern, callback in (
-            (ARTIFACTS, f"{subjects.ROOT}.artifacts.*.{_names(place.tenant, place.product)}", self._on_event),
-            (EVENTS, f"{subjects.ROOT}.*.*.{_names(*_parts(place))}", self._on_event),
-            (EVENTS, f"{subjects.ROOT}.*.*.{_names(*_parts(place))}.*", self._on_event),
-            (LINEAGE, lineage, self._on_lineage),
+        product = f"{subjects.escape(place.tenant)}.{subjects.escape(place.product)}"
+        wanted = (
+            (ARTIFACTS, f"{subjects.ROOT}.artifacts.*.{product}", self._on_event),
+            (EVENTS, f"{subjects.ROOT}.*.*.{below(place)}", self._on_event),
+            (EVENTS, f"{subjects.ROOT}.*.*.{below(place)}.*", self._on_event),
+            (LINEAGE, subjects.lineage_pattern(place.tenant, place.environment, place.product), self._on_lineage),
             (DLQ, f"{subjects.ROOT}.dlq.>", self._on_dead_letter),
-        ):
-            subscription = await self._bus.js.subscribe(
-                pattern, stream=stream, cb=callback, ordered_consumer=True, deliver_policy=DeliverPolicy.NEW
-            )
-            subscriptions.append(subscription)
-        try:
+        )
+        async with listening(self._bus, wanted):
             yield
-        finally:
-            for subscription in subscriptions:
-                await subscription.unsubscribe()
 
     async def until_compiled(self) -> Progress:
         """Wait until the submission is compiled, planned or rejected.
@@ -98,18 +123,18 @@ class Follower:
                 await self._catch_up(ARTIFACTS, [subjects.pattern(k, **_filter(self._place, k)) for k in kinds])
         return self.progress
 
-    async def until_ended(self, run_id: str) -> Progress:
-        """Wait until the run has ended.
+    async def until_ended(self, run: str) -> Progress:
+        """Wait until the run of that id has ended.
 
         Raises:
             RunGivenUp: the executor could not take the request.
         """
-        self.run_id = run_id
+        self.run_id = run
         while self.progress.outcome is None:
             if self._given_up is not None:
                 raise RunGivenUp(f"the executor gave the request up: {self._given_up.reason}")
             if not await self._news_came():
-                await self._catch_up(EVENTS, [subjects.pattern(k, **_filter(self._place, k)) for k in _ENDS])
+                await self._catch_up(EVENTS, [subjects.pattern(k, **_filter(self._place, k)) for k in RUN_ENDS])
         return self.progress
 
     async def until_told(self, *, rendered: bool) -> Progress:
@@ -137,7 +162,7 @@ class Follower:
         """The service that has not told yet."""
         if rendered and self.progress.rendered is None:
             return "semantic"
-        tables = self.progress.outcome.tables if self.progress.outcome else ()
+        tables = getattr(self.progress.outcome, "tables", ())
         landed = {(table.identifier, table.snapshot_id) for table in tables}
         return None if landed <= self.progress.committed else "catalog"
 
@@ -165,21 +190,31 @@ class Follower:
         """Read from the stream what the live subscriptions may have missed."""
         if not self._bus.connected:
             return
-        for pattern in patterns:
-            async for message in read_stream(self._bus.js, stream, pattern):
-                await self._on_event(message)
+        with contextlib.suppress(NatsError, OSError, TimeoutError):  # a bus that is busy is asked again
+            for pattern in patterns:
+                async for message in read_stream(self._bus.js, stream, pattern):
+                    await self._on_event(message)
 
     async def _on_event(self, message: Msg) -> None:
         try:
-            event = decode(message.subject, message.headers, message.data).event
+            received = decode(message.subject, message.headers, message.data)
         except ContractError:
             return  # a newer floe may publish kinds that this one does not know
+        event = received.event
         if self._belongs(event):
+            if isinstance(event, ArtifactCompiled):
+                self.compiled_id = received.attributes.id
+                if self._request_of is not None:  # a compile trigger may ask, and the run begin, before we do
+                    self._causes.add(request := self._request_of(received.attributes.id))
+                    self.run_id = run_id(self._place, request)
             self._show(after(self.progress, event))
 
     async def _on_dead_letter(self, message: Msg) -> None:
         letter = read_dead_letter(message.headers or {}, message.data)
-        if self._submission in letter.headers.get(_EVENT_ID, ""):  # the ids of both requests name the submission
+        if not letter.subject.startswith(_REQUESTS):
+            return  # what another service could not do with an answer
+        event_id = unquote(letter.headers.get(_EVENT_ID, ""))
+        if any(cause in event_id for cause in self._causes):  # the id of a submission stands in that of its event
             self._given_up = letter
             self._news.set()
 
@@ -190,7 +225,7 @@ class Follower:
 
     def _belongs(self, event: Event) -> bool:
         if isinstance(event, ArtifactCompiled | ArtifactPlanned | ArtifactRejected):
-            return event.submission == self._submission
+            return event.submission == self._cause
         if isinstance(event, SemanticRendered | SemanticFailed):
             compiled = self.progress.compiled
             return compiled is not None and event.artifact_digest == compiled.artifact_digest
@@ -202,14 +237,6 @@ class Follower:
         self.progress = progress
         self._news.set()
         self._changed(progress)
-
-
-def _parts(place: Place) -> tuple[str, str, str]:
-    return place.tenant, place.environment, place.product
-
-
-def _names(*names: str) -> str:
-    return ".".join(subjects.escape(name) for name in names)
 
 
 def _filter(place: Place, kind: EventKind) -> dict[str, str]:

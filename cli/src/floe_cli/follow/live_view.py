@@ -19,6 +19,7 @@ _MARKS: Final = {
     StageStatus.RUNNING: ("▸", "cyan"),
     StageStatus.DONE: ("✓", "green"),
     StageStatus.FAILED: ("✗", "red"),
+    StageStatus.CANCELLED: ("○", "yellow"),
 }
 _TITLES: Final = {
     StageName.COMPILE: "compile   floe.yaml + dbt -> artifact",
@@ -33,8 +34,9 @@ _RUNNING_SHOWN: Final = 4
 class LiveView:
     """Shows the stages, and the nodes that run at the moment. A context: it redraws until it is left."""
 
-    def __init__(self, console: Console) -> None:
-        self._progress = Progress()
+    def __init__(self, console: Console, first: Progress | None = None) -> None:
+        """Begin with `first`; left out, with a product that is compiled."""
+        self._progress = first or Progress()
         self._started = time.monotonic()
         self._ends: dict[StageName, float] = {}
         self._live = Live(console=console, refresh_per_second=8, get_renderable=self._picture)
@@ -49,7 +51,7 @@ class LiveView:
     def __call__(self, progress: Progress) -> None:
         """Show the new progress."""
         for stage, status in progress.stages.items():
-            if status in (StageStatus.DONE, StageStatus.FAILED):
+            if status in (StageStatus.DONE, StageStatus.FAILED, StageStatus.CANCELLED):
                 self._ends.setdefault(stage, time.monotonic() - self._started)
         self._progress = progress
 

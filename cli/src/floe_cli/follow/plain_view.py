@@ -16,10 +16,11 @@ _ENDED: Final = frozenset({"success", "warned", "failed", "skipped"})
 class PlainView:
     """Writes a line for each thing that happened."""
 
-    def __init__(self, write: Callable[[str], None]) -> None:
+    def __init__(self, write: Callable[[str], None], first: Progress | None = None) -> None:
+        """Begin with `first`; left out, with a product that is compiled."""
         self._write = write
         self._started = time.monotonic()
-        self._before = Progress()
+        self._before = first or Progress()
 
     def __call__(self, progress: Progress) -> None:
         """Write what is new since the last call."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
-from typing import Final
+from typing import Final, Self
 
 from floe_contracts.events import (
     ArtifactCompiled,
@@ -15,15 +15,19 @@ from floe_contracts.events import (
     NodeEnded,
     NodeFailed,
     NodeStarted,
+    RunCancelled,
     RunCompleted,
     RunFailed,
     RunQueued,
     RunStarted,
+    RunSuperseded,
     SemanticFailed,
     SemanticRendered,
     TableCommitted,
 )
 
+RunEnded = RunCompleted | RunFailed | RunCancelled | RunSuperseded
+"""How a run can end."""
 _FAILED: Final = NodeFailed.kind.value.split(".")[1]
 
 
@@ -44,6 +48,7 @@ class StageStatus(StrEnum):
     RUNNING = "running"
     DONE = "done"
     FAILED = "failed"
+    CANCELLED = "cancelled"
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,8 +78,13 @@ class Progress:
     committed: frozenset[tuple[str, int]] = frozenset()
     """Identifier and snapshot of the tables that the catalog has told of."""
     lineage_events: int = 0
-    outcome: RunCompleted | RunFailed | None = None
+    outcome: RunEnded | None = None
     rendered: SemanticRendered | SemanticFailed | None = None
+
+    @classmethod
+    def of_run(cls) -> Self:
+        """The progress of a run by itself: its artifact was compiled and rendered before."""
+        return cls(stages=dict.fromkeys((StageName.BUILD, StageName.LAND, StageName.LINEAGE), StageStatus.WAITING))
 
     def stage(self, **changes: StageStatus) -> dict[StageName, StageStatus]:
         """The stages with some of them changed."""
@@ -105,7 +115,9 @@ def after(progress: Progress, event: Event) -> Progress:
         case SemanticRendered() | SemanticFailed():
             status = StageStatus.DONE if isinstance(event, SemanticRendered) else StageStatus.FAILED
             return replace(progress, rendered=event, stages=progress.stage(render=status))
-        case RunCompleted() | RunFailed():
+        case RunSuperseded():
+            return replace(progress, outcome=event, run_id=event.run_id, stages=_cancelled(progress))
+        case RunCompleted() | RunFailed() | RunCancelled():
             return _ended(progress, event)
         case _:
             return progress
@@ -143,8 +155,20 @@ def _with_node(progress: Progress, node: NodeProgress) -> Progress:
     return replace(progress, nodes=progress.nodes | {node.unique_id: node}, stages=stages)
 
 
-def _ended(progress: Progress, outcome: RunCompleted | RunFailed) -> Progress:
-    if isinstance(outcome, RunCompleted):
+def _cancelled(progress: Progress) -> dict[StageName, StageStatus]:
+    """The stages of a run that ends before they have."""
+    own = (StageName.BUILD, StageName.LAND, StageName.LINEAGE)
+    unended = (StageStatus.WAITING, StageStatus.RUNNING)
+    return {
+        name: StageStatus.CANCELLED if name in own and status in unended else status
+        for name, status in progress.stages.items()
+    }
+
+
+def _ended(progress: Progress, outcome: RunCompleted | RunFailed | RunCancelled) -> Progress:
+    if isinstance(outcome, RunCancelled):
+        stages = _cancelled(progress)
+    elif isinstance(outcome, RunCompleted):
         stages = progress.stage(build=StageStatus.DONE, land=StageStatus.DONE, lineage=StageStatus.DONE)
     elif outcome.nodes and all(node.status != _FAILED for node in outcome.nodes):
         stages = progress.stage(build=StageStatus.DONE, land=StageStatus.FAILED, lineage=StageStatus.DONE)

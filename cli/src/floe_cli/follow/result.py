@@ -4,39 +4,54 @@ from __future__ import annotations
 
 from typing import Any
 
-from floe_cli.follow.progress import Progress
-from floe_contracts.events import RunCompleted, SemanticRendered
+from floe_cli.follow.progress import Progress, RunEnded
+from floe_contracts.events import NodeOutcome, RunCancelled, RunSeconds, RunSuperseded, SemanticRendered
 
 
 def result_document(progress: Progress, *, tenant: str, environment: str, product: str, total: float) -> dict[str, Any]:
     """What happened, as one JSON object; a part that did not come about is null or empty."""
     outcome = progress.outcome
     compiled = progress.compiled
-    status = "completed" if isinstance(outcome, RunCompleted) else "failed" if outcome else "rejected"
+    nodes: tuple[NodeOutcome, ...] = getattr(outcome, "nodes", ())
+    seconds: RunSeconds | None = getattr(outcome, "seconds", None)
     return {
         "tenant": tenant,
         "environment": environment,
         "product": product,
         "source_digest": compiled.artifact["sources"]["bundle"] if compiled else None,
-        "artifact_digest": compiled.artifact_digest if compiled else None,
+        "artifact_digest": compiled.artifact_digest if compiled else outcome.artifact_digest if outcome else None,
         "run_id": progress.run_id,
-        "status": status,
-        "nodes": [node.model_dump() for node in outcome.nodes] if outcome else [],
-        "tables": [table.model_dump(include={"identifier", "snapshot_id", "rows"}) for table in outcome.tables]
-        if outcome
-        else [],
-        "lineage_events": outcome.lineage_events if outcome else 0,
+        "status": status_of(outcome) if outcome else "rejected",
+        "partition": outcome.partition if outcome else None,
+        "reason": reason_of(outcome) if outcome else None,
+        "nodes": [node.model_dump() for node in nodes],
+        "tables": [
+            table.model_dump(include={"identifier", "snapshot_id", "rows"}) for table in getattr(outcome, "tables", ())
+        ],
+        "lineage_events": getattr(outcome, "lineage_events", 0),
         "cube_bundle_digest": progress.rendered.bundle_digest
         if isinstance(progress.rendered, SemanticRendered)
         else None,
         "problems": [problem.model_dump(exclude_none=True) for problem in _problems(progress)],
         "seconds": {
             "compile": compiled.seconds if compiled else None,
-            "run": outcome.seconds.run if outcome else None,
-            "land": outcome.seconds.land if outcome else None,
+            "run": seconds.run if seconds else None,
+            "land": seconds.land if seconds else None,
             "total": round(total, 3),
         },
     }
+
+
+def status_of(outcome: RunEnded) -> str:
+    """completed, failed, cancelled or superseded."""
+    return outcome.kind.value.partition(".")[2]
+
+
+def reason_of(outcome: RunEnded) -> str | None:
+    """Why a run ended that somebody or something else ended."""
+    if isinstance(outcome, RunCancelled):
+        return f"{outcome.requester}: {outcome.reason}"
+    return f"the run {outcome.by} took its place" if isinstance(outcome, RunSuperseded) else None
 
 
 def _problems(progress: Progress) -> tuple[Any, ...]:

@@ -14,12 +14,14 @@ from floe_cli.follow.follower import Follower
 from floe_cli.follow.progress import Progress
 from floe_cli.products import Product
 from floe_cli.publishing import publish_spec
+from floe_cli.run_asking import REASON, Asking
 from floe_cli.stack.connection import Connection
 from floe_contracts import subjects
 from floe_contracts.cloudevents import decode
-from floe_contracts.events import RunCompleted, RunRequested
+from floe_contracts.events import RunCompleted, RunOptions, RunRequested
 from floe_contracts.openlineage.naming import Place, run_id
 from floe_contracts.plans import Plan
+from floe_contracts.run_requests import compiled_run_request_id
 from floe_contracts.subjects import EventKind
 
 
@@ -68,36 +70,63 @@ async def run_product(
     environment: str,
     changed: Callable[[Progress], None],
     *,
+    options: RunOptions = RunOptions(),  # noqa: B008  # frozen
     only_if_changed: bool = False,
 ) -> SessionResult:
-    """Publish the product's spec, run what it compiles to, and wait until all has ended."""
+    """Publish the product's spec, run what it compiles to, and wait until all has ended.
+
+    Args:
+        connection: the bus and its blob store.
+        product: what is run.
+        environment: where.
+        changed: told of every new progress.
+        options: what is built, and how.
+        only_if_changed: run nothing if the last completed run was of the same artifact.
+    """
     submission = str(uuid.uuid4())
     started = time.monotonic()
     place = _place(connection, product, environment)
-    follower = Follower(connection.bus, place, submission, changed)
+
+    def request_of(compiled_id: str) -> str:
+        return compiled_run_request_id(compiled_id, environment, options)
+
+    follower = Follower(connection.bus, place, submission, changed, request_of=request_of)
     async with follower.following():
         await publish_spec(connection, product, submission)
         progress = await follower.until_compiled()
         compiled = progress.compiled
-        if compiled is None:
+        if compiled is None or follower.compiled_id is None:
             return SessionResult(progress, time.monotonic() - started)
         if only_if_changed and await last_run_artifact(connection, place) == compiled.artifact_digest:
             return SessionResult(progress, time.monotonic() - started, unchanged=True)
-        cause = f"{product.name}:{submission}:run"
+        cause = request_of(follower.compiled_id)
         request = RunRequested(
             tenant=place.tenant,
             environment=environment,
             product=product.name,
             artifact_digest=compiled.artifact_digest,
             requester="floe run",
-            reason="asked for on the command line",
+            reason=REASON,
+            trigger="retry" if options.retry_of else "manual",
+            options=options,
         )
-        run = run_id(place, cause)
-        follower.run_id = run
         await connection.bus.publish(request, id=cause)
-        progress = await follower.until_ended(run)
+        progress = await follower.until_ended(run_id(place, cause))
         if isinstance(progress.outcome, RunCompleted):
             progress = await follower.until_told(rendered=compiled.artifact["serving"]["cube"])
+    return SessionResult(progress, time.monotonic() - started)
+
+
+async def follow_run(connection: Connection, asking: Asking, changed: Callable[[Progress], None]) -> SessionResult:
+    """Ask for a run, and wait until it has ended and its tables are told of."""
+    started = time.monotonic()
+    follower = Follower(connection.bus, asking.place, asking.cause, changed, first=Progress.of_run())
+    follower.run_id = asking.run_id
+    async with follower.following():
+        await asking.publish(connection)
+        progress = await follower.until_ended(asking.run_id)
+        if isinstance(progress.outcome, RunCompleted):
+            progress = await follower.until_told(rendered=False)
     return SessionResult(progress, time.monotonic() - started)
 
 

@@ -20,19 +20,18 @@ def show_summary(console: Console, document: dict[str, Any], path: Path) -> None
     console.print()
     console.print(_tables(document))
     console.print()
-    seconds = document["seconds"]
-    console.print(
-        f"compile {seconds['compile']:.2f} s · dbt {seconds['run']:.2f} s · land {seconds['land']:.2f} s · "
-        f"total {seconds['total']:.2f} s",
-        highlight=False,
-    )
+    named = {"compile": "compile", "run": "dbt", "land": "land", "total": "total"}
+    seconds = ((name, document["seconds"][key]) for key, name in named.items())
+    console.print(" · ".join(f"{name} {took:.2f} s" for name, took in seconds if took is not None), highlight=False)
     console.print("\nTry next:", style="bold")
     floe = _how_to_call()
-    for command, purpose in (
+    suggestions = [
         (f"{floe} trace {document['run_id']} {path}", "verify the chain of ids, offline"),
         (f"{floe} lineage export --run {document['run_id']} {path}", "the OpenLineage events, one JSON a line"),
-        (f"{floe} run {path} --if-changed", "nothing to do, until something changes"),
-    ):
+    ]
+    if document["source_digest"] is not None:
+        suggestions.append((f"{floe} run {path} --if-changed", "nothing to do, until something changes"))
+    for command, purpose in suggestions:
         console.print(f"  {command}", style="cyan", highlight=False, soft_wrap=True)
         console.print(f"      {purpose}", style="dim")
 
@@ -46,14 +45,17 @@ def _how_to_call() -> str:
 
 def _chain(document: dict[str, Any]) -> list[tuple[str, str]]:
     tables = document["tables"]
-    return [
+    compiled = document["source_digest"] is not None
+    chain = [
         ("source", document["source_digest"]),
         ("artifact", document["artifact_digest"]),
         ("run", document["run_id"]),
+        ("partition", document["partition"]),
         ("snapshots", f"{len(tables)} tables, below; each snapshot carries the run and the artifact"),
         ("lineage", f"{document['lineage_events']} OpenLineage events, each names the run and the artifact"),
-        ("Cube bundle", document["cube_bundle_digest"] or "not served"),
+        ("Cube bundle", (document["cube_bundle_digest"] or "not served") if compiled else None),
     ]
+    return [(name, value) for name, value in chain if value is not None]
 
 
 def _tables(document: dict[str, Any]) -> Table:

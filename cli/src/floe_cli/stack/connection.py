@@ -71,6 +71,18 @@ def running(path: Path) -> ChassisSettings | None:
     return load_settings(ChassisSettings, dict(os.environ) | folder.environment(found.nats_url))
 
 
+def needed(path: Path) -> ChassisSettings:
+    """The settings of the bus that FLOE_NATS_URL names, or of the stack that runs on the product's folder.
+
+    Raises:
+        Unreachable: there is neither.
+    """
+    settings = configured() or running(path)
+    if settings is None:
+        raise Unreachable("no stack is running for this folder", hint=f"floe up {path}, or set FLOE_NATS_URL")
+    return settings
+
+
 @asynccontextmanager
 async def reading(path: Path) -> AsyncIterator[Connection]:
     """A connection for reading: without a running stack, its stored streams are opened by a server of our own.

@@ -172,13 +172,19 @@ class Bus:
         body: bytes,
         headers: Mapping[str, str],
         id: str,  # noqa: A002 - as in `publish`
+        *,
+        budget: float | None = None,
     ) -> PubAck:
-        """Publish bytes that are no CloudEvent: lineage and dead letters. Raises what `publish` raises."""
+        """Publish bytes with their headers: lineage, dead letters, and events that are encoded already.
+
+        Raises what `publish` raises. `budget` is how many seconds it outlasts an absent bus, where that is not the one
+        of the settings.
+        """
         with self.telemetry.send(subject, id):
             complete = {**headers, MESSAGE_ID: id}
             if traceparent := current_traceparent():
                 complete["traceparent"] = traceparent
-            return await self._store(subject, body, complete)
+            return await self._store(subject, body, complete, budget)
 
     async def key_value(self, bucket: str) -> KeyValue:
         """The bucket of that name.
@@ -209,9 +215,10 @@ class Bus:
         limit: int = self.nc.max_payload
         return limit
 
-    async def _store(self, subject: str, body: bytes, headers: dict[str, str]) -> PubAck:
+    async def _store(self, subject: str, body: bytes, headers: dict[str, str], budget: float | None = None) -> PubAck:
         self._check_size(subject, body, headers)
-        deadline = time.monotonic() + self.settings.publish_budget
+        budget = self.settings.publish_budget if budget is None else budget
+        deadline = time.monotonic() + budget
         backoff = _FIRST_BACKOFF
         reason = "no connection"
         while (remaining := deadline - time.monotonic()) > 0:
@@ -237,7 +244,7 @@ class Bus:
         if self.lost.is_set():
             raise BusClosed(f"nothing can be published on {subject}: the server closed the connection")
         raise Unreachable(
-            f"nothing was stored on {subject} within {self.settings.publish_budget:g} s: {reason}",
+            f"nothing was stored on {subject} within {budget:g} s: {reason}",
             hint=f"is the bus at {self.address} up, and was floe topology apply run?",
         )
 

@@ -54,6 +54,20 @@ class BusClosed(Transient):
     title = "The connection to the bus was closed for good"
 
 
+class SpoolFull(Transient):
+    """The bus has been away for so long that what waits for it fills the spool."""
+
+    code = "FLOE-BUS-010"
+    title = "The local spool for messages to the bus is full"
+
+
+class SpoolUnusable(Transient):
+    """The folder of the spool cannot be written."""
+
+    code = "FLOE-BUS-011"
+    title = "The local spool for messages to the bus cannot be written"
+
+
 class BundleRefused(Permanent):
     """A folder holds something that a source bundle does not carry."""
 

@@ -7,6 +7,7 @@ import contextlib
 import signal
 import time
 from collections.abc import Awaitable, Callable, Iterator, Mapping
+from dataclasses import replace
 from functools import partial
 from typing import Any, Final, TypeVar
 
@@ -99,7 +100,7 @@ class Service:
 
         async def handle(message: NatsMessage) -> None:
             raw = message.raw_message
-            received = decode(raw.subject, raw.headers, raw.data)
+            received = replace(decode(raw.subject, raw.headers, raw.data), sequence=raw_message(message).sequence)
             handler = handlers.get(type(received.event))
             if handler is None:
                 taken = " and ".join(model.__name__ for model in handlers)

@@ -6,10 +6,13 @@ Spans have ids with or without an exporter, so that events and logs can be joine
 
 from __future__ import annotations
 
+import atexit
 import logging
 import os
 import sys
-from collections.abc import MutableMapping
+import threading
+import time
+from collections.abc import Callable, MutableMapping
 from typing import Any, Final
 
 import structlog
@@ -21,6 +24,8 @@ from floe_chassis.settings import ChassisSettings
 
 _ENDPOINT: Final = "OTEL_EXPORTER_OTLP_ENDPOINT"
 _DISABLED: Final = "OTEL_SDK_DISABLED"
+_PARTING_SECONDS: Final = 2.0
+"""What the end of a process gives to an endpoint that does not answer, for what is not exported yet."""
 _CHATTY: Final = ("alembic", "asyncio", "nats", "uvicorn", "urllib3")
 
 _configured: list[str] = []
@@ -82,7 +87,7 @@ def _set_providers(service_name: str, *, exporting: bool) -> None:
     from opentelemetry.sdk.trace import TracerProvider
 
     resource = Resource.create({"service.name": service_name, "service.namespace": "floe"})
-    tracers = TracerProvider(resource=resource)
+    tracers = TracerProvider(resource=resource, shutdown_on_exit=False)
     trace.set_tracer_provider(tracers)
     if not exporting:
         # Ids are wanted even so; numbers that nobody reads are not.
@@ -96,7 +101,31 @@ def _set_providers(service_name: str, *, exporting: bool) -> None:
 
     tracers.add_span_processor(BatchSpanProcessor(OTLPSpanExporter()))
     reader = PeriodicExportingMetricReader(OTLPMetricExporter())
-    metrics.set_meter_provider(MeterProvider(metric_readers=[reader], resource=resource))
+    meters = MeterProvider(metric_readers=[reader], resource=resource, shutdown_on_exit=False)
+    metrics.set_meter_provider(meters)
+    _shut_down_at_exit(tracers.shutdown, meters.shutdown)
+
+
+def _shut_down_at_exit(*shutdowns: Callable[[], object]) -> None:
+    """Export what is left when the process ends, without waiting for long; the SDK by itself waits half a minute."""
+    ending = threading.Event()
+
+    def part(shutdown: Callable[[], object]) -> None:
+        ending.wait()
+        shutdown()
+
+    # Started now: a process that ends starts no threads.
+    parting = [threading.Thread(target=part, args=(shutdown,), daemon=True) for shutdown in shutdowns]
+    for thread in parting:
+        thread.start()
+
+    def leave() -> None:
+        ending.set()
+        deadline = time.monotonic() + _PARTING_SECONDS
+        for thread in parting:
+            thread.join(max(0.0, deadline - time.monotonic()))
+
+    atexit.register(leave)
 
 
 def _tracebacks() -> structlog.typing.Processor:

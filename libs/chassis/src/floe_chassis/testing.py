@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
+pytest_plugins = ("floe_chassis.testing_postgres",)
+
 _ACCOUNTS: Final = 400
 _LOOK_AGAIN: Final = 0.02
 

@@ -21,11 +21,15 @@ RUNS_BUCKET: Final = "floe_runs"
 LEASES_BUCKET: Final = "floe_leases"
 PRODUCTS_BUCKET: Final = "floe_products"
 COMPILATIONS_BUCKET: Final = "floe_compilations"
+LIVE_PRODUCTS_BUCKET: Final = "floe_live_products"
 
 COMPILER: Final = "compiler"
 CATALOG: Final = "catalog"
 SEMANTIC: Final = "semantic"
 EXECUTOR: Final = "executor"
+EXECUTOR_ARTIFACTS: Final = "executor-artifacts"
+EXECUTOR_UPSTREAMS: Final = "executor-upstreams"
+EXECUTOR_CANCELLATIONS: Final = "executor-cancellations"
 CATALOG_RUNS: Final = "catalog-runs"
 DEAD_LETTERS: Final = "gateway-dead-letters"
 LINEAGE_PREFIX: Final = "lineage-"
@@ -36,6 +40,8 @@ MSG_TERMINATED: Final = "$JS.EVENT.ADVISORY.CONSUMER.MSG_TERMINATED.>"
 _MINUTE: Final = 60.0
 _DAY: Final = 24 * 60 * _MINUTE
 _LINEAGE_IN_FLIGHT: Final = 256
+
+DeliverPolicy = Literal["all", "last_per_subject", "new"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +67,7 @@ class Consumer:
     ack_wait: float
     max_deliver: int
     max_ack_pending: int | None = None
-    deliver_policy: Literal["all", "last_per_subject"] = "all"
+    deliver_policy: DeliverPolicy = "all"
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,6 +104,7 @@ def declared(settings: ChassisSettings, lineage_backends: Sequence[str] = ()) ->
             Bucket(PRODUCTS_BUCKET, replicas=settings.bus_replicas),
             # A cache: what was not compiled for a month may be compiled once more.
             Bucket(COMPILATIONS_BUCKET, ttl=30 * _DAY, replicas=settings.bus_replicas),
+            Bucket(LIVE_PRODUCTS_BUCKET, replicas=settings.bus_replicas),
         ),
     )
 
@@ -124,6 +131,7 @@ def consumer(name: str, settings: ChassisSettings) -> Consumer:
 def _streams(replicas: int) -> tuple[Stream, ...]:
     runs = ("queued", "started", "completed", "failed", "cancelled", "superseded")
     nodes = ("started", "completed", "failed", "skipped")
+    others = ("backfill", "table", "semantic")
     return (
         Stream(SPECS, _below("git.pushed", "spec.submitted"), 30 * _DAY, replicas=replicas),
         Stream(
@@ -134,10 +142,10 @@ def _streams(replicas: int) -> tuple[Stream, ...]:
             replicas=replicas,
             allow_direct=True,
         ),
-        Stream(RUNS, _below("run.requested"), 30 * _DAY, replicas=replicas),
+        Stream(RUNS, _below("run.requested", "cancellation.requested"), 30 * _DAY, replicas=replicas),
         Stream(
             EVENTS,
-            _below(*(f"run.{verb}" for verb in runs), *(f"node.{verb}" for verb in nodes), "table", "semantic"),
+            _below(*(f"run.{verb}" for verb in runs), *(f"node.{verb}" for verb in nodes), *others),
             30 * _DAY,
             replicas=replicas,
         ),
@@ -154,7 +162,7 @@ def _consumers(settings: ChassisSettings) -> tuple[Consumer, ...]:
         stream: str,
         *filters: str,
         max_ack_pending: int | None = None,
-        deliver_policy: Literal["all", "last_per_subject"] = "all",
+        deliver_policy: DeliverPolicy = "all",
     ) -> Consumer:
         return Consumer(name, stream, filters, settings.ack_wait, settings.max_deliver, max_ack_pending, deliver_policy)
 
@@ -166,7 +174,22 @@ def _consumers(settings: ChassisSettings) -> tuple[Consumer, ...]:
         # A reader that is added late begins with the newest artifact of each product.
         finite(CATALOG, ARTIFACTS, compiled, deliver_policy="last_per_subject"),
         finite(SEMANTIC, ARTIFACTS, compiled, deliver_policy="last_per_subject"),
-        finite(EXECUTOR, RUNS, *_below(EventKind.RUN_REQUESTED)),
+        # One at a time too: the runs of a product are built in the order of their requests.
+        finite(EXECUTOR, RUNS, *_below(EventKind.RUN_REQUESTED), max_ack_pending=1),
+        finite(EXECUTOR_CANCELLATIONS, RUNS, *_below(EventKind.CANCELLATION_REQUESTED)),
+        finite(
+            EXECUTOR_ARTIFACTS,
+            ARTIFACTS,
+            *_below(EventKind.ARTIFACT_COMPILED, EventKind.ARTIFACT_RETIRED),
+            deliver_policy="last_per_subject",
+        ),
+        # Only what happens from now on starts runs: a consumer that is made late must not build what is long past.
+        finite(
+            EXECUTOR_UPSTREAMS,
+            EVENTS,
+            *_below(EventKind.RUN_COMPLETED, EventKind.TABLE_COMMITTED),
+            deliver_policy="new",
+        ),
         finite(CATALOG_RUNS, EVENTS, *_below(EventKind.RUN_COMPLETED)),
         finite(DEAD_LETTERS, ADVISORIES, MAX_DELIVERIES, MSG_TERMINATED),
     )

@@ -29,7 +29,7 @@ from floe_contracts.events import Data
 from floe_contracts.platform.environments import PolicyAction
 from floe_contracts.product.serving import LandedKind
 
-VERSION: Final = "1.1.0"
+VERSION: Final = "1.2.0"
 
 
 class ArtifactCorrupt(Permanent):

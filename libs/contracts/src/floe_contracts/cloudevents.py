@@ -50,10 +50,14 @@ class Attributes:
 
 @dataclass(frozen=True, slots=True)
 class Received(Generic[EventT]):
-    """An event as it came in."""
+    """An event as it came in.
+
+    `sequence` is its number in the stream that it was read from; None where it came another way.
+    """
 
     event: EventT
     attributes: Attributes
+    sequence: int | None = None
 
 
 def event_type(kind: EventKind) -> str:

@@ -30,6 +30,7 @@ class CompiledSchedule(Data):
     cron: str = Field(description="Five fields.")
     timezone: str = Field(description="IANA name of the time zone.")
     enabled: bool = Field(description="Whether it ticks.")
+    catch_up: str = Field(default="latest", description="What becomes of ticks that were missed: none, latest or all.")
 
 
 class CompiledTrigger(Data):

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Any, ClassVar, Final, Self
 
-from pydantic import Field
+from pydantic import Field, JsonValue
 
 from floe_contracts.data import Data as Data
 from floe_contracts.data import FirstMajor as FirstMajor
@@ -16,7 +16,7 @@ from floe_contracts.governance.reports import EnforcementSummary
 from floe_contracts.plans import Plan
 from floe_contracts.subjects import EventKind, EventSubject
 
-VERSION = "1.1"
+VERSION = "1.2"
 
 
 class Problem(Data):
@@ -185,12 +185,56 @@ class EnvironmentEvent(ProductEvent):
     environment: str = Field(description="Name of the environment, as platform.yaml says.")
 
 
+class RunOptions(Data):
+    """What is built in a run, and how."""
+
+    select: tuple[str, ...] = Field(default=(), description="Only these, as `dbt build --select` takes them.")
+    exclude: tuple[str, ...] = Field(default=(), description="Not these, as `dbt build --exclude` takes them.")
+    full_refresh: bool = Field(default=False, description="Whether incremental models are built from nothing.")
+    vars: dict[str, JsonValue] = Field(default={}, description="Variables of dbt; they win over the project's.")
+    partition: str | None = Field(default=None, description="Key of the partition that is built.")
+    retry_of: str | None = Field(
+        default=None, description="A run that failed: only what failed or was skipped there is built."
+    )
+    allow_breaking: bool = Field(
+        default=False, description="Whether tables may change so that their readers break; the plan tells how."
+    )
+
+
+class PartitionChoice(Data):
+    """The partitions of a backfill: a range of them, or their keys."""
+
+    first: str | None = Field(default=None, description="Key of the first one of a range.")
+    last: str | None = Field(default=None, description="Key of the last one of a range.")
+    keys: tuple[str, ...] = Field(default=(), max_length=10_000, description="The keys, where it is no range.")
+
+
 class RunRequested(EnvironmentEvent):
-    """Somebody wants a run of an artifact."""
+    """Somebody wants a run of an artifact, or a backfill: a run of each of several partitions."""
 
     kind = EventKind.RUN_REQUESTED
 
-    artifact_digest: str = Field(description="Digest of the artifact to run.")
+    artifact_digest: str = Field(description="Digest of the artifact to run; `latest`: the one that is live there.")
+    requester: str = Field(description="Who asks, as the caller names itself.")
+    reason: str = Field(description="Why, in the caller's words.")
+    trigger: str = Field(default="manual", description="manual, compile, schedule, event, retry or backfill")
+    options: RunOptions = RunOptions()
+    partitions: PartitionChoice | None = Field(default=None, description="Asks for a backfill of these partitions.")
+    nominal_time: str | None = Field(default=None, description="The tick of the schedule that it is for, ISO 8601.")
+    caused_by: str | None = Field(default=None, description="Id of the run of another product that led to it.")
+    chain: tuple[str, ...] = Field(
+        default=(), description="Products whose runs led to it, the first one first; none comes twice."
+    )
+    backfill: str | None = Field(default=None, description="Id of the backfill that it is a part of.")
+    source: SourceReference | None = Field(default=None, description="Where the artifact came from.")
+
+
+class CancellationRequested(EnvironmentEvent):
+    """Somebody wants a run, or all of a backfill, to end."""
+
+    kind = EventKind.CANCELLATION_REQUESTED
+
+    run_id: str = Field(description="Id of the run, or of the backfill.")
     requester: str = Field(description="Who asks, as the caller names itself.")
     reason: str = Field(description="Why, in the caller's words.")
 
@@ -200,12 +244,17 @@ class RunEvent(EnvironmentEvent):
 
     run_id: str = Field(description="Derived from the id of the request, so that a repeated request is one run.")
     artifact_digest: str = Field(description="Digest of the artifact that is run.")
+    partition: str | None = Field(default=None, description="Key of the partition that it builds.")
+    backfill: str | None = Field(default=None, description="Id of the backfill that it is a part of.")
 
 
 class RunQueued(RunEvent):
     """The request is recorded; the run waits for its lease."""
 
     kind = EventKind.RUN_QUEUED
+
+    trigger: str = Field(default="manual", description="What asked: manual, compile, schedule, event, retry, backfill.")
+    requester: str = Field(default="", description="Who asked.")
 
 
 class RunStarted(RunEvent):
@@ -234,6 +283,7 @@ class LandedTable(Data):
     rows: int = Field(description="Rows of the table in this snapshot.")
     files: int = Field(description="Data files of the snapshot.")
     bytes: int = Field(description="Size of the data files.")
+    mode: str | None = Field(default=None, description="How its rows came in: replace, upsert or append.")
 
 
 class RunSeconds(Data):
@@ -241,6 +291,7 @@ class RunSeconds(Data):
 
     run: float = Field(description="dbt under Dagster")
     land: float = Field(description="landing in Iceberg")
+    queued: float | None = Field(default=None, description="Waiting, from the request to the first attempt.")
 
 
 class RunCompleted(RunEvent):
@@ -268,6 +319,46 @@ class RunFailed(RunEvent):
     seconds: RunSeconds = Field(description="Where the time went.")
 
 
+class RunCancelled(RunEvent):
+    """The run was ended on request, or was not begun because its product lets none wait."""
+
+    kind = EventKind.RUN_CANCELLED
+
+    attempt: int = Field(description="Attempt of the run, from 1; 0 where none began.")
+    requester: str = Field(description="Who asked for it.")
+    reason: str = Field(description="Why, in the words of who asked.")
+    nodes: tuple[NodeOutcome, ...] = Field(default=(), description="How the nodes ended that did.")
+    tables: tuple[LandedTable, ...] = Field(default=(), description="What was landed before.")
+    lineage_events: int = Field(default=0, description="OpenLineage events on the stream for this run, all attempts.")
+    seconds: RunSeconds = Field(description="Where the time went.")
+
+
+class RunSuperseded(RunEvent):
+    """A newer request took the place of the run before it began."""
+
+    kind = EventKind.RUN_SUPERSEDED
+
+    by: str = Field(description="Id of the run that took its place.")
+
+
+class PartitionResult(Data):
+    """How the run of one partition ended."""
+
+    partition: str = Field(description="Key of the partition.")
+    run_id: str = Field(description="Its run.")
+    status: str = Field(description="completed, failed, cancelled or superseded")
+
+
+class BackfillCompleted(EnvironmentEvent):
+    """Every run of a backfill has ended, each as its result says."""
+
+    kind = EventKind.BACKFILL_COMPLETED
+
+    backfill: str = Field(description="Derived from the id of the request, as the id of a run is.")
+    artifact_digest: str = Field(description="Digest of the artifact that was run.")
+    results: tuple[PartitionResult, ...] = Field(description="The partitions, in the order of their keys.")
+
+
 class NodeEvent(RunEvent):
     """An event of one dbt node in one attempt of a run."""
 
@@ -290,6 +381,8 @@ class NodeEnded(NodeEvent):
 
     seconds: float = Field(description="Time that the node took.")
     message: str | None = Field(default=None, description="What dbt says about the node.")
+    rows: int | None = Field(default=None, description="Rows of the table that it built, where they are known.")
+    failures: int | None = Field(default=None, description="Rows that a test found.")
 
 
 class NodeCompleted(NodeEnded):
@@ -368,6 +461,10 @@ EVENTS: dict[EventKind, type[Event]] = {
         RunStarted,
         RunCompleted,
         RunFailed,
+        RunCancelled,
+        RunSuperseded,
+        CancellationRequested,
+        BackfillCompleted,
         NodeStarted,
         NodeCompleted,
         NodeFailed,

@@ -78,7 +78,7 @@ class FloeSpec(Section):
     consumption: Consumption = Consumption()
     observability: ProductObservability = Field(
         default=ProductObservability(),
-        description="What runs tell. Carried in the artifact; so far runs tell everything.",
+        description="What runs tell.",
     )
     orchestration: Orchestration = Field(
         default=Orchestration(),

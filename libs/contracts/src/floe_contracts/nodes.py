@@ -73,12 +73,32 @@ class QualityCheck(Data):
     parameters: dict[str, str | tuple[str, ...]] = Field(default={}, description="Arguments of the test.")
 
 
+class NodeLanding(Data):
+    """How a node's rows come into its Iceberg table, where the project says more than its materialisation does."""
+
+    mode: Literal["replace", "upsert", "append"] | None = Field(
+        default=None,
+        description="replace: all rows. upsert: rows of the same unique_key. append: rows beyond the watermark. "
+        "None: replace.",
+    )
+    watermark: str | None = Field(
+        default=None, description="Column that only grows; append takes the rows above the largest one landed."
+    )
+    partition_by: tuple[str, ...] = Field(
+        default=(),
+        description="Iceberg's partition fields: a column, or year, month, day, hour, bucket[n] or truncate[n] of one, "
+        "as in day(ordered_at).",
+    )
+
+
 class Node(Data):
-    """A model, seed, snapshot or source."""
+    """A model, seed, snapshot, source or Python transform."""
 
     unique_id: str = Field(description="dbt's id.")
     name: str = Field(description="Name in the project.")
-    resource_type: Literal["model", "seed", "snapshot", "source"] = Field(description="dbt's kind of node.")
+    resource_type: Literal["model", "seed", "snapshot", "source", "python"] = Field(
+        description="dbt's kind of node; python for a Python transform."
+    )
     materialized: str = Field(description="table, view, incremental, seed, snapshot; 'source' for a source")
     database: str = Field(description="Database of the relation.")
     schema_name: str = Field(description="Schema of the relation.")
@@ -101,6 +121,7 @@ class Node(Data):
     raw_code: str | None = Field(default=None, description="The code as it stands in the project.")
     contract_enforced: bool = Field(default=False, description="Whether dbt holds it to its columns and their types.")
     fingerprints: Fingerprints | None = Field(default=None, description="None in a graph of version 1.0.")
+    landing: NodeLanding | None = Field(default=None, description="How it lands, where meta.floe.landing says so.")
 
 
 class Exposure(Data):
@@ -117,7 +138,7 @@ class Exposure(Data):
 class NodeGraph(Data):
     """All nodes of one environment, sorted by unique id."""
 
-    version: FirstMajor = Field(default="1.1", description="Version of this document's form.")
+    version: FirstMajor = Field(default="1.2", description="Version of this document's form.")
     project: str = Field(description="Name of the dbt project.")
     nodes: tuple[Node, ...]
     checks: tuple[Check, ...] = Field(description="Tests that belong to no single node.")

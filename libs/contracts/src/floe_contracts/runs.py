@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from enum import StrEnum
 
-from floe_contracts.events import Data, FirstMajor
+from floe_contracts.events import Data, FirstMajor, RunOptions, SourceReference
 from floe_contracts.openlineage.naming import Place
 from floe_contracts.subjects import escape
 
@@ -19,17 +19,19 @@ class RunStatus(StrEnum):
     STARTED = "started"
     COMPLETED = "completed"
     FAILED = "failed"
+    CANCELLED = "cancelled"
+    SUPERSEDED = "superseded"
 
     @property
     def terminal(self) -> bool:
         """Whether nothing follows."""
-        return self in {RunStatus.COMPLETED, RunStatus.FAILED}
+        return self not in {RunStatus.QUEUED, RunStatus.STARTED}
 
 
 class RunRecord(Data):
     """One run."""
 
-    version: FirstMajor = "1.0"
+    version: FirstMajor = "1.1"
     run_id: str
     tenant: str
     environment: str
@@ -39,6 +41,27 @@ class RunRecord(Data):
     attempt: int = 0
     cause: str
     requested_at: str
+    requester: str = ""
+    reason: str = ""
+    trigger: str = "manual"
+    options: RunOptions = RunOptions()
+    nominal_time: str | None = None
+    caused_by: str | None = None
+    chain: tuple[str, ...] = ()
+    backfill: str | None = None
+    source: SourceReference | None = None
+    traceparent: str | None = None
+    """W3C trace context of the request: the run is a part of that trace."""
+    sequence: int = 0
+    """Number of its request in the stream: the runs of a place are built in this order."""
+    position: int = 0
+    """Of a part of a backfill: its place among the others."""
+    interruptions: int = 0
+    """Attempts that ended because their worker was stopped: they are no failure of the run."""
+    not_before: str | None = None
+    """The next attempt begins no earlier."""
+    built: str | None = None
+    """Digest of what earlier attempts built well: the next one builds the rest."""
     started_at: str | None = None
     ended_at: str | None = None
     lineage_events: int = 0

@@ -6,13 +6,13 @@ import contextlib
 import json
 import os
 import socket
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
 from floe_dbt import wire
+from floe_dbt.child_limits import ChildLimits, limits_from
 
-_DESCRIPTORS: Final = 3
 _UNREADABLE: Final = (ValueError, TypeError, KeyError, AttributeError, RecursionError)
 
 
@@ -22,12 +22,12 @@ class RequestRefused(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """One invocation of dbt: its command line without the program, its folder and its whole environment."""
+    """One invocation of dbt: its command line without the program, its folder and its limits."""
 
     program: wire.Program
     arguments: Sequence[str]
     cwd: str
-    environment: Mapping[str, str]
+    limits: ChildLimits
 
 
 @dataclass(slots=True, eq=False)
@@ -37,7 +37,7 @@ class Asker:
     Attributes:
         connection: does not block.
         deadline: of the request while it arrives, and of the child once it has been cancelled; monotonic seconds.
-        descriptors: stdin, stdout and stderr, until the child has them.
+        descriptors: stdin, stdout, stderr and the file with the environment, until the child has them.
         request: what was asked, once it is whole.
         pid: the child, while it runs.
     """
@@ -77,7 +77,7 @@ class Asker:
             self.connection.send(json.dumps(fields).encode() + b"\n")
 
     def close_descriptors(self) -> None:
-        """Close this process's copies of the asker's standard streams."""
+        """Close this process's copies of what the asker sent along."""
         while self.descriptors:
             os.close(self.descriptors.pop())
 
@@ -85,7 +85,7 @@ class Asker:
         if self.request is not None:
             return self.connection.recv(4096)
         flags = socket.MSG_CMSG_CLOEXEC
-        data, descriptors, _flags, _address = socket.recv_fds(self.connection, 1 << 16, _DESCRIPTORS, flags)
+        data, descriptors, _flags, _address = socket.recv_fds(self.connection, 1 << 16, wire.DESCRIPTORS, flags)
         self.descriptors += descriptors
         return data
 
@@ -100,8 +100,8 @@ class Asker:
         if len(received) < end:
             return b""
         came = len(self.descriptors)
-        if came != _DESCRIPTORS:
-            raise RequestRefused(f"a request comes with {_DESCRIPTORS} descriptors, this one with {came}")
+        if came != wire.DESCRIPTORS:
+            raise RequestRefused(f"a request comes with {wire.DESCRIPTORS} descriptors, this one with {came}")
         try:
             self.request = _decode(bytes(received[wire.HEADER.size : end]))
         except _UNREADABLE as error:
@@ -114,8 +114,8 @@ class Asker:
 
 def _decode(body: bytes) -> Request:
     document = json.loads(body)
-    arguments, cwd, environment = document["arguments"], document["cwd"], document["environment"]
+    arguments, cwd, limits = document["arguments"], document["cwd"], limits_from(document["limits"])
     if not isinstance(cwd, str) or not all(isinstance(argument, str) for argument in arguments):
         raise TypeError("arguments and cwd are text")
     program = wire.Program(document["program"])
-    return Request(program, tuple(arguments), cwd, {str(name): str(value) for name, value in environment.items()})
+    return Request(program, tuple(arguments), cwd, limits)

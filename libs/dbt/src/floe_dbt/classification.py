@@ -1,4 +1,4 @@
-"""What `meta.floe` of a dbt project says: the class of a column's data, and who answers for a model.
+"""What `meta.floe` of a dbt project says: the class of a column's data, who answers for a model, how it lands.
 
 dbt takes any meta; floe takes only what is listed here, since a misspelt `classificaton: pii` would leave a column
 open. Both places are read, `meta` and `config.meta`.
@@ -42,7 +42,8 @@ _COLUMN_RULES: Final = {
     "sensitivity": _one_of(get_args(Sensitivity)),
     "row_owner": _FLAG,
 }
-_NODE_RULES: Final = {"owner": _TEXT, "expose": _FLAG, "tier": _TEXT}
+_MAPPING: Final = _Rule("a mapping", lambda value: isinstance(value, Mapping))
+_NODE_RULES: Final = {"owner": _TEXT, "expose": _FLAG, "tier": _TEXT, "landing": _MAPPING}
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +61,7 @@ class NodeMeta:
     owner: str | None = None
     expose: bool = False
     tier: str | None = None
+    landing: Mapping[str, Any] | None = None
 
 
 @dataclass(slots=True)

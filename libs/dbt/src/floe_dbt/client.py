@@ -16,6 +16,7 @@ from types import FrameType
 from typing import Any, Final
 
 from floe_dbt import environment, wire
+from floe_dbt.child_limits import ChildLimits, limits_from
 
 EXIT_NO_ANSWER: Final = 3
 EXIT_NO_SOCKET: Final = 64
@@ -32,7 +33,12 @@ def main() -> int:
         return _print_version()
     if os.environ.get(environment.PLAIN):
         executable = plain_dbt()
+        if sys.platform == "linux":
+            _isolate()
+        _limits().apply()
         os.execve(executable, [executable, *arguments], environment.client_environment(os.environ))  # noqa: S606
+    if any(name.startswith(environment.SECRET_PREFIX) for name in os.environ):
+        _conceal()
     path = os.environ.get(environment.SOCKET)
     if not path:
         return _complain(EXIT_NO_SOCKET, f"{environment.SOCKET} is not set: start this through floe")
@@ -47,6 +53,7 @@ def main() -> int:
                 cwd=os.getcwd(),  # noqa: PTH109 -- importing pathlib costs more than the rest of the client
                 environment=environment.client_environment(os.environ),
                 descriptors=(0, 1, 2),
+                limits=_limits().variables(),
             )
         except OSError as error:
             return _complain(EXIT_UNREACHABLE, f"no dbt fork server at {path}: {error}")
@@ -60,6 +67,23 @@ def main() -> int:
 def plain_dbt() -> str:
     """The dbt program that was installed beside this interpreter."""
     return os.path.join(os.path.dirname(sys.executable), "dbt")  # noqa: PTH118, PTH120 -- see above
+
+
+def _limits() -> ChildLimits:
+    return limits_from(os.environ)
+
+
+def _isolate() -> None:
+    from floe_dbt.child_isolation import isolate  # what it imports is not wanted in every start
+
+    isolate()
+
+
+def _conceal() -> None:
+    """Keep the secrets that this process was started with from other processes of its user."""
+    from floe_dbt.child_isolation import conceal
+
+    conceal()
 
 
 def _forward_signals(connection: socket.socket) -> None:

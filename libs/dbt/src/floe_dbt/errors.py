@@ -139,3 +139,17 @@ class DbtPackagesFailed(Permanent):
 
     code = "FLOE-DBT-045"
     title = "dbt cannot install the packages"
+
+
+class DbtOutOfMemory(Permanent):
+    """A model wanted more memory than a limit gives: that of the child, or the compute's own `memory_limit`."""
+
+    code = "FLOE-DBT-050"
+    title = "dbt ran out of memory"
+
+
+class DbtWarehouseUnreachable(Transient):
+    """The warehouse did not answer dbt, or broke off while nodes were built; nothing else failed."""
+
+    code = "FLOE-DBT-046"
+    title = "The warehouse of a dbt build is unreachable"

@@ -4,6 +4,9 @@ The log is that of `--log-format json` at the info level. `LogStartLine` begins 
 `SkippingDetails` says that it never began. What went wrong comes at the very end in `RunResultError`, for a node that
 has failed already: it is told as an explanation and never as a second failure. Events for nodes that dbt only looked
 at (`NodeStart`) are at the debug level and not read: they come for skipped nodes too.
+
+A forked dbt adds `FloeNodeColumns` (see `node_columns.py`) before the result of each node that it has executed; a plain
+dbt does not.
 """
 
 from __future__ import annotations
@@ -21,6 +24,7 @@ _RESULTS: Final = frozenset(
 )
 _SKIPS: Final = frozenset({"LogSkipBecauseError", "SkippingDetails"})
 _EXPLANATIONS: Final = frozenset({"RunResultError", "RunResultWarningMessage"})
+_DETAILS: Final = "FloeNodeColumns"
 _COLOUR: Final = re.compile(r"\x1b\[[0-9;]*m")
 _ROWS: Final = re.compile(r"(?:INSERT|SELECT|MERGE|UPDATE|DELETE)(?: 0)? (\d+)", re.IGNORECASE)
 
@@ -71,6 +75,7 @@ class NodeFinished:
     Attributes:
         unique_id: the node.
         resource_type: model, seed, snapshot, test, unit_test, ...
+        materialized: table, view, incremental, ...; empty where dbt does not say it.
         relation_name: what it wrote; None for tests.
         attached_to: for a test of one node, the id of that node.
         at: when, in UTC.
@@ -86,6 +91,7 @@ class NodeFinished:
     relation_name: str | None
     attached_to: str | None
     at: datetime
+    materialized: str
     status: NodeStatus
     message: str
     seconds: float
@@ -113,7 +119,26 @@ class NodeExplained:
     text: str
 
 
-NodeEvent = NodeStarted | NodeFinished | NodeSkipped | NodeExplained
+@dataclass(frozen=True, slots=True)
+class NodeDetailed:
+    """What a forked dbt tells of a node just before its end.
+
+    Attributes:
+        unique_id: the node.
+        columns: name and type of each column of what it built, in order; empty where they are not known.
+        rows: rows of the table that it built, where they are known.
+        compiled_code: what was executed.
+        message: the error of a node that failed.
+    """
+
+    unique_id: str
+    columns: tuple[tuple[str, str], ...]
+    rows: int | None
+    compiled_code: str | None
+    message: str | None
+
+
+NodeEvent = NodeStarted | NodeFinished | NodeSkipped | NodeExplained | NodeDetailed
 
 
 def node_event(raw: Mapping[str, Any], attached: Mapping[str, str] | None = None) -> NodeEvent | None:
@@ -131,6 +156,8 @@ def node_event(raw: Mapping[str, Any], attached: Mapping[str, str] | None = None
         return None
     if name in _EXPLANATIONS:
         return NodeExplained(unique_id, _clean(data.get("msg") or info["msg"]))
+    if name == _DETAILS:
+        return _detailed(unique_id, data)
     common = {
         "unique_id": unique_id,
         "resource_type": node.get("resource_type") or unique_id.split(".")[0],
@@ -159,6 +186,17 @@ def node_events(lines: Iterable[str | bytes], attached: Mapping[str, str] | None
                 yield event
 
 
+def _detailed(unique_id: str, data: Mapping[str, Any]) -> NodeDetailed:
+    message = data.get("message")
+    return NodeDetailed(
+        unique_id,
+        columns=tuple((str(column["name"]), str(column["type"])) for column in data.get("columns", ())),
+        rows=data.get("rows"),
+        compiled_code=data.get("compiled_code"),
+        message=_clean(message) if message else None,
+    )
+
+
 def _result(info: Mapping[str, Any], data: Mapping[str, Any], node: Mapping[str, Any]) -> dict[str, Any]:
     status = node.get("node_status")
     if status in (None, "", "None"):  # unit tests say it in their data only
@@ -166,6 +204,7 @@ def _result(info: Mapping[str, Any], data: Mapping[str, Any], node: Mapping[str,
     told = str(data.get("result_message") or data.get("status") or "")
     rows = _ROWS.fullmatch(told.strip())
     return {
+        "materialized": node.get("materialized") or "",
         "status": _STATUS.get(str(status).lower(), NodeStatus.FAILED),
         "message": _clean(info["msg"]),
         "seconds": round(float(data.get("execution_time", 0.0)), 3),

@@ -4,27 +4,25 @@ from __future__ import annotations
 
 import atexit
 import contextlib
-import ctypes
+import json
 import os
 import signal
 import sys
 import tempfile
 import time
 import traceback
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Final, NoReturn
 
 from dbt.cli.main import cli
 
-from floe_dbt import parse_program
+from floe_dbt import node_columns, parse_program
 from floe_dbt.asker import Request
+from floe_dbt.child_isolation import end_with_parent, isolate
 from floe_dbt.wire import Program
 
 EXIT_NOT_STARTED: Final = 71
 """The child could not become what the asker wanted, for example because its folder is gone."""
-
-_PR_SET_PDEATHSIG: Final = 1
-_LIBC: Final = ctypes.CDLL(None, use_errno=True)
 
 
 def run_child(request: Request, descriptors: Sequence[int], *, server: int, kept: frozenset[int]) -> NoReturn:
@@ -34,15 +32,17 @@ def run_child(request: Request, descriptors: Sequence[int], *, server: int, kept
 
     Args:
         request: what to run.
-        descriptors: stdin, stdout and stderr of the asker.
+        descriptors: stdin, stdout and stderr of the asker, and the file with the environment.
         server: process id of the server, with which this process dies.
         kept: descriptors that dbt itself opened while it was warmed up; all others belong to the server.
     """
     code = EXIT_NOT_STARTED
     try:
         _leave_server(server)
-        _take_descriptors(descriptors, kept)
-        _take_surroundings(request)
+        environment = _read_environment(descriptors[3])
+        _take_descriptors(descriptors[:3], kept)
+        request.limits.apply()
+        _take_surroundings(request, environment)
         code = _run_dbt(request)
     except BaseException:  # noqa: BLE001 -- nothing may return into the server's loop
         with contextlib.suppress(OSError):
@@ -52,10 +52,9 @@ def run_child(request: Request, descriptors: Sequence[int], *, server: int, kept
 
 
 def _leave_server(server: int) -> None:
-    with contextlib.suppress(PermissionError):  # the server has done it already
-        os.setpgid(0, 0)
-    if _LIBC.prctl(_PR_SET_PDEATHSIG, int(signal.SIGKILL), 0, 0, 0) != 0:
-        raise OSError(ctypes.get_errno(), "prctl(PR_SET_PDEATHSIG)")
+    os.setsid()
+    isolate()
+    end_with_parent()
     if os.getppid() != server:  # it died before it could be watched
         raise ProcessLookupError("the fork server is gone")
     signal.set_wakeup_fd(-1)
@@ -79,10 +78,15 @@ def _take_descriptors(descriptors: Sequence[int], kept: frozenset[int]) -> None:
     sys.__stdin__, sys.__stdout__, sys.__stderr__ = sys.stdin, sys.stdout, sys.stderr  # type: ignore[misc]
 
 
-def _take_surroundings(request: Request) -> None:
+def _read_environment(descriptor: int) -> dict[str, str]:
+    with open(descriptor, "rb", closefd=False) as file:
+        return {str(name): str(value) for name, value in json.load(file).items()}
+
+
+def _take_surroundings(request: Request, environment: Mapping[str, str]) -> None:
     os.chdir(request.cwd)
     os.environ.clear()
-    os.environ.update(request.environment)
+    os.environ.update(environment)
     time.tzset()
     tempfile.tempdir = None
     sys.argv = ["dbt", *request.arguments]
@@ -94,6 +98,8 @@ def _run_dbt(request: Request) -> int:
         if request.program is Program.PARSE:
             parse_program.parse(request.arguments)
         else:
+            if node_columns.tells_columns(os.environ):
+                node_columns.tell_columns()
             cli(args=list(request.arguments), prog_name="dbt")
     except SystemExit as end:
         code = end.code if isinstance(end.code, int) else int(end.code is not None)

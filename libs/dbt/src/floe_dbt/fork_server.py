@@ -25,8 +25,16 @@ from typing import Final
 
 from floe_dbt import wire
 from floe_dbt.asker import Asker, RequestRefused
+from floe_dbt.child_isolation import (
+    adopt_descendants,
+    children_of,
+    conceal,
+    end_with_parent,
+    volunteer_for_memory_shortage,
+)
 from floe_dbt.fork_child import run_child
 from floe_dbt.garbage import collect_seldom
+from floe_dbt.listening import is_from_below, listen
 from floe_dbt.warm_up import warm_up
 
 _MAX_CONNECTIONS: Final = 128
@@ -63,6 +71,7 @@ class ForkServer:
         self._running: dict[int, Asker] = {}
         self._stopping = False
         self._kept = _open_descriptors() - {listener.fileno()}
+        self._own = frozenset(children_of(os.getpid()))  # multiprocessing's, from the warm-up
         self._selector = selectors.DefaultSelector()
 
     def serve(self) -> None:
@@ -107,7 +116,9 @@ class ForkServer:
         asker = Asker(connection, time.monotonic() + self._limits.request_seconds)
         self._askers.add(asker)
         self._selector.register(connection, selectors.EVENT_READ, lambda: self._receive(asker))
-        if len(self._askers) > _MAX_CONNECTIONS:
+        if is_from_below(connection):
+            self._refuse(asker, "what dbt has started may not start dbt")
+        elif len(self._askers) > _MAX_CONNECTIONS:
             self._refuse(asker, f"{_MAX_CONNECTIONS} connections are open")
 
     def _receive(self, asker: Asker) -> None:
@@ -146,8 +157,6 @@ class ForkServer:
             pid = os.fork()
             if pid == 0:
                 run_child(request, asker.descriptors, server=server, kept=self._kept)
-            with contextlib.suppress(OSError):  # done already by the child, or it is gone
-                os.setpgid(pid, pid)
         except OSError as error:
             self._refuse(asker, f"cannot start another process: {error}")
             return
@@ -176,6 +185,7 @@ class ForkServer:
                 continue
             status, usage = _kill_and_wait(pid)  # it has ended; what it left running in its group has not
             del self._running[pid]
+            self._end_strays()
             asker.pid = None
             asker.reply(
                 returncode=os.waitstatus_to_exitcode(status),
@@ -210,17 +220,33 @@ class ForkServer:
         asker.connection.close()
         asker.close_descriptors()
 
+    def _end_strays(self) -> None:
+        """Kill what ended children have left running, in whatever session or group.
+
+        Each child adopts what is orphaned below it, and this process what is orphaned by the end of a child: its
+        children that it did not start are strays, and after them their own children.
+        """
+        while strays := set(children_of(os.getpid())) - self._running.keys() - self._own:
+            for stray in strays:
+                os.kill(stray, signal.SIGKILL)
+            for stray in strays:
+                os.waitpid(stray, 0)
+
     def _end_all(self) -> None:
         for pid in self._running:
             _signal_group(pid, signal.SIGKILL)
         for pid in self._running:
             os.waitpid(pid, 0)
+        self._running.clear()
+        self._end_strays()
 
 
 def _signal_group(pid: int, number: int) -> None:
-    """Signal a child that is not reaped yet, and all that it started."""
-    with contextlib.suppress(ProcessLookupError):  # it ended before it had a group
+    """Signal a child that is not reaped yet, and what it started in its process group."""
+    try:
         os.killpg(pid, number)
+    except ProcessLookupError:  # it has no group yet
+        os.kill(pid, number)
 
 
 def _kill_and_wait(pid: int) -> tuple[int, resource.struct_rusage]:
@@ -243,20 +269,6 @@ def _is_open(descriptor: int) -> bool:
     return True
 
 
-def listen(path: Path) -> socket.socket:
-    """A listening socket at `path` that only this user can open; replaces what an earlier server left there."""
-    path.unlink(missing_ok=True)
-    listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-    before = os.umask(0o177)
-    try:
-        listener.bind(os.fspath(path))
-    finally:
-        os.umask(before)
-    listener.listen(128)
-    listener.setblocking(False)
-    return listener
-
-
 def main(arguments: Sequence[str] | None = None) -> int:
     """Warm up, listen, say `ready` on stdout, serve; standard input is the owner's pipe."""
     parser = argparse.ArgumentParser(prog="floe_dbt.fork_server", description=__doc__)
@@ -270,7 +282,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     stdout = os.dup(1)
     os.dup2(2, 1)  # what dbt may print while it warms up goes to the log
     collect_seldom()  # the children inherit it
+    end_with_parent()  # nobody looks at the owner's pipe yet
     warm_up()
+    end_with_parent(0)
+    volunteer_for_memory_shortage()
+    adopt_descendants()
+    conceal()
     listener = listen(options.socket)
     os.write(stdout, wire.READY)
     os.close(stdout)

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from floe_dbt import wire
+from floe_dbt.child_limits import ChildLimits
 from floe_dbt.client import plain_dbt
 from floe_dbt.errors import DbtBusy, DbtTimedOut, DbtUnavailable
 
@@ -44,6 +45,7 @@ def invoke_forked(
     output: BinaryIO,
     timeout: float | None,
     program: wire.Program,
+    limits: ChildLimits,
 ) -> Invocation:
     """Run dbt in a child of the fork server at `path`; stdout and stderr go to `output`.
 
@@ -66,6 +68,7 @@ def invoke_forked(
                     environment=environment,
                     descriptors=descriptors,
                     program=program,
+                    limits=limits.variables(),
                 )
             reply = _last_reply(connection, started, timeout)
         except TimeoutError:

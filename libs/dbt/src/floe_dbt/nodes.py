@@ -11,6 +11,7 @@ from floe_contracts.nodes import CLASSIFICATIONS, Check, Column, Exposure, Node,
 from floe_dbt.classification import MetaReader
 from floe_dbt.errors import DbtMetaInvalid, DbtMetaProblem
 from floe_dbt.fingerprints import Fingerprinter, ProjectFiles
+from floe_dbt.landing_meta import read_landing
 
 _NODE_TYPES: Final = ("model", "seed", "snapshot")
 _CARRIED: Final = ("semantic_models", "metrics", "saved_queries")
@@ -122,6 +123,7 @@ def _node(
         checks=tuple(checks),
         raw_code=resource.get("raw_code") or None,
         contract_enforced=bool((resource.get("contract") or {}).get("enforced")),
+        landing=read_landing(meta.landing, resource, _documented_in(resource), problems),
     )
 
 

@@ -15,10 +15,12 @@ from pathlib import Path
 from types import TracebackType
 from typing import IO, BinaryIO, Final, Self
 
-from floe_dbt import environment, wire
+from floe_dbt import child_isolation, environment, wire
+from floe_dbt.child_limits import ChildLimits
 from floe_dbt.errors import DbtUnavailable
 from floe_dbt.invocation import Invocation, invoke_forked, invoke_plain
 
+_NO_LIMITS: Final = ChildLimits()
 _SOCKET_NAME: Final = "dbt.sock"
 _LOG_NAME: Final = "fork_server.log"
 _FIRST_PAUSE_SECONDS: Final = 0.1
@@ -104,10 +106,14 @@ class WarmDbt:
         return process.pid if process is not None and self._ready.is_set() else None
 
     def start(self) -> None:
-        """Start the server in the background; returns at once. A second call does nothing."""
+        """Start the server in the background; returns at once. A second call does nothing.
+
+        From then on, this process can no longer be read by others of its user (`child_isolation.conceal`).
+        """
         with self._lock:
             if self.plain or self._supervisor is not None:
                 return
+            child_isolation.conceal()
             self._supervisor = threading.Thread(target=self._supervise, name="floe-dbt-supervisor", daemon=True)
             self._supervisor.start()
 
@@ -146,6 +152,7 @@ class WarmDbt:
         output: BinaryIO,
         timeout: float | None = None,
         program: wire.Program = wire.Program.DBT,
+        limits: ChildLimits = _NO_LIMITS,
     ) -> Invocation:
         """Run dbt and wait for its end.
 
@@ -156,6 +163,7 @@ class WarmDbt:
             output: an open file or pipe that takes stdout and stderr.
             timeout: seconds after which dbt is killed.
             program: dbt's command line, or floe's own way to parse.
+            limits: of the child; a plain process has none.
 
         Raises:
             DbtUnavailable: the server did not become ready, or broke off.
@@ -175,6 +183,7 @@ class WarmDbt:
             output=output,
             timeout=timeout,
             program=program,
+            limits=limits,
         )
 
     def __enter__(self) -> Self:

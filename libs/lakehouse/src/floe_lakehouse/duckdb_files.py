@@ -1,79 +1,143 @@
-"""Reading a table of a finished DuckDB file and writing it as Parquet.
+"""Reading a table of a warehouse through DuckDB and writing it as Parquet.
 
-The file was written by a project's code, and a view in it may hold any query. So floe reads it through an instance
-that can reach nothing but the file and one output folder.
+The warehouse was written by a project's code, and a view in it may hold any query. So floe reads it through an instance
+that can reach nothing but the warehouse and one folder of the lake.
 """
 
 from __future__ import annotations
 
-import uuid
-from collections.abc import Iterator
+import tempfile
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Final
 
 import duckdb
 from duckdb.sqltypes import DuckDBPyType
 
-from floe_lakehouse.types import quoted
+from floe_lakehouse.lake_folders import Lake, reach
+from floe_lakehouse.sql_text import literal, quoted
+
+
+@dataclass(frozen=True, slots=True)
+class Engine:
+    """How much of the machine a DuckDB instance takes: memory (`1GB`; more is spilled to a disk) and threads."""
+
+    memory_limit: str = "1GB"
+    threads: int = 2
+
+
+DEFAULT_ENGINE: Final = Engine()
+
+
+@dataclass(frozen=True, slots=True)
+class OpenSource:
+    """A relation that can be read: the connection that knows it, and its name, quoted."""
+
+    connection: duckdb.DuckDBPyConnection
+    relation: str
 
 
 @dataclass(frozen=True, slots=True)
 class CopiedFile:
-    """A Parquet file that DuckDB wrote: its place as DuckDB spells it, its rows, its size in bytes."""
+    """A Parquet file that DuckDB wrote: its place as DuckDB spells it, its rows, its size, the partition's number."""
 
     target: str
     rows: int
     size_bytes: int
+    partition: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class DuckDBTable:
+    """A table, or a view, of a finished DuckDB file; fulfils `RowSource`.
+
+    Attributes:
+        database: the file; no process may be writing it.
+        schema: the schema in it.
+        table: the table in that.
+        engine: what reading it may take.
+    """
+
+    database: Path
+    schema: str
+    table: str
+    engine: Engine = DEFAULT_ENGINE
+
+    @property
+    def name(self) -> str:
+        """What messages call it."""
+        return f"{self.schema}.{self.table} of {self.database.name}"
+
+    @contextmanager
+    def open(self, lake: Lake) -> Iterator[OpenSource]:
+        """The file, attached under its stem as dbt names it: a connection to the file would share its settings."""
+        catalog = quoted(self.database.stem)
+
+        def attach(connection: duckdb.DuckDBPyConnection) -> None:
+            connection.execute(f"ATTACH {literal(str(self.database))} AS {catalog} (READ_ONLY)")
+
+        with open_closed(lake, self.engine, spill=self.database.parent, attach=attach) as connection:
+            yield OpenSource(connection, f"{catalog}.{quoted(self.schema)}.{quoted(self.table)}")
 
 
 @contextmanager
-def open_closed(database: Path, output: str, *, memory_limit: str, threads: int) -> Iterator[duckdb.DuckDBPyConnection]:
-    """A connection that reads `database` and writes under `output`, and can reach no other file, network or setting.
-
-    The instance is a private one with the file attached under its stem (as dbt names it): two connections to the file
-    itself would share one instance, and with it its settings.
+def open_closed(
+    lake: Lake,
+    engine: Engine,
+    *,
+    spill: Path | None = None,
+    attach: Callable[[duckdb.DuckDBPyConnection], None] = lambda connection: None,
+) -> Iterator[duckdb.DuckDBPyConnection]:
+    """A connection to a private instance that reaches what `attach` attaches and `lake`; no other file or setting.
 
     Args:
-        database: the DuckDB file.
-        output: the only folder that may be read and written, as DuckDB spells it.
-        memory_limit: how much DuckDB may hold in memory (`1GB`); what exceeds it is spilled beside the file.
-        threads: how many threads it runs.
+        lake: the only folder whose files may be read and written.
+        engine: what the instance may take.
+        spill: the folder in which what exceeds the memory is kept; the system's for temporary files if None.
+        attach: attaches the warehouse, before everything else is closed.
 
     Raises:
-        duckdb.Error: the file is missing, locked by a writer, or no DuckDB file.
+        duckdb.Error: the warehouse cannot be attached.
     """
-    spill = f"{database}.{uuid.uuid4().hex}.spill"
-    connection = duckdb.connect(
-        ":memory:",
-        config={
-            "memory_limit": memory_limit,
-            "threads": threads,
-            "temp_directory": spill,
-            "preserve_insertion_order": False,  # else a COPY holds rows back until those before them are written
-            "autoinstall_known_extensions": False,
-            "autoload_known_extensions": False,
-        },
-    )
-    try:
-        connection.execute("SET enable_progress_bar = false")  # it would be drawn into the service's log
-        connection.execute(f"ATTACH {_literal(str(database))} AS {quoted(database.stem)} (READ_ONLY)")
-        connection.execute(f"SET allowed_directories = [{_literal(output)}]")
-        connection.execute("SET enable_external_access = false")
-        connection.execute("SET lock_configuration = true")
-        yield connection
-    finally:
-        connection.close()
+    with tempfile.TemporaryDirectory(suffix=".spill", dir=spill) as spilled:
+        connection = duckdb.connect(
+            ":memory:",
+            config={
+                "memory_limit": engine.memory_limit,
+                "threads": engine.threads,
+                "temp_directory": spilled,
+                "preserve_insertion_order": False,  # else a COPY holds rows back until those before them are written
+                "autoinstall_known_extensions": False,
+                "autoload_known_extensions": False,
+            },
+        )
+        try:
+            connection.execute("SET enable_progress_bar = false")  # it would be drawn into the service's log
+            attach(connection)
+            reach(connection, lake)
+            connection.execute("SET enable_external_access = false")
+            connection.execute("SET lock_configuration = true")
+            yield connection
+        finally:
+            connection.close()
 
 
-def columns_of(connection: duckdb.DuckDBPyConnection, relation: str) -> list[tuple[str, DuckDBPyType]]:
-    """The names and types of the columns of `relation`, which is quoted already."""
-    described = connection.sql(f"SELECT * FROM {relation} LIMIT 0")  # noqa: S608 - names are quoted by the caller
+def columns_of(source: OpenSource) -> list[tuple[str, DuckDBPyType]]:
+    """The names and types of the columns of a relation."""
+    described = source.connection.sql(f"SELECT * FROM {source.relation} LIMIT 0")  # noqa: S608 - it is quoted
     return list(zip(described.columns, described.types, strict=True))
 
 
 def copy_to_parquet(
-    connection: duckdb.DuckDBPyConnection, query: str, folder: str, *, prefix: str, file_size_bytes: int
+    connection: duckdb.DuckDBPyConnection,
+    query: str,
+    folder: str,
+    *,
+    prefix: str,
+    file_size_bytes: int,
+    partition_column: str | None = None,
 ) -> tuple[CopiedFile, ...]:
     """Write the rows of `query` as Parquet files into `folder`, and say which files it wrote.
 
@@ -83,26 +147,26 @@ def copy_to_parquet(
     Args:
         connection: from `open_closed`.
         query: the select statement.
-        folder: under the connection's output folder; it need not exist, its parent must.
+        folder: under the lake of the connection; it need not exist, its parent must.
         prefix: how the names of the files begin; a new one for every call.
-        file_size_bytes: where a file ends and the next one begins, roughly.
+        file_size_bytes: where a file ends and the next one begins, roughly; DuckDB cannot do so in partitions.
+        partition_column: the column of integers by which rows are parted, each into one file; no file holds it.
 
     Raises:
         duckdb.Error: the query or the writing failed.
     """
+    parted = f"PARTITION_BY ({quoted(partition_column)})" if partition_column else ""
     rows = connection.execute(
-        f"COPY ({query}) TO {_literal(folder)} (FORMAT parquet, COMPRESSION zstd, PER_THREAD_OUTPUT true, "
-        f"FILE_SIZE_BYTES {file_size_bytes}, FILENAME_PATTERN '{prefix}-{{uuid}}', OVERWRITE_OR_IGNORE true, "
-        "RETURN_STATS true)"
+        f"COPY ({query}) TO {literal(folder)} (FORMAT parquet, COMPRESSION zstd, "
+        f"{parted or f'PER_THREAD_OUTPUT true, FILE_SIZE_BYTES {file_size_bytes}'}, "
+        f"FILENAME_PATTERN '{prefix}-{{uuid}}', OVERWRITE_OR_IGNORE true, RETURN_STATS true)"
     ).fetchall()
-    return tuple(CopiedFile(target=row[0], rows=row[1], size_bytes=row[2]) for row in rows)
+    return tuple(
+        CopiedFile(row[0], row[1], row[2], int(row[5][partition_column]) if partition_column else None) for row in rows
+    )
 
 
 def files_named(connection: duckdb.DuckDBPyConnection, folder: str, prefix: str) -> tuple[str, ...]:
-    """The files in `folder` whose names begin with `prefix`, as DuckDB spells them."""
-    found = connection.execute(f"SELECT file FROM glob({_literal(f'{folder}/{prefix}-*')})").fetchall()  # noqa: S608
-    return tuple(file for (file,) in found)
-
-
-def _literal(text: str) -> str:
-    return "'" + text.replace("'", "''") + "'"
+    """The files in `folder`, however deep, whose names begin with `prefix`, as DuckDB spells them."""
+    pattern = literal(f"{folder}/**/{prefix}-*")
+    return tuple(file for (file,) in connection.execute(f"SELECT file FROM glob({pattern})").fetchall())  # noqa: S608

@@ -132,3 +132,115 @@ class CopyFailed(Permanent):
 
     code = "FLOE-LAND-006"
     title = "DuckDB could not copy a table"
+
+
+class ExtensionMissing(Permanent):
+    """A DuckDB extension that is needed is not installed, or is of another version."""
+
+    code = "FLOE-LAKE-050"
+    title = "An extension of DuckDB is not installed"
+
+
+class WarehouseUnreachable(Unreachable):
+    """The warehouse that tables are landed from does not answer, or broke off while they were read."""
+
+    code = "FLOE-LAKE-051"
+    title = "The warehouse that tables are landed from is unreachable"
+
+
+class WarehouseRefused(Permanent):
+    """The warehouse that tables are landed from refuses the user, the password or the database."""
+
+    code = "FLOE-LAKE-052"
+    title = "The warehouse that tables are landed from refuses the connection"
+
+
+class LakeUnsupported(Permanent):
+    """The tables stand in a store that landings do not write."""
+
+    code = "FLOE-LAKE-020"
+    title = "Tables cannot be landed in a store"
+
+
+class PartitionFieldInvalid(Permanent):
+    """A partition field is malformed, names no column, or its column has a type that it does not take."""
+
+    code = "FLOE-LAKE-021"
+    title = "A partition field of a table is not valid"
+
+
+class TooManyPartitions(Permanent):
+    """A landing would write more partitions than a table can be read well with."""
+
+    code = "FLOE-LAKE-022"
+    title = "A landing has too many partitions"
+
+
+class LandingColumnMissing(Permanent):
+    """A landing mode needs a column that is not declared, or that the table does not have."""
+
+    code = "FLOE-LAKE-023"
+    title = "A column that a landing mode needs is missing"
+
+
+class WatermarkMoved(Permanent):
+    """The table's watermark is not the one that the rows were staged above, so they would leave a gap or come twice."""
+
+    code = "FLOE-LAKE-024"
+    title = "The watermark of a table moved between staging and switch"
+
+
+class UpsertUnsupported(Permanent):
+    """The table holds what others wrote in a form that an upsert does not rewrite."""
+
+    code = "FLOE-LAKE-025"
+    title = "A table cannot be upserted"
+
+
+class LakeKeysInvalid(Permanent):
+    """The secret that opens the store of the tables has another form than expected."""
+
+    code = "FLOE-LAKE-026"
+    title = "The secret of a storage cannot be used"
+
+
+class SnapshotMissing(Permanent):
+    """A read names a snapshot that the table does not have, or has no longer."""
+
+    code = "FLOE-LAKE-040"
+    title = "A table does not have a snapshot"
+
+
+class WriteKeyInvalid(Permanent):
+    """The rows of an upsert have no such key columns, no value in one, or the same key twice."""
+
+    code = "FLOE-LAKE-041"
+    title = "The key of an upsert is not valid"
+
+
+class OutsidePartition(Permanent):
+    """Rows that were written for a partition do not belong to it: writing them twice would keep them twice."""
+
+    code = "FLOE-LAKE-042"
+    title = "Rows do not belong to the partition that they were written for"
+
+
+class TableParted(Permanent):
+    """The table has partition fields, and the IO manager writes files that know none."""
+
+    code = "FLOE-LAKE-043"
+    title = "The IO manager cannot write a table with partition fields"
+
+
+class AssetMetadataInvalid(Permanent):
+    """The metadata of an asset or input, its type or its value is none that the IO manager can act on."""
+
+    code = "FLOE-LAKE-044"
+    title = "The IO manager cannot act on what an asset says"
+
+
+class LakeUnreachable(Unreachable):
+    """The store of the tables does not answer, or is overloaded."""
+
+    code = "FLOE-LAKE-027"
+    title = "The store of the tables is unreachable"

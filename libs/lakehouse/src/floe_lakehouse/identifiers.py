@@ -16,8 +16,11 @@ def product_namespace(place: Place) -> Identifier:
 
 
 def product_table(place: Place, schema: str, name: str) -> Identifier:
-    """The table of a product's relation."""
-    return (*product_namespace(place), schema, name)
+    """The table of a product's relation.
+
+    Warehouses take names that no catalog takes, such as `v1.2`: a sign that no level may hold becomes `_` and its code.
+    """
+    return (*product_namespace(place), _as_level(schema), _as_level(name))
 
 
 def dotted(identifier: Identifier) -> str:
@@ -41,9 +44,20 @@ def checked(identifier: Identifier, *, least: int) -> Identifier:
     if len(identifier) < least:
         raise InvalidIdentifier(f"{dotted(identifier)!r} has {len(identifier)} levels, needed are at least {least}")
     for level in identifier:
-        if not level or not level.isprintable() or any(sign in level for sign in "./\\?#%"):
+        if not level or not all(map(_may_stand, level)):
             raise InvalidIdentifier(
                 f"{level!r} cannot be a level of an Iceberg name",
                 hint="use letters, digits, '_' and '-'",
             )
     return identifier
+
+
+def _as_level(name: str) -> str:
+    return "".join(
+        sign if _may_stand(sign) else "".join(f"_{byte:02x}" for byte in sign.encode(errors="surrogatepass"))
+        for sign in name
+    )
+
+
+def _may_stand(sign: str) -> bool:
+    return sign.isprintable() and sign not in "./\\?#%"

@@ -1,7 +1,7 @@
-"""The second phase of a landing: staged files become their table, in one commit.
+"""The second phase of a landing: staged files become part of their table, in one commit.
 
-The switch evolves the schema in the same commit, and creates the table if it does not exist: a run that fails before
-its switch leaves no trace in the catalog, and no reader sees a table that was never filled.
+The switch evolves schema and partition fields in the same commit, and creates the table if it does not exist: a run
+that fails before its switch leaves no trace in the catalog, and no reader sees a table that was never filled.
 
 pyiceberg's own retry of commits is off: it would add the files again although another worker landed the same run
 meanwhile. The switch owns its loop: load, look for the run id and a newer fence, commit against exactly the
@@ -24,20 +24,19 @@ from pyiceberg.exceptions import (
     TableAlreadyExistsError,
     ValidationException,
 )
-from pyiceberg.expressions import AlwaysTrue
-from pyiceberg.io import FileIO
-from pyiceberg.io.pyarrow import parquet_files_to_data_files
-from pyiceberg.manifest import DataFile
-from pyiceberg.table import Table, TableProperties, Transaction
+from pyiceberg.table import Table
 
 from floe_lakehouse import snapshots
 from floe_lakehouse.catalogs import reaching
-from floe_lakehouse.errors import LandingConflict, NewerRunLanded, StagedFileMissing
+from floe_lakehouse.commits import commit, no_rewrite
+from floe_lakehouse.duckdb_files import DEFAULT_ENGINE, Engine
+from floe_lakehouse.errors import LandingConflict, NewerRunLanded
 from floe_lakehouse.identifiers import Identifier, dotted
-from floe_lakehouse.schemas import check_evolution, evolve
-from floe_lakehouse.snapshots import ATTEMPT, FENCE, RUN_ID, SchemaField
+from floe_lakehouse.rewrites import rewritten
+from floe_lakehouse.snapshots import ATTEMPT, FENCE, LATE_ROWS, MODE, RUN_ID, SchemaField
 from floe_lakehouse.staged import StagedTable
-from floe_lakehouse.tables import RETRIES_OFF, file_io, find_table, plan_table
+from floe_lakehouse.tables import RETRIES_OFF, find_table
+from floe_lakehouse.watermarks import refuse_if_moved, stamp
 
 # An unknown outcome is a conflict too: the next look at the table says whether the commit arrived.
 _CONFLICTS: Final = (
@@ -60,25 +59,29 @@ class LandedTable:
         table_uuid: the table's identity.
         snapshot_id: the snapshot that the run landed.
         parent_snapshot_id: the one it was committed on; None for a table's first.
+        mode: how the rows came in: `replace`, `upsert` or `append`.
         rows: how many rows the snapshot holds.
         files: how many data files it holds.
         size_bytes: how large these are together.
         fields: the columns of the snapshot's schema.
         already_landed: the run had landed this table before; nothing was committed now.
-        foreign_snapshots: the ids of snapshots by others than floe that stood on top of floe's landing before this one,
-            and whose rows this landing replaced.
+        foreign_snapshots: the ids of snapshots by others than floe that stood on top of floe's landing before this one;
+            of a replacing landing, their rows are gone now.
+        late_rows: rows of the source below the watermark that an append has not landed.
     """
 
     identifier: Identifier
     table_uuid: str
     snapshot_id: int
     parent_snapshot_id: int | None
+    mode: str
     rows: int
     files: int
     size_bytes: int
     fields: tuple[SchemaField, ...]
     already_landed: bool
     foreign_snapshots: tuple[int, ...]
+    late_rows: int
 
 
 def switch_table(
@@ -89,8 +92,9 @@ def switch_table(
     properties: Mapping[str, str],
     fence: Callable[[], None],
     tries: int = 20,
+    engine: Engine = DEFAULT_ENGINE,
 ) -> LandedTable:
-    """Make staged files the rows of their table, in one commit; create the table if it does not exist.
+    """Make staged files a part of their table, in one commit; create the table if it does not exist.
 
     Idempotent by run id, from any number of workers: the first commits, the others get its result. A commit by anybody
     else in between makes it start over, on top of that commit.
@@ -102,43 +106,86 @@ def switch_table(
         properties: more properties for the snapshot (`floe.tenant`, `floe.artifact-digest`, ...).
         fence: raises `LeaseLost` when the lease is no longer ours; called before every try to commit.
         tries: how often it commits before it gives up; between two it waits a random moment, at most a second.
+        engine: what rewriting files of an upsert may take.
 
     Raises:
         NewerRunLanded: a landing with a higher `sequence` stands in the table.
         SchemaBroken: the table changed since the staging, and these files would break it now.
+        WatermarkMoved: the table was landed since an append was staged.
+        UpsertUnsupported: others wrote what an upsert does not rewrite.
         StagedFileMissing: a file is gone.
         LandingConflict: others committed first, time after time.
         CatalogUnreachable: the catalog does not answer; the commit may have arrived, a second call finds out.
     """
-    stamp = {**properties, RUN_ID: staged.run_id, ATTEMPT: str(staged.attempt), FENCE: str(sequence)}
+    marks = {**properties, **_marks(staged, sequence)}
     for attempt in range(tries):
         table = find_table(catalog, staged.identifier)
         if table and snapshots.snapshot_of_run(table.metadata, staged.run_id):
             return _landed(table, staged, already_landed=True)
         if table:
             _refuse_if_newer(table, staged, sequence)
-        fence()
+        refuse_if_moved(table, staged)
         try:
             with reaching("the catalog"):
                 if table and not table.properties.items() >= RETRIES_OFF.items():
+                    fence()
                     _turn_retries_off(table)
                     continue  # the commit may have brought in others' snapshots, which must be looked at first
-                landed = _landed(_commit(catalog, staged, table, stamp), staged, already_landed=False)
+                landed = _landed(_switch(catalog, staged, table, marks, fence, engine), staged, already_landed=False)
         except _CONFLICTS as conflict:
             _logger.info("landing of %s starts over: %s", dotted(staged.identifier), conflict)
             time.sleep(random.uniform(0, min(_LONGEST_WAIT_SECONDS, 0.02 * 2**attempt)))  # noqa: S311 - jitter
             continue
-        if landed.foreign_snapshots:
-            _logger.warning(
-                "landing of %s replaced rows that others wrote, in snapshots %s",
-                dotted(staged.identifier),
-                ", ".join(map(str, landed.foreign_snapshots)),
-            )
+        _warn(landed)
         return landed
     raise LandingConflict(
         f"{dotted(staged.identifier)} could not be committed: others were faster {tries} times",
         hint="find out who else writes this table",
     )
+
+
+def _marks(staged: StagedTable, sequence: int) -> dict[str, str]:
+    """What the snapshot of a landing says of it."""
+    return {
+        **stamp(staged.watermark),
+        **({LATE_ROWS: str(staged.late_rows)} if staged.late_rows else {}),
+        MODE: staged.mode,
+        RUN_ID: staged.run_id,
+        ATTEMPT: str(staged.attempt),
+        FENCE: str(sequence),
+    }
+
+
+def _switch(
+    catalog: Catalog,
+    staged: StagedTable,
+    table: Table | None,
+    marks: Mapping[str, str],
+    fence: Callable[[], None],
+    engine: Engine,
+) -> Table:
+    """Do what the mode says, in one commit on exactly the snapshot that `table` shows."""
+    if table is None or staged.mode != "upsert":
+        fence()
+        return commit(catalog, staged, table, marks, no_rewrite(table, staged))
+    with rewritten(catalog, staged, table, engine) as rewrite:
+        fence()
+        return commit(catalog, staged, table, marks, rewrite)
+
+
+def _warn(landed: LandedTable) -> None:
+    if landed.foreign_snapshots and landed.mode == "replace":
+        _logger.warning(
+            "landing of %s replaced rows that others wrote, in snapshots %s",
+            dotted(landed.identifier),
+            ", ".join(map(str, landed.foreign_snapshots)),
+        )
+    if landed.late_rows:
+        _logger.warning(
+            "%d rows of %s came late and were not landed: they are not above the watermark",
+            landed.late_rows,
+            dotted(landed.identifier),
+        )
 
 
 def _refuse_if_newer(table: Table, staged: StagedTable, sequence: int) -> None:
@@ -157,46 +204,6 @@ def _turn_retries_off(table: Table) -> None:
         transaction.set_properties(RETRIES_OFF)
 
 
-def _commit(catalog: Catalog, staged: StagedTable, table: Table | None, stamp: Mapping[str, str]) -> Table:
-    """Replace all rows by the staged files in one transaction, on exactly the snapshot that `table` shows."""
-    schema = staged.schema
-    transaction: Transaction
-    if table is None:
-        transaction = plan_table(catalog, staged.identifier, schema, staged.location)
-    else:
-        check_evolution(dotted(staged.identifier), table.schema(), schema)
-        transaction = table.transaction()
-        evolve(transaction, schema)
-    updates = {FENCE: stamp[FENCE]}
-    if transaction.table_metadata.name_mapping() is None:
-        # DuckDB's files have no field ids; columns are found by name.
-        mapping = transaction.table_metadata.schema().name_mapping
-        updates[TableProperties.DEFAULT_NAME_MAPPING] = mapping.model_dump_json()
-    transaction.set_properties(updates)
-    current = table.current_snapshot() if table else None
-    replaced = snapshots.data_files(table, current).values() if table and current else ()
-    added = _described(file_io(catalog, table, staged.location), transaction, staged)
-    # One snapshot, where delete + add_files would make two: no reader can travel to a moment without rows.
-    with transaction.update_snapshot(snapshot_properties=dict(stamp)).overwrite() as overwrite:
-        overwrite.delete_by_predicate(AlwaysTrue())
-        for file in replaced:
-            overwrite.delete_data_file(file)
-        for file in added:
-            overwrite.append_data_file(file)
-    return transaction.commit_transaction()
-
-
-def _described(io: FileIO, transaction: Transaction, staged: StagedTable) -> list[DataFile]:
-    """The staged files as Iceberg describes them, read from their footers."""
-    names = iter([file.location for file in staged.files])
-    try:
-        return list(parquet_files_to_data_files(io, transaction.table_metadata, names))
-    except FileNotFoundError as error:
-        raise StagedFileMissing(
-            f"a staged file of {dotted(staged.identifier)} is gone: {error}", hint="run the build again"
-        ) from error
-
-
 def _landed(table: Table, staged: StagedTable, *, already_landed: bool) -> LandedTable:
     snapshot = snapshots.snapshot_of_run(table.metadata, staged.run_id)
     if snapshot is None:  # a catalog that answers a commit with other metadata than it committed
@@ -208,10 +215,12 @@ def _landed(table: Table, staged: StagedTable, *, already_landed: bool) -> Lande
         table_uuid=str(table.metadata.table_uuid),
         snapshot_id=snapshot.snapshot_id,
         parent_snapshot_id=snapshot.parent_snapshot_id,
+        mode=numbers.get(MODE, "replace"),
         rows=int(numbers.get("total-records", 0)),
         files=int(numbers.get("total-data-files", 0)),
         size_bytes=int(numbers.get("total-files-size", 0)),
         fields=snapshots.schema_fields(schema),
         already_landed=already_landed,
         foreign_snapshots=snapshots.foreign_snapshots(table.metadata, snapshot),
+        late_rows=int(numbers.get(LATE_ROWS, 0)),
     )

@@ -47,6 +47,16 @@ def duckdb_target(location: str) -> str:
     return location if path is None else path.as_posix()
 
 
+def data_folder(table_location: str) -> str:
+    """Where the data files of a table stand, those of other writers too."""
+    return f"{table_location.rstrip('/')}/data"
+
+
 def attempt_folder(table_location: str, run_id: str, attempt: int) -> str:
     """Where the files of one attempt of a run stand: `<table>/data/<run id>-<attempt>`, in signs safe for any store."""
-    return f"{table_location.rstrip('/')}/data/{_UNSAFE.sub('-', run_id)}-{attempt}"
+    return f"{data_folder(table_location)}/{run_folder(run_id)}{attempt}"
+
+
+def run_folder(run_id: str) -> str:
+    """How the name of the folder of each attempt of a run begins; the attempt's number ends it."""
+    return f"{_UNSAFE.sub('-', run_id)}-"

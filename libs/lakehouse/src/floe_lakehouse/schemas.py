@@ -1,16 +1,18 @@
 """How the schema of a table may change from one landing to the next.
 
 Columns may be added and widened; a column that a landing no longer has stays and reads as null. Everything else breaks
-readers and is refused. The rules are Iceberg's schema evolution (format 2), without string <-> binary; they are
-checked here because pyiceberg 0.12 lets a decimal change its scale and a narrowed column pass.
+readers and is refused, unless the run was allowed to: then the column goes, and a new one of that name comes with a
+field id of its own. The rules are Iceberg's schema evolution (format 2), without string <-> binary; they are checked
+here because pyiceberg 0.12 lets a decimal change its scale and a narrowed column pass.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from pyiceberg.schema import Schema
 from pyiceberg.table import Transaction
+from pyiceberg.table.metadata import TableMetadata
 from pyiceberg.types import (
     DecimalType,
     DoubleType,
@@ -20,46 +22,92 @@ from pyiceberg.types import (
     ListType,
     LongType,
     MapType,
+    NestedField,
     StructType,
 )
 
 from floe_lakehouse.errors import BrokenColumn, SchemaBroken
 
 
-def check_evolution(table: str, current: Schema, wanted: Schema) -> None:
-    """Check that a table with the schema `current` can take rows of the schema `wanted`.
+def check_evolution(
+    table: str, metadata: TableMetadata, wanted: Schema, *, allow_breaking: bool = False
+) -> tuple[str, ...]:
+    """Check that a table can take rows of the schema `wanted`.
+
+    Args:
+        table: its name, for the error.
+        metadata: the table as it is.
+        wanted: the schema of the rows.
+        allow_breaking: whether columns may go where nothing else helps; never one by which the table is parted, or
+            was: its old files could not be read without it.
+
+    Returns:
+        The columns that go.
 
     Raises:
         SchemaBroken: naming every column that would break readers.
     """
-    if broken := tuple(_broken_fields("", current.as_struct(), wanted.as_struct())):
+    parted = {field.source_id for spec in metadata.specs().values() for field in spec.fields}
+    broken: list[BrokenColumn] = []
+    going: list[str] = []
+    for column, problems in _broken_columns(metadata.schema(), wanted):
+        if problems and allow_breaking and column.field_id not in parted:
+            going.append(column.name)
+        else:
+            broken += problems
+    if broken:
         raise SchemaBroken(table, broken)
+    return tuple(going)
 
 
-def evolve(transaction: Transaction, wanted: Schema) -> None:
-    """Add and widen columns in `transaction` until the table can take rows of the schema `wanted`.
+def evolve(transaction: Transaction, wanted: Schema, going: Sequence[str] = ()) -> None:
+    """Drop the columns `going`, then add and widen columns until the table can take rows of the schema `wanted`.
 
-    Only for a schema that `check_evolution` has let pass. Stages nothing when the table can already.
+    Only for what `check_evolution` has let pass. Stages nothing when the table can already.
     """
+    if going:
+        with transaction.update_schema(allow_incompatible_changes=True) as update:
+            for name in going:
+                update.delete_column(name)
     with transaction.update_schema() as update:
         update.union_by_name(wanted)
 
 
-def _broken_fields(path: str, current: StructType, wanted: StructType) -> Iterator[BrokenColumn]:
-    kept = {field.name: field for field in current.fields}
-    spellings = {field.name.casefold(): field.name for field in current.fields}
+def _broken_columns(current: Schema, wanted: Schema) -> Iterator[tuple[NestedField, tuple[BrokenColumn, ...]]]:
+    """The columns of the table that what is wanted concerns, each with what breaks in it."""
     for field in wanted.fields:
-        place = f"{path}{field.name}"
-        known = kept.get(field.name)
-        if known is not None:
-            yield from _broken(place, known.field_type, field.field_type)
-        elif (spelling := spellings.get(field.name.casefold())) is not None:
-            # DuckDB takes both for one name, Iceberg for two: the old column would silently become null.
-            yield BrokenColumn(place, f'spelled "{spelling}"', f'spelled "{field.name}"')
+        if (column := _counterpart(current.as_struct(), field)) is not None:
+            yield column, tuple(_broken_field("", column, field))
+    for column in _missing(current.as_struct(), wanted.as_struct()):
+        yield column, (BrokenColumn(column.name, f"required {column.field_type}", "missing"),)
+
+
+def _counterpart(current: StructType, field: NestedField) -> NestedField | None:
+    """The field of the same name, or else of a name that only differs in case."""
+    same = [one for one in current.fields if one.name.casefold() == field.name.casefold()]
+    return next((one for one in same if one.name == field.name), same[0] if same else None)
+
+
+def _missing(current: StructType, wanted: StructType) -> Iterator[NestedField]:
     names = {field.name for field in wanted.fields}
-    for field in current.fields:
-        if field.required and field.name not in names:
-            yield BrokenColumn(f"{path}{field.name}", f"required {field.field_type}", "missing")
+    return (field for field in current.fields if field.required and field.name not in names)
+
+
+def _broken_field(path: str, known: NestedField, field: NestedField) -> Iterator[BrokenColumn]:
+    place = f"{path}{field.name}"
+    if known.name == field.name:
+        yield from _broken(place, known.field_type, field.field_type)
+    else:
+        # DuckDB takes both for one name, Iceberg for two: the old column would silently become null.
+        yield BrokenColumn(place, f'spelled "{known.name}"', f'spelled "{field.name}"')
+
+
+def _broken_fields(path: str, current: StructType, wanted: StructType) -> Iterator[BrokenColumn]:
+    for field in wanted.fields:
+        if (known := _counterpart(current, field)) is not None:
+            yield from _broken_field(path, known, field)
+    for field in _missing(current, wanted):
+        yield BrokenColumn(f"{path}{field.name}", f"required {field.field_type}", "missing")
 
 
 def _broken(path: str, old: IcebergType, new: IcebergType) -> Iterator[BrokenColumn]:

@@ -27,6 +27,10 @@ TENANT: Final = "floe.tenant"
 ENVIRONMENT: Final = "floe.environment"
 PRODUCT: Final = "floe.product"
 ARTIFACT_DIGEST: Final = "floe.artifact-digest"
+MODE: Final = "floe.mode"
+WATERMARK: Final = "floe.watermark"
+WATERMARK_COLUMN: Final = "floe.watermark-column"
+LATE_ROWS: Final = "floe.late-rows"
 
 
 @dataclass(frozen=True, slots=True)

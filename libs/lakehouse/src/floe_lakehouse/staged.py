@@ -3,55 +3,98 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import AbstractContextManager
 from dataclasses import asdict, dataclass
-from pathlib import Path
-from typing import Any, Final, Literal, TypeAlias, get_args
+from typing import Any, Final, Literal, Protocol, TypeAlias, get_args
 
 from pyiceberg.schema import Schema
 
 from floe_contracts.errors import ContractError
+from floe_lakehouse.duckdb_files import OpenSource
 from floe_lakehouse.identifiers import Identifier
+from floe_lakehouse.lake_folders import Lake
 
-Mode: TypeAlias = Literal["replace"]
+Mode: TypeAlias = Literal["replace", "upsert", "append"]
 _MODES: Final = get_args(Mode)
+
+
+class RowSource(Protocol):
+    """A table of a warehouse, as a landing reads it."""
+
+    @property
+    def name(self) -> str:
+        """What messages call it."""
+        ...
+
+    def open(self, lake: Lake) -> AbstractContextManager[OpenSource]:
+        """A DuckDB connection in which the table is a relation, and which reaches nothing else than it and `lake`.
+
+        Raises:
+            duckdb.Error: the warehouse or the table cannot be read, for a reason that will not pass.
+            FloeError: what the source itself finds out, such as a warehouse that does not answer.
+        """
+        ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LandingRequest:
-    """One table of a finished DuckDB file that is to become one Iceberg table.
+    """One table of a warehouse that is to become one Iceberg table.
 
     Attributes:
-        database: the DuckDB file; no process may be writing it.
-        schema: the table's schema in DuckDB.
-        table: the table's name in DuckDB.
+        source: the table; nothing may be writing it.
         identifier: the Iceberg table: namespace levels, then the name.
         run_id: the run whose result this is.
         attempt: which attempt of the run, from 1.
-        mode: what the landing does with the rows that are there: `replace` them all.
-        memory_limit: how much DuckDB may hold in memory.
-        threads: how many threads DuckDB runs; each writes files of its own.
-        file_size_bytes: where a file ends and the next one begins, roughly.
+        mode: what becomes of the rows that are there. `replace`: all go. `upsert`: those go whose key the source has
+            with other values. `append`: all stay, and the source's rows above the watermark come.
+        unique_key: of an upsert: the columns that name a row.
+        watermark: of an append: a column that only grows.
+        partition_by: the partition fields, as in `day(ordered_at)`; none for a table without partitions.
+        allow_breaking: whether a replacing landing may give a column a type that readers do not expect.
+        file_size_bytes: where a file ends and the next one begins, roughly; a partition is one file.
     """
 
-    database: Path
-    schema: str
-    table: str
+    source: RowSource
     identifier: Identifier
     run_id: str
     attempt: int
     mode: Mode = "replace"
-    memory_limit: str = "1GB"
-    threads: int = 2
+    unique_key: tuple[str, ...] = ()
+    watermark: str | None = None
+    partition_by: tuple[str, ...] = ()
+    allow_breaking: bool = False
     file_size_bytes: int = 128 * 2**20
 
 
 @dataclass(frozen=True, slots=True)
 class StagedFile:
-    """A Parquet file that waits to become part of a table: its URI, its rows, its size in bytes."""
+    """A Parquet file that waits to become part of a table: its URI, its rows, its size in bytes, its partition.
+
+    The partition's values are Iceberg's own, as texts, in the order in which the fields were declared: a day is the
+    number of days since 1970.
+    """
 
     location: str
     rows: int
     size_bytes: int
+    partition: tuple[str | None, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Watermark:
+    """How far an append goes.
+
+    Attributes:
+        column: the column that only grows.
+        before: its largest value among the rows that have landed, as DuckDB writes it; None where there is none.
+        after: the same, once the files have landed.
+        landing: the id of the snapshot on which `before` stands, as a text; None for a table that floe never landed.
+    """
+
+    column: str
+    before: str | None
+    after: str | None
+    landing: str | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,6 +109,12 @@ class StagedTable:
         mode: what the switch does with the rows that are there.
         files: the files; none for an empty result.
         schema_document: the Iceberg schema of the files, as Iceberg's JSON; the table has field ids of its own.
+        unique_key: of an upsert: the columns that name a row. The files hold the rows that are new or changed.
+        watermark: of an append: how far the files go.
+        late_rows: of an append: rows of the source that are not above the watermark and, by their number, cannot all
+            have been landed before.
+        partition_by: the partition fields.
+        allow_breaking: whether columns may be replaced.
     """
 
     identifier: Identifier
@@ -75,6 +124,11 @@ class StagedTable:
     mode: Mode
     files: tuple[StagedFile, ...]
     schema_document: str
+    unique_key: tuple[str, ...] = ()
+    watermark: Watermark | None = None
+    late_rows: int = 0
+    partition_by: tuple[str, ...] = ()
+    allow_breaking: bool = False
 
     @property
     def rows(self) -> int:
@@ -107,10 +161,21 @@ class StagedTable:
                 attempt=value["attempt"],
                 mode=value["mode"],
                 files=tuple(
-                    StagedFile(location=file["location"], rows=file["rows"], size_bytes=file["size_bytes"])
+                    StagedFile(file["location"], file["rows"], file["size_bytes"], tuple(file.get("partition", ())))
                     for file in value["files"]
                 ),
                 schema_document=value["schema_document"],
+                unique_key=tuple(value.get("unique_key", ())),
+                watermark=_watermark(value.get("watermark")),
+                late_rows=value.get("late_rows", 0),
+                partition_by=tuple(value.get("partition_by", ())),
+                allow_breaking=value.get("allow_breaking", False),
             )
         except (KeyError, TypeError) as error:
             raise ContractError(f"a staged table cannot be read: {error!r}") from error
+
+
+def _watermark(value: Mapping[str, Any] | None) -> Watermark | None:
+    return (
+        None if value is None else Watermark(**{name: value[name] for name in ("column", "before", "after", "landing")})
+    )

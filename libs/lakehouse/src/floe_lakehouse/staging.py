@@ -2,36 +2,72 @@
 
 from __future__ import annotations
 
-import uuid
-from collections.abc import Iterable
-from contextlib import suppress
+from collections.abc import Callable
+from dataclasses import dataclass
 
 import duckdb
 from pyiceberg.catalog import Catalog
 from pyiceberg.io import FileIO
 from pyiceberg.schema import Schema
+from pyiceberg.table import Table
 
-from floe_lakehouse import duckdb_files, locations
+from floe_contracts.errors import Where
+from floe_contracts.suggestions import meant_or_known
+from floe_lakehouse import locations
 from floe_lakehouse.catalogs import ensure_namespace
-from floe_lakehouse.errors import CopyFailed
+from floe_lakehouse.duckdb_files import OpenSource, columns_of
+from floe_lakehouse.errors import LandingColumnMissing
 from floe_lakehouse.identifiers import checked, dotted
-from floe_lakehouse.schemas import check_evolution
-from floe_lakehouse.snapshots import data_files
-from floe_lakehouse.staged import LandingRequest, StagedFile, StagedTable
+from floe_lakehouse.lake_folders import Lake
+from floe_lakehouse.orphans import discard_earlier
+from floe_lakehouse.partitioning import partition_rules
+from floe_lakehouse.schemas import check_evolution, evolve
+from floe_lakehouse.sql_text import quoted
+from floe_lakehouse.staged import LandingRequest, StagedTable, Watermark
+from floe_lakehouse.staged_copy import copy_rows, copying
+from floe_lakehouse.table_rows import AlikeFiles, alike_files, current_files, table_columns
 from floe_lakehouse.tables import file_io, find_table, plan_table
-from floe_lakehouse.types import iceberg_schema, landed_columns, projection, quoted
+from floe_lakehouse.types import LandedColumn, iceberg_schema, landed_columns, projection
+from floe_lakehouse.upserts import changed_rows
+from floe_lakehouse.watermarks import rows_above
 
 
-def stage_table(catalog: Catalog, request: LandingRequest) -> StagedTable:
-    """Write a table of a DuckDB file as Parquet under its Iceberg table's location, with types that Iceberg holds.
+@dataclass(frozen=True, slots=True)
+class _Chosen:
+    """The rows that a landing takes, as a query, and what the mode says of them."""
+
+    query: str
+    unique_key: tuple[str, ...] = ()
+    watermark: Watermark | None = None
+    late_rows: int = 0
+
+
+def stage_table(
+    catalog: Catalog,
+    request: LandingRequest,
+    *,
+    on_open: Callable[[duckdb.DuckDBPyConnection], None] = lambda connection: None,
+) -> StagedTable:
+    """Write the rows that a landing brings as Parquet under their Iceberg table's location, with types that it holds.
 
     Nothing is committed and no table is created; the namespace is, when it does not exist. Rows need not fit in memory.
+    What earlier attempts of the same run left is removed first.
+
+    Args:
+        catalog: the catalog.
+        request: what is landed and how.
+        on_open: gets the connection that reads and writes, so that another thread can interrupt it.
 
     Raises:
         InvalidIdentifier: a namespace or table name that not every catalog can hold.
         UnsupportedColumnType: columns of types without an Iceberg form.
         SchemaBroken: columns changed in a way that breaks the existing table's readers.
-        CopyFailed: DuckDB could not read the table, convert a value, or write.
+        PartitionFieldInvalid: a partition field does not fit the columns.
+        TooManyPartitions: the rows fall into more than a table should have.
+        LandingColumnMissing: the mode needs a column that is not there.
+        UpsertUnsupported: the table holds what others wrote in a form that floe does not read.
+        CopyFailed: DuckDB could not read the rows, convert a value, or write.
+        LakeUnreachable: the store of the table does not answer.
         CatalogUnreachable: the catalog does not answer.
     """
     checked(request.identifier, least=2)
@@ -39,25 +75,32 @@ def stage_table(catalog: Catalog, request: LandingRequest) -> StagedTable:
     if table is None:
         ensure_namespace(catalog, request.identifier[:-1], {})
     location = table.location() if table else plan_table(catalog, request.identifier, Schema()).table_metadata.location
-    folder = locations.attempt_folder(location, request.run_id, request.attempt)
-    output = locations.duckdb_target(folder).rpartition("/")[0]
     io = file_io(catalog, table, location)
-    try:
-        with duckdb_files.open_closed(
-            request.database, output, memory_limit=request.memory_limit, threads=request.threads
-        ) as connection:
-            relation = ".".join(quoted(name) for name in (request.database.stem, request.schema, request.table))
-            columns = landed_columns(dotted(request.identifier), duckdb_files.columns_of(connection, relation))
-            schema = iceberg_schema(columns)
-            if table:
-                check_evolution(dotted(request.identifier), table.schema(), schema)
-            query = f"SELECT {projection(columns)} FROM {relation}"  # noqa: S608 - every name is quoted
-            files = _copy(connection, io, query, folder, request.file_size_bytes)
-    except duckdb.Error as error:
-        raise CopyFailed(
-            f"{request.schema}.{request.table} of {request.database.name} could not be copied: {error}",
-            hint="the table must exist, and its values must fit the types that Iceberg has",
-        ) from error
+    with (
+        copying(request.source.name),
+        request.source.open(Lake(locations.data_folder(location), io.properties)) as source,
+    ):
+        on_open(source.connection)
+        discard_earlier(catalog, table, source.connection, location, request.run_id, request.attempt)
+        return _stage(source, io, request, table, location)
+
+
+def _stage(source: OpenSource, io: FileIO, request: LandingRequest, table: Table | None, location: str) -> StagedTable:
+    columns = landed_columns(dotted(request.identifier), columns_of(source))
+    schema = iceberg_schema(columns)
+    future = _future_schema(table, request, schema)
+    types = [(column.name, future.find_field(column.name).field_type) for column in columns]
+    rules = partition_rules(dotted(request.identifier), request.partition_by, types)
+    chosen = _choose(source, request, table, columns, future)
+    files = copy_rows(
+        source.connection,
+        io,
+        chosen.query,
+        columns=[column.name for column in columns],
+        rules=rules,
+        folder=locations.attempt_folder(location, request.run_id, request.attempt),
+        file_size_bytes=request.file_size_bytes,
+    )
     return StagedTable(
         identifier=request.identifier,
         location=location,
@@ -66,56 +109,93 @@ def stage_table(catalog: Catalog, request: LandingRequest) -> StagedTable:
         mode=request.mode,
         files=files,
         schema_document=schema.model_dump_json(),
+        unique_key=chosen.unique_key,
+        watermark=chosen.watermark,
+        late_rows=chosen.late_rows,
+        partition_by=request.partition_by,
+        allow_breaking=request.allow_breaking,
     )
 
 
-def discard_staged(catalog: Catalog, staged: StagedTable) -> int:
-    """Remove the files of a staging that will not be switched; never one that a snapshot holds.
+def _future_schema(table: Table | None, request: LandingRequest, schema: Schema) -> Schema:
+    """The schema that the table will have after the landing."""
+    if table is None:
+        return schema
+    allowed = request.allow_breaking and request.mode == "replace"
+    going = check_evolution(dotted(request.identifier), table.metadata, schema, allow_breaking=allowed)
+    transaction = table.transaction()
+    evolve(transaction, schema, going)
+    return transaction.table_metadata.schema()
 
-    To be called under the run's lease, so that nobody switches them meanwhile. May be repeated.
 
-    Returns:
-        How many files it removed.
+def _choose(
+    source: OpenSource,
+    request: LandingRequest,
+    table: Table | None,
+    columns: tuple[LandedColumn, ...],
+    future: Schema,
+) -> _Chosen:
+    rows = f"SELECT {projection(columns)} FROM {source.relation}"  # noqa: S608 - every name is quoted
+    names = [column.name for column in columns]
+    match request.mode:
+        case "upsert":
+            key = tuple(_named(request, "unique_key", name, names) for name in request.unique_key or ("",))
+            present = _present(source, table, future)
+            if not present:
+                return _Chosen(rows, key)
+            wanted = table_columns(future)
+            query = changed_rows(source.connection, rows, present, columns=wanted, landed=names, key=key)
+            return _Chosen(query, key)
+        case "append":
+            column = _named(request, "watermark", request.watermark or "", names)
+            above = rows_above(
+                source.connection,
+                rows,
+                table,
+                column=column,
+                duckdb_type=next(one.duckdb_type for one in columns if one.name == column),
+                largest_present=lambda: _largest(source, table, future, column),
+            )
+            query = f"SELECT * FROM ({rows}) WHERE {above.condition}"  # noqa: S608 - every name is quoted
+            return _Chosen(query, (), above.watermark, above.late_rows)
+    return _Chosen(rows)
+
+
+def _present(source: OpenSource, table: Table | None, future: Schema) -> tuple[AlikeFiles, ...]:
+    """The files that the table has; none while there is no table."""
+    if table is None:
+        return ()
+    files = current_files(table, locations.data_folder(table.location()))
+    return alike_files(source.connection, files, table.metadata.name_mapping(), future)
+
+
+def _largest(source: OpenSource, table: Table | None, future: Schema, column: str) -> str | None:
+    """The largest value of a column among the rows that the table has."""
+    present = _present(source, table, future)
+    if not present:
+        return None
+    field = future.find_field(column)
+    only = [one for one in table_columns(future) if one.field_id == field.field_id]
+    rows = " UNION ALL ".join(files.select(only) for files in present)
+    query = f"SELECT CAST(max({quoted(column)}) AS VARCHAR) FROM ({rows})"  # noqa: S608 - names are quoted
+    value: str | None = source.connection.execute(query).fetchall()[0][0]
+    return value
+
+
+def _named(request: LandingRequest, what: str, name: str, columns: list[str]) -> str:
+    """The column that is meant, in its own spelling: DuckDB does not tell cases apart.
 
     Raises:
-        CatalogUnreachable: the catalog does not answer.
+        LandingColumnMissing: there is none.
     """
-    table = find_table(catalog, staged.identifier)
-    io = file_io(catalog, table, staged.location)
-    held = data_files(table, *table.metadata.snapshots) if table and staged.files else {}
-    removed = _remove(io, (file.location for file in staged.files if file.location not in held))
-    folder = locations.local_path(locations.attempt_folder(staged.location, staged.run_id, staged.attempt))
-    if folder:
-        with suppress(OSError):  # not empty, or gone
-            folder.rmdir()
-    return removed
-
-
-def _copy(
-    connection: duckdb.DuckDBPyConnection, io: FileIO, query: str, folder: str, file_size_bytes: int
-) -> tuple[StagedFile, ...]:
-    target = locations.duckdb_target(folder)
-    if path := locations.local_path(folder):
-        path.parent.mkdir(parents=True, exist_ok=True)
-    prefix = uuid.uuid4().hex
-    try:
-        copied = duckdb_files.copy_to_parquet(connection, query, target, prefix=prefix, file_size_bytes=file_size_bytes)
-    except duckdb.Error:
-        _remove(io, duckdb_files.files_named(connection, target, prefix))
-        raise
-    # An empty result is a Parquet file of no rows; a table is as empty without it.
-    _remove(io, (file.target for file in copied if not file.rows))
-    return tuple(
-        StagedFile(folder + "/" + file.target.rpartition("/")[2], file.rows, file.size_bytes)
-        for file in sorted(copied, key=lambda file: file.target)
-        if file.rows
-    )
-
-
-def _remove(io: FileIO, files: Iterable[str]) -> int:
-    removed = 0
-    for file in files:
-        with suppress(FileNotFoundError):
-            io.delete(file)
-            removed += 1
-    return removed
+    found = [column for column in columns if column.casefold() == name.casefold()]
+    if not found:
+        table = dotted(request.identifier)
+        raise LandingColumnMissing(
+            f"{table} lands by {request.mode} and its {what} {name!r} is no column"
+            if name
+            else f"{table} lands by {request.mode} and has no {what}",
+            where=Where(path=f"{table}.{what}"),
+            hint=meant_or_known(name, columns),
+        )
+    return name if name in found else found[0]

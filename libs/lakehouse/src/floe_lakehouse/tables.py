@@ -7,6 +7,7 @@ from typing import Final
 from pyiceberg.catalog import Catalog, MetastoreCatalog
 from pyiceberg.exceptions import NoSuchTableError
 from pyiceberg.io import FileIO, load_file_io
+from pyiceberg.partitioning import UNPARTITIONED_PARTITION_SPEC, PartitionSpec
 from pyiceberg.schema import Schema
 from pyiceberg.table import CreateTableTransaction, Table, TableProperties
 
@@ -32,7 +33,11 @@ def find_table(catalog: Catalog, identifier: Identifier) -> Table | None:
 
 
 def plan_table(
-    catalog: Catalog, identifier: Identifier, schema: Schema, location: str | None = None
+    catalog: Catalog,
+    identifier: Identifier,
+    schema: Schema,
+    location: str | None = None,
+    spec: PartitionSpec = UNPARTITIONED_PARTITION_SPEC,
 ) -> CreateTableTransaction:
     """The creation of a table, with the properties that floe's tables have; nothing happens until it is committed.
 
@@ -41,6 +46,7 @@ def plan_table(
         identifier: namespace levels, then the name.
         schema: its schema; the table gets field ids of its own.
         location: where its files stand; the catalog chooses if it is None.
+        spec: how it is parted.
 
     Raises:
         CatalogUnreachable: the catalog does not answer.
@@ -50,7 +56,9 @@ def plan_table(
         # dotted name, and in that form they take it.
         identifier = (".".join(identifier[:-1]), identifier[-1])
     with reaching("the catalog"):
-        return catalog.create_table_transaction(identifier, schema, location=location, properties=_PROPERTIES)
+        return catalog.create_table_transaction(
+            identifier, schema, location=location, partition_spec=spec, properties=_PROPERTIES
+        )
 
 
 def file_io(catalog: Catalog, table: Table | None, location: str) -> FileIO:

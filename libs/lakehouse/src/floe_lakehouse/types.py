@@ -36,7 +36,8 @@ from pyiceberg.types import (
     TimeType,
 )
 
-from floe_lakehouse.errors import UnsupportedColumn, UnsupportedColumnType
+from floe_lakehouse.errors import UnsupportedColumn, UnsupportedColumnType, UpsertUnsupported
+from floe_lakehouse.sql_text import quoted
 
 _INTEGER: Final = ("INTEGER", IntegerType())
 _BIGINT: Final = ("BIGINT", LongType())
@@ -74,6 +75,22 @@ _SCALARS: Final[dict[str, tuple[str, PrimitiveType]]] = {
     "interval": _VARCHAR,
     "enum": _VARCHAR,
     "bit": _VARCHAR,
+}
+
+
+# The way back, for files that are read again: what a column of a table is in DuckDB.
+_DUCKDB_TYPES: Final[dict[type[PrimitiveType], str]] = {
+    BooleanType: "BOOLEAN",
+    IntegerType: "INTEGER",
+    LongType: "BIGINT",
+    FloatType: "FLOAT",
+    DoubleType: "DOUBLE",
+    StringType: "VARCHAR",
+    BinaryType: "BLOB",
+    DateType: "DATE",
+    TimeType: "TIME",
+    TimestampType: "TIMESTAMP",
+    TimestamptzType: "TIMESTAMP WITH TIME ZONE",
 }
 
 
@@ -138,9 +155,28 @@ def iceberg_schema(columns: Iterable[LandedColumn]) -> Schema:
     )
 
 
-def quoted(name: str) -> str:
-    """`name` as a quoted SQL identifier."""
-    return '"' + name.replace('"', '""') + '"'
+def duckdb_type(iceberg_type: IcebergType) -> str:
+    """The type of DuckDB that holds the values of a column of an Iceberg table.
+
+    Raises:
+        UpsertUnsupported: floe writes no such columns, so others made the table.
+    """
+    match iceberg_type:
+        case DecimalType():
+            return f"DECIMAL({iceberg_type.precision}, {iceberg_type.scale})"
+        case ListType():
+            return f"{duckdb_type(iceberg_type.element_type)}[]"
+        case MapType():
+            return f"MAP({duckdb_type(iceberg_type.key_type)}, {duckdb_type(iceberg_type.value_type)})"
+        case StructType():
+            fields = (f"{quoted(field.name)} {duckdb_type(field.field_type)}" for field in iceberg_type.fields)
+            return f"STRUCT({', '.join(fields)})"
+        case PrimitiveType() if type(iceberg_type) in _DUCKDB_TYPES:
+            return _DUCKDB_TYPES[type(iceberg_type)]
+        case _:
+            raise UpsertUnsupported(
+                f"floe does not rewrite columns of the type {iceberg_type}", hint="let the node replace its table"
+            )
 
 
 def _form(column_type: DuckDBPyType, next_id: Callable[[], int]) -> tuple[str, IcebergType]:

@@ -2,28 +2,28 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
-
-from floe_chassis.bus import Bus
 from floe_contracts.cloudevents import Received
-from floe_contracts.events import RunRequested
-from floe_executor.adapters.run_store import RunStore
-from floe_executor.core import run_states
-from floe_executor.dispatcher import Dispatcher
+from floe_contracts.events import CancellationRequested, RunRequested
+from floe_executor.runs.cancellations import Cancellations
+from floe_executor.runs.dispatcher import Dispatcher
+from floe_executor.runs.requests import Requests
 
 
 class Handlers:
     """The subscribers of the executor."""
 
-    def __init__(self, store: RunStore, bus: Bus, dispatcher: Dispatcher) -> None:
-        self._store = store
-        self._bus = bus
+    def __init__(self, requests: Requests, dispatcher: Dispatcher, cancellations: Cancellations) -> None:
+        self._requests = requests
         self._dispatcher = dispatcher
+        self._cancellations = cancellations
 
     async def run_requested(self, received: Received[RunRequested]) -> None:
         """Record the request, and let the dispatcher find it."""
-        cause = received.attributes
-        stored = await self._store.add(run_states.queued(received.event, cause.id, datetime.now(UTC)))
-        queued = run_states.queued_event(stored.record)
-        await self._bus.publish(queued, id=f"{stored.record.run_id}:queued", cause=cause)
+        await self._requests.record(received)
+        self._dispatcher.wake()
+
+    async def cancellation_requested(self, received: Received[CancellationRequested]) -> None:
+        """Mark what is to be ended, and let those who work or look for work find the mark."""
+        await self._requests.cancel(received.event)
+        self._cancellations.tell()
         self._dispatcher.wake()

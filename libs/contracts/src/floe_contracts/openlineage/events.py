@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 from collections.abc import Iterable, Mapping
 from datetime import datetime
 from typing import Any, Final, Literal
+
+import orjson
 
 from floe_contracts.openlineage.naming import Place, job_namespace
 
@@ -34,7 +34,7 @@ def run_event(
     """One run event as JSON values."""
     return {
         "eventType": event_type,
-        "eventTime": time.isoformat(timespec="microseconds").replace("+00:00", "Z"),
+        "eventTime": event_time(time),
         "producer": PRODUCER,
         "schemaURL": _SCHEMA,
         "run": {"runId": run_id, "facets": run_facets},
@@ -44,11 +44,16 @@ def run_event(
     }
 
 
+def event_time(at: datetime) -> str:
+    """A time as events have it."""
+    return at.isoformat(timespec="microseconds").replace("+00:00", "Z")
+
+
 def to_bytes(event: Mapping[str, Any]) -> bytes:
     """The event as it travels."""
-    return json.dumps(event, separators=(",", ":"), ensure_ascii=False).encode()
+    return orjson.dumps(event)
 
 
-def message_id(event: Mapping[str, Any], body: bytes) -> str:
-    """`runId:eventType:sha256`, as the NATS transport proposed for the OpenLineage clients does (PR 4972)."""
-    return f"{event['run']['runId']}:{event['eventType']}:{hashlib.sha256(body).hexdigest()}"
+def message_id(event: Mapping[str, Any]) -> str:
+    """The id of an event's message: the run and what happened to it, which happens once, whoever tells it."""
+    return f"{event['run']['runId']}:{event['eventType']}"

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import uuid
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
 from floe_contracts.nodes import Node
 
@@ -39,6 +40,12 @@ def job_namespace(place: Place) -> str:
     return f"floe://{place.tenant}/{place.environment}"
 
 
+def named_place(namespace: str, product: str) -> Place:
+    """The place whose job is called so: what `job_namespace` has made, read back."""
+    tenant, _, environment = namespace.removeprefix("floe://").partition("/")
+    return Place(tenant, environment, product)
+
+
 def node_job(place: Place, unique_id: str) -> str:
     """The job of a dbt node; it does not depend on the command that ran it."""
     return f"{place.product}.{unique_id}"
@@ -49,11 +56,43 @@ def landing_job(place: Place, identifier: str) -> str:
     return f"{place.product}.land.{identifier}"
 
 
-def warehouse_dataset(place: Place, node: Node) -> tuple[str, str]:
-    """Namespace and name of the relation that a node builds or reads in the product's own DuckDB."""
-    return f"duckdb://{place}", f"{node.database}.{node.schema_name}.{node.identifier}"
+def warehouse_namespace(place: Place, warehouse: str, properties: Mapping[str, Any]) -> str:
+    """The namespace of the relations in a warehouse, after the naming rules of the specification.
+
+    A DuckDB file is the product's own and is named after it, wherever it stands. Others are named after their server,
+    so that products that share one meet in its tables; without an address that is known here, as if they were DuckDB.
+
+    Args:
+        place: whose warehouse it is.
+        warehouse: type of the compute.
+        properties: what platform.yaml says of it.
+    """
+    host, port = properties.get("host"), properties.get("port")
+    if warehouse == "bigquery":
+        return "bigquery"
+    if warehouse == "snowflake" and properties.get("account"):
+        return f"snowflake://{properties['account']}"
+    if warehouse == "postgres" and host:
+        return f"postgres://{host}:{port or 5432}"
+    if warehouse in {"databricks", "redshift", "spark"} and host:
+        return f"{warehouse}://{host}:{port}" if port else f"{warehouse}://{host}"
+    return f"{warehouse}://{place}"
+
+
+def relation(node: Node) -> str:
+    """The name of the relation that a node builds or reads, in its warehouse."""
+    return ".".join(name for name in (node.database, node.schema_name, node.identifier) if name)
 
 
 def iceberg_dataset(place: Place, identifier: str) -> tuple[str, str]:
     """Namespace and name of a landed table."""
     return f"iceberg://{place.tenant}/{place.environment}", identifier
+
+
+def stored_dataset(location: str) -> tuple[str, str]:
+    """Namespace and name of the same data in its storage, by the URI of its folder."""
+    scheme, _, rest = location.partition("://")
+    if scheme in {"", "file"} or not rest:
+        return "file", location.removeprefix("file://")
+    bucket, _, path = rest.partition("/")
+    return f"{scheme}://{bucket}", path or "/"

@@ -40,11 +40,16 @@ TimeZone = Annotated[str, AfterValidator(_time_zone)]
 
 
 class Schedule(Section):
-    """A run at every tick of a clock."""
+    """A run at every tick of a clock, in every environment where the product is live."""
 
     cron: Cron = Field(description="Five fields: minute, hour, day of the month, month, day of the week.")
     timezone: TimeZone = Field(default="UTC", description="IANA name of the time zone that the fields are in.")
     enabled: bool = Field(default=True, description="Whether it ticks.")
+    catch_up: Literal["none", "latest", "all"] = Field(
+        default="latest",
+        description="What becomes of ticks that passed while nothing could run. none: they are left out. latest: one "
+        "run for the last of them. all: a run for each, the oldest first, a hundred at most.",
+    )
 
 
 class CompileTrigger(Section):

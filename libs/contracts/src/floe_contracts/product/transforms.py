@@ -51,7 +51,7 @@ class PythonTransform(Section):
 
     type: Literal["python"] = Field(description="The kind of transform.")
     name: Identifier = Field(description="Name of the table that it builds; no model may have the same.")
-    module: ModuleName = Field(description="The module, from the product's folder. So far the executor refuses it.")
+    module: ModuleName = Field(description="The module, from the product's folder.")
     tier: Tier | None = Field(default=None, description="How refined its data is; rules may differ by tier.")
     tags: tuple[str, ...] = Field(default=(), description="Tags of the table.")
     depends_on: tuple[Identifier, ...] = Field(default=(), description="Models and Python transforms that it reads.")

@@ -20,6 +20,7 @@ from floe_contracts.plugins.errors import PluginUnknown
 from floe_contracts.plugins.registry import TARGETS, load
 from floe_contracts.plugins.targets import Kind, Property, Warehouse
 from floe_contracts.suggestions import meant_or_known
+from floe_dbt.attached_catalog import AttachedCatalog
 from floe_dbt.errors import DbtProfileInvalid, DbtProfileProblem
 
 PROFILE: Final = "floe"
@@ -44,10 +45,12 @@ class WarehouseFile:
         database: absolute path of the DuckDB file; its stem becomes the name of the dbt database.
         allowed_directories: absolute folders that DuckDB may read and write beside that file; seeds are read from
             the project's folder, so it has to be one of them.
+        attached: a catalog that is attached beside the file.
     """
 
     database: Path
     allowed_directories: Sequence[Path] = ()
+    attached: AttachedCatalog | None = None
 
 
 def output_name(environment: str, other: str | None = None) -> str:
@@ -91,6 +94,7 @@ def write_profile(
     database: Path,
     allowed_directories: Sequence[Path],
     others: Mapping[str, Compute] | None = None,
+    attached: AttachedCatalog | None = None,
 ) -> Path:
     """Write profiles.yml for the computes of an environment into `folder`, which is made; returns the file.
 
@@ -98,7 +102,7 @@ def write_profile(
         DbtProfileInvalid: see `render_profile`.
         ValueError: see `render_profile`.
     """
-    text = render_profile(environment, compute, WarehouseFile(database, allowed_directories), others=others)
+    text = render_profile(environment, compute, WarehouseFile(database, allowed_directories, attached), others=others)
     folder.mkdir(parents=True, exist_ok=True)
     file = folder / "profiles.yml"
     file.write_text(text)
@@ -132,7 +136,10 @@ def _output(compute: Compute, file: WarehouseFile) -> dict[str, Any]:
 
 def _duckdb_output(file: WarehouseFile) -> dict[str, Any]:
     directories = [str(directory) for directory in file.allowed_directories]
-    sandbox = {"module": "floe_dbt.duckdb_sandbox", "config": {"allowed_directories": directories}}
+    config: dict[str, Any] = {"allowed_directories": directories}
+    if file.attached is not None:
+        config["catalog"] = file.attached.to_config()
+    sandbox = {"module": "floe_dbt.duckdb_sandbox", "config": config}
     return {"path": str(file.database), "schema": "main", "plugins": [sandbox]}
 
 

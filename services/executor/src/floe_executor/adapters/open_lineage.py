@@ -1,4 +1,4 @@
-"""The lineage events of a run on the stream: publishing them, and finding what a dead worker left open."""
+"""The lineage events of a run on the stream: how they are sent, and finding what a dead worker left open."""
 
 from __future__ import annotations
 
@@ -8,23 +8,30 @@ from datetime import datetime
 from typing import Final
 
 from floe_chassis.bus import Bus
+from floe_chassis.spool import Outgoing
 from floe_chassis.stream_reader import read_stream
 from floe_chassis.topology import LINEAGE
 from floe_contracts import subjects
-from floe_contracts.openlineage.events import RUN_HEADER, EventType, message_id, to_bytes
+from floe_contracts.openlineage.events import RUN_HEADER, message_id, to_bytes
+from floe_contracts.openlineage.naming import Place, named_place
 from floe_contracts.runs import RunRecord
-from floe_executor.core.lineage import LineageEvent, RunLineage, closed
+from floe_executor.core.lineage import LineageEvent
 
 _JSON: Final = "application/json"
 
 
-async def publish_lineage(bus: Bus, record: RunRecord, event: LineageEvent) -> None:
-    """Put one event on the stream."""
-    body = to_bytes(event)
+def outgoing_lineage(record: RunRecord, event: LineageEvent) -> Outgoing:
+    """The message of an event."""
     place = record.place
     subject = subjects.lineage(place.tenant, place.environment, place.product, event["job"]["name"], event["eventType"])
     headers = {"Content-Type": _JSON, RUN_HEADER: record.run_id}
-    await bus.publish_raw(subject, body, headers, message_id(event, body))
+    return Outgoing(subject, headers, to_bytes(event).decode(), message_id(event))
+
+
+def product_of(event: LineageEvent) -> Place:
+    """The product whose run an event of a node or a landing belongs to."""
+    job = event["run"]["facets"]["parent"]["job"]
+    return named_place(job["namespace"], job["name"])
 
 
 async def lineage_of(bus: Bus, record: RunRecord) -> AsyncIterator[LineageEvent]:
@@ -53,24 +60,3 @@ async def open_starts(bus: Bus, record: RunRecord) -> list[LineageEvent]:
 async def own_events(bus: Bus, record: RunRecord) -> list[LineageEvent]:
     """The events of the run itself that are on the stream, without those of its nodes and landings."""
     return [event async for event in lineage_of(bus, record) if event["run"]["runId"] == record.run_id]
-
-
-async def close_run(
-    bus: Bus, record: RunRecord, event_type: EventType, *, error: str | None, lineage: RunLineage | None
-) -> None:
-    """Put the last event of an ended run on the stream.
-
-    Args:
-        bus: connected.
-        record: of the run; says when it ended.
-        event_type: COMPLETE or FAIL.
-        error: why it failed.
-        lineage: of the attempt that ended it. Without one, after a crash, the run is closed only if it is open.
-    """
-    at = datetime.fromisoformat(record.ended_at or record.requested_at)
-    if lineage is not None:
-        await publish_lineage(bus, record, lineage.of_run(event_type, at, error=error))
-        return
-    own = await own_events(bus, record)
-    if own and all(event["eventType"] == "START" for event in own):
-        await publish_lineage(bus, record, closed(own[0], event_type, at, error=error))

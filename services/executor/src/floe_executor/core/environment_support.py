@@ -6,10 +6,11 @@ from typing import Final
 
 from floe_contracts.artifacts import CompiledArtifacts, CompiledEnvironment
 from floe_contracts.errors import Where
+from floe_executor.core.warehouses import SUPPORTED, is_attached, is_landed
 from floe_executor.errors import ComputeUnsupported, PlaceUnsupported, TransformUnsupported
 
-SUPPORTED: Final = ("duckdb",)
-"""Landing reads DuckDB files, so far."""
+TRANSFORMED: Final = "duckdb"
+"""Where Python transforms build: their children open the DuckDB file."""
 _STORAGE: Final = "local"
 _CATALOG: Final = "sql"
 """The executor's settings say where both are; what platform.yaml says of others is not looked at yet."""
@@ -21,18 +22,55 @@ def check_support(artifact: CompiledArtifacts, environment: CompiledEnvironment)
     Raises:
         ComputeUnsupported: models build where this executor cannot.
         PlaceUnsupported: the tables would land elsewhere than the artifact says.
-        TransformUnsupported: the product has Python transforms, which this executor would leave out.
+        TransformUnsupported: the product has Python transforms, and they cannot build in the environment's compute.
     """
-    if artifact.python_transforms:
-        names = ", ".join(transform.name for transform in artifact.python_transforms)
-        raise TransformUnsupported(
-            f"the product has Python transforms ({names}), and this executor builds dbt models only",
-            where=Where("floe.yaml", path="transforms"),
-            hint="make them models of the dbt project",
-        )
     _check_compute(environment)
+    _check_transforms(artifact, environment)
+    if not is_landed(environment.compute.type):  # the warehouse itself knows where its tables go
+        return
+    if is_attached(environment):
+        _check_attached(environment)
+        return
     _check_place("storage", environment.storage.name, environment.storage.type, _STORAGE)
     _check_place("catalogs", environment.catalog.name, environment.catalog.type, _CATALOG)
+
+
+def _check_transforms(artifact: CompiledArtifacts, environment: CompiledEnvironment) -> None:
+    if not artifact.python_transforms:
+        return
+    names = ", ".join(transform.name for transform in artifact.python_transforms)
+    compute, catalog = environment.compute, environment.catalog
+    if compute.type != TRANSFORMED:
+        raise TransformUnsupported(
+            f"the product has Python transforms ({names}), and the environment builds in {compute.name!r}, which is "
+            f"{compute.type}; they build in {TRANSFORMED} only",
+            where=Where("floe.yaml", path="transforms"),
+            hint=f"give the environment a profile whose compute is {TRANSFORMED}, or make them models of the project",
+        )
+    if is_attached(environment):
+        raise TransformUnsupported(
+            f"the product has Python transforms ({names}), and DuckDB has the catalog {catalog.name!r} attached; they "
+            "build in the DuckDB file, which does not land then",
+            where=Where("floe.yaml", path="transforms"),
+            hint="give the environment a profile whose catalog is sql, or make them models of the project",
+        )
+
+
+def _check_attached(environment: CompiledEnvironment) -> None:
+    """DuckDB writes the files of an attached catalog with the keys that the catalog gives it."""
+    storage, catalog = environment.storage, environment.catalog
+    if storage.type != "s3":
+        raise PlaceUnsupported(
+            f"{storage.name!r} is {storage.type}, and the tables of an attached catalog stand in s3 only",
+            where=Where("platform.yaml", path=f"storage.{storage.name}"),
+            hint="give the environment a profile whose storage is s3",
+        )
+    if catalog.properties.get("access_delegation", "vended-credentials") != "vended-credentials":
+        raise PlaceUnsupported(
+            f"the catalog {catalog.name!r} does not vend credentials, and DuckDB opens the storage with no others",
+            where=Where("platform.yaml", path=f"catalogs.{catalog.name}.accessDelegation"),
+            hint="let it be vended-credentials",
+        )
 
 
 def _check_place(section: str, name: str, kind: str, supported: str) -> None:
@@ -46,12 +84,12 @@ def _check_place(section: str, name: str, kind: str, supported: str) -> None:
 
 def _check_compute(environment: CompiledEnvironment) -> None:
     compute = environment.compute
-    if compute.type not in SUPPORTED or "memory_limit" not in compute.properties:
+    if compute.type not in SUPPORTED:
         raise ComputeUnsupported(
-            f"the environment builds in {compute.name!r}, which is {compute.type}; this executor builds in "
-            f"{', '.join(SUPPORTED)} only",
+            f"the environment builds in {compute.name!r}, which is {compute.type}: its tables could neither be read "
+            f"from there nor does dbt write them as Iceberg; this executor builds in {', '.join(sorted(SUPPORTED))}",
             where=Where("platform.yaml", path=f"compute.{compute.name}"),
-            hint="give the environment a profile whose compute is duckdb",
+            hint="give the environment a profile with another compute",
         )
     for logical, other in sorted(environment.computes.items()):
         if other.name != compute.name:

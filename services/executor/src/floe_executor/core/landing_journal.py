@@ -8,8 +8,8 @@ from typing import Any
 from pydantic import Field
 
 from floe_contracts.artifacts import CompiledArtifacts
-from floe_contracts.events import Data, FirstMajor, NodeOutcome
-from floe_contracts.nodes import Node, NodeGraph
+from floe_contracts.events import Data, FirstMajor, NodeOutcome, RunOptions
+from floe_contracts.nodes import Node, NodeGraph, NodeLanding
 
 
 class StagedNode(Data):
@@ -36,3 +36,11 @@ def nodes_to_land(artifact: CompiledArtifacts, graph: NodeGraph, outcomes: Itera
         for node in graph.nodes
         if node.unique_id in built and node.resource_type != "source" and node.materialized in artifact.landing
     )
+
+
+def planned_landing(node: Node, options: RunOptions) -> NodeLanding:
+    """How a node's rows come into its table: as the project says, and whole where it was built from nothing."""
+    declared = node.landing or NodeLanding()
+    if declared.mode is None or options.full_refresh:
+        return declared.model_copy(update={"mode": "replace"})
+    return declared

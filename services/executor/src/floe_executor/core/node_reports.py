@@ -6,9 +6,14 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
+from typing import Final
 
 from floe_contracts.events import NodeCompleted, NodeEvent, NodeFailed, NodeOutcome, NodeSkipped, NodeStarted
 from floe_contracts.runs import RunRecord
+from floe_executor.core import run_states
+
+LONGEST_MESSAGE: Final = 20_000
+"""Characters: an error may repeat a whole query, and a message on the bus has its limit."""
 
 
 class NodeStatus(StrEnum):
@@ -37,6 +42,12 @@ class NodeDone:
     status: NodeStatus
     seconds: float
     message: str | None = None
+    rows: int | None = None
+    failures: int | None = None
+    columns: tuple[tuple[str, str], ...] = ()
+    """Name and type of each column of what it built, in order, where they are known."""
+    compiled_code: str | None = None
+    """What was executed, where it is known."""
 
 
 NodeReport = NodeBegan | NodeDone
@@ -44,18 +55,15 @@ NodeReport = NodeBegan | NodeDone
 
 def event_of(report: NodeReport, record: RunRecord) -> NodeEvent:
     """The event that tells a report."""
-    identity = {
-        "tenant": record.tenant,
-        "environment": record.environment,
-        "product": record.product,
-        "run_id": record.run_id,
-        "artifact_digest": record.artifact_digest,
-        "attempt": record.attempt,
-        "unique_id": report.unique_id,
-    }
+    told = run_states.identity(record) | {"attempt": record.attempt, "unique_id": report.unique_id}
     if isinstance(report, NodeBegan):
-        return NodeStarted(**identity)
-    ended = identity | {"seconds": report.seconds, "message": report.message}
+        return NodeStarted(**told)
+    ended = told | {
+        "seconds": report.seconds,
+        "message": report.message[:LONGEST_MESSAGE] if report.message else None,
+        "rows": report.rows,
+        "failures": report.failures,
+    }
     if report.status is NodeStatus.SKIPPED:
         return NodeSkipped(**ended)
     if report.status is NodeStatus.FAILED:

@@ -10,8 +10,8 @@ from floe_compiler.core.plan.consumers import consumer_impacts
 from floe_compiler.core.plan.fields import artifact_changes, environment_changes
 from floe_compiler.core.plan.nodes import compare_nodes, removed_nodes
 from floe_compiler.core.plan.promises import promise_impacts, version_impact
-from floe_compiler.core.plan.selection import dbt_selection
 from floe_compiler.core.plan.view import ArtifactView, EnvironmentView
+from floe_contracts.dbt_selection import dbt_selection
 from floe_contracts.plans import EnvironmentPlan, Impact, Plan, PlanCounts, Severity
 
 _SEVERITIES: Final[tuple[Severity, ...]] = ("breaking", "warning", "info")

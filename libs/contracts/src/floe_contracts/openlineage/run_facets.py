@@ -1,0 +1,66 @@
+"""The facets of a run that floe writes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Final
+
+from floe_contracts.openlineage.facet import Facet, facet, official, own
+from floe_contracts.openlineage.naming import Place, job_namespace
+
+_PARENT: Final = official("1-2-0", "ParentRunFacet")
+_ENGINE: Final = official("1-1-1", "ProcessingEngineRunFacet")
+_NOMINAL_TIME: Final = official("1-0-1", "NominalTimeRunFacet")
+_ERROR: Final = official("1-0-1", "ErrorMessageRunFacet")
+_PARAMETERS: Final = official("1-0-0", "ExecutionParametersRunFacet")
+_ARTIFACT: Final = own("1-0-0", "FloeArtifactRunFacet")
+_TRACE: Final = own("1-0-0", "FloeTraceRunFacet")
+
+
+@dataclass(frozen=True, slots=True)
+class RunReference:
+    """A run of a product that another run speaks of."""
+
+    place: Place
+    run_id: str
+
+
+def parent(run: RunReference, root: RunReference | None = None) -> Facet:
+    """The run that a run belongs to or was started by, and the one that all of it began with."""
+    return facet(_PARENT, **_reference(run), root=_reference(root or run))
+
+
+def processing_engine(name: str, version: str, adapter_version: str | None = None) -> Facet:
+    """What did the work, as in dbt, and its version. DataHub refuses events without it."""
+    return facet(_ENGINE, name=name, version=version, openlineageAdapterVersion=adapter_version)
+
+
+def nominal_time(start: str, end: str | None = None) -> Facet:
+    """The tick of a schedule or the window [start, end) of a partition, in ISO 8601 with an offset."""
+    return facet(_NOMINAL_TIME, nominalStartTime=start, nominalEndTime=end)
+
+
+def error_message(message: str, language: str = "SQL") -> Facet:
+    """Why a run failed, and in what the failing code is written."""
+    return facet(_ERROR, message=message, programmingLanguage=language)
+
+
+def execution_parameters(parameters: Iterable[tuple[str, str]]) -> Facet:
+    """What the run was asked to do: key and value of each parameter."""
+    return facet(_PARAMETERS, parameters=[{"key": key, "value": value} for key, value in parameters])
+
+
+def artifact(digest: str, attempt: int) -> Facet:
+    """The artifact that was run."""
+    return facet(_ARTIFACT, digest=digest, attempt=attempt)
+
+
+def trace(trace_id: str, span_id: str) -> Facet:
+    """The span that the run is in OpenTelemetry, both ids in hex digits."""
+    return facet(_TRACE, traceId=trace_id, spanId=span_id)
+
+
+def _reference(run: RunReference) -> Facet:
+    job = {"namespace": job_namespace(run.place), "name": run.place.product}
+    return {"run": {"runId": run.run_id}, "job": job}

@@ -1,0 +1,125 @@
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import boto3
+import duckdb
+import pytest
+from moto.server import ThreadedMotoServer
+from pyiceberg.catalog import Catalog
+
+from floe_contracts.errors import Transient
+from floe_lakehouse.catalogs import open_catalog
+from floe_lakehouse.duckdb_files import DuckDBTable
+from floe_lakehouse.errors import CopyFailed, LakeUnreachable, LakeUnsupported
+from floe_lakehouse.lake_folders import Lake
+from floe_lakehouse.orphans import discard_staged
+from floe_lakehouse.staged import LandingRequest
+from floe_lakehouse.staging import stage_table
+
+KEYS = {"s3.access-key-id": "writer", "s3.secret-access-key": "s3cret", "s3.region": "us-east-1"}
+
+
+@pytest.fixture(scope="module")
+def endpoint() -> Iterator[str]:
+    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
+    server.start()
+    host, port = server.get_host_and_port()
+    yield f"http://{host}:{port}"
+    server.stop()
+
+
+@pytest.fixture
+def bucket(endpoint: str) -> Any:
+    store = boto3.resource(
+        "s3", endpoint_url=endpoint, aws_access_key_id="writer", aws_secret_access_key="s3cret", region_name="us-east-1"
+    )
+    lake = store.Bucket("lake")
+    lake.create()
+    lake.objects.all().delete()
+    return lake
+
+
+@pytest.fixture
+def properties(tmp_path: Path, endpoint: str, bucket: Any) -> dict[str, str]:
+    place = {"type": "sql", "uri": f"sqlite:///{tmp_path}/floe.db", "warehouse": "s3://lake/tables"}
+    return {**place, "s3.endpoint": endpoint, **KEYS}
+
+
+@pytest.fixture
+def objects(bucket: Any) -> Callable[[], list[str]]:
+    """The keys of the data files."""
+    return lambda: sorted(item.key for item in bucket.objects.all() if item.key.endswith(".parquet"))
+
+
+def test_every_mode_lands_in_a_bucket(stage: Any, switch: Any, read: Any, objects: Callable[[], list[str]]) -> None:
+    parted = {"partition_by": ("truncate[1](word)",)}
+    switch(stage("select * from (values (1, 'a'), (2, 'b')) t(id, word)", **parted))
+    keyed = {"mode": "upsert", "unique_key": ("id",), **parted}
+    switch(stage("select 2 as id, 'bb' as word", run_id="run-2", **keyed), sequence=2)
+    growing = {"mode": "append", "watermark": "id"}
+    switch(stage("select 3 as id, 'c' as word", run_id="run-3", **growing), sequence=3)
+
+    assert sorted((row["id"], row["word"]) for row in read()) == [(1, "a"), (2, "bb"), (3, "c")]
+    assert all(key.startswith("tables/acme.dev.shop/orders/data/run-") for key in objects())
+    assert len(objects()) == 4
+
+
+def test_orphans_in_a_bucket_are_removed(
+    stage: Any, switch: Any, read: Any, catalog: Catalog, objects: Callable[[], list[str]]
+) -> None:
+    switch(stage("select 1 as id"))
+    abandoned = stage("select 2 as id", run_id="run-2")
+    retried = stage("select 3 as id", run_id="run-2", attempt=2)
+    assert len(objects()) == 2
+    assert discard_staged(catalog, abandoned) == 0
+    assert discard_staged(catalog, retried) == 1
+    assert len(objects()) == 1
+    assert read() == [{"id": 1}]
+
+
+def test_a_project_reaches_no_other_place_in_the_bucket(
+    build: Callable[[str], Path], properties: dict[str, str], bucket: Any
+) -> None:
+    for key in ("secrets/key.csv", "tables/t/database.txt"):
+        bucket.put_object(Key=key, Body=b"canary\n1\n")
+    source = DuckDBTable(build("create table t as select 1 as id"), "main", "t")
+    with source.open(Lake("s3://lake/tables/t/data", open_catalog(properties).properties)) as opened:
+        opened.connection.execute("copy (select 1) to 's3://lake/tables/t/data/mine.parquet'")
+        for statement in (
+            "from read_csv('s3://lake/secrets/key.csv')",
+            "from read_text('s3://lake/tables/t/database.txt')",
+            "copy (select 1) to 's3://lake/tables/other.parquet'",
+            f"from read_csv('{properties['s3.endpoint']}/lake/secrets/key.csv')",
+            "from read_text('/etc/hostname')",
+        ):
+            with pytest.raises(duckdb.Error):
+                opened.connection.execute(statement)
+        told = str(opened.connection.execute("from duckdb_secrets()").fetchall())
+        assert "s3cret" not in told
+
+
+def test_a_store_that_does_not_answer_is_told_from_one_that_refuses(
+    stage: Any, tmp_path: Path, properties: dict[str, str]
+) -> None:
+    silent = open_catalog({**properties, "s3.endpoint": "http://127.0.0.1:9", "name": "silent"})
+    database = tmp_path / "silent.duckdb"
+    duckdb.connect(database).execute("create table t as select 1 as id").close()
+    request = LandingRequest(
+        source=DuckDBTable(database, "main", "t"), identifier=("a", "b", "t"), run_id="run", attempt=1
+    )
+    with pytest.raises(LakeUnreachable, match="FLOE-LAKE-027") as caught:
+        stage_table(silent, request)
+    assert isinstance(caught.value, Transient)
+
+    nowhere = open_catalog({**properties, "warehouse": "s3://no-such-bucket/tables", "name": "nowhere"})
+    with pytest.raises(CopyFailed):
+        stage_table(nowhere, request)
+
+
+def test_other_stores_are_refused(build: Callable[[str], Path]) -> None:
+    source = DuckDBTable(build("create table t as select 1 as id"), "main", "t")
+    with pytest.raises(LakeUnsupported, match=r"FLOE-LAKE-020.*gs://"), source.open(Lake("gs://lake/tables/t/data")):
+        pass

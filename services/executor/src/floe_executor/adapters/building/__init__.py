@@ -1,0 +1,1 @@
+"""Building: dbt and Python in children."""

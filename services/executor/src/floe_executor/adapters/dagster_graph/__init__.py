@@ -1,0 +1,1 @@
+"""The project as Dagster assets, and Dagster's instance."""

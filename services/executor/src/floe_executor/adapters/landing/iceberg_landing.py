@@ -1,0 +1,157 @@
+"""Landing the tables of a product's warehouse in Iceberg, off the event loop."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import suppress
+from contextvars import copy_context
+from pathlib import Path
+from typing import Final
+
+import duckdb
+from pyiceberg.catalog import Catalog
+
+from floe_contracts.artifacts import CompiledEnvironment
+from floe_contracts.events import LandedTable
+from floe_contracts.nodes import Node
+from floe_contracts.openlineage.naming import Place
+from floe_executor.adapters.landing.catalog_places import catalog_properties
+from floe_executor.adapters.landing.row_sources import row_source
+from floe_executor.core.landing_journal import StagedNode, planned_landing
+from floe_executor.core.ports import BuildRequest, Landed
+from floe_lakehouse import snapshots
+from floe_lakehouse.catalogs import open_catalog
+from floe_lakehouse.duckdb_files import Engine
+from floe_lakehouse.identifiers import dotted, product_table
+from floe_lakehouse.landing import switch_table
+from floe_lakehouse.orphans import discard_staged
+from floe_lakehouse.staged import LandingRequest, StagedTable
+from floe_lakehouse.staging import stage_table
+
+_STAGED_AT_ONCE: Final = 2
+"""Tables that are copied at the same time; each copy runs the compute's threads under its memory limit."""
+_INTERRUPTED_EVERY_SECONDS: Final = 0.1
+
+
+class IcebergLander:
+    """Fulfils `Lander`: from where `row_source` says to where the environment's catalog and storage are."""
+
+    def __init__(
+        self,
+        catalog_uri: str,
+        catalog_warehouse: str,
+        database_of: Callable[[Place], Path],
+        secrets: Callable[[str], str],
+    ) -> None:
+        self._local = {"uri": catalog_uri, "warehouse": catalog_warehouse}
+        self._database_of = database_of
+        self._secrets = secrets
+        self._opening = threading.Lock()
+        self._opened: dict[frozenset[tuple[str, str]], Catalog] = {}
+
+    async def stage(self, request: BuildRequest, nodes: Sequence[Node]) -> tuple[StagedNode, ...]:
+        opened: list[duckdb.DuckDBPyConnection] = []
+        threads = ThreadPoolExecutor(_STAGED_AT_ONCE, thread_name_prefix="staging")
+        staging = [threads.submit(copy_context().run, self._stage, request, node, opened.append) for node in nodes]
+        try:
+            return tuple(await asyncio.gather(*map(asyncio.wrap_future, staging)))
+        except BaseException:
+            threads.shutdown(wait=False, cancel_futures=True)
+            await self._undo(request, staging, opened)
+            raise
+        finally:
+            threads.shutdown(wait=False)
+
+    async def switch(
+        self, request: BuildRequest, staged: StagedNode, *, token: int, fence: Callable[[], None]
+    ) -> Landed:
+        return await asyncio.to_thread(self._switch, request, staged, token, fence)
+
+    async def discard(self, request: BuildRequest, staged: StagedNode) -> None:
+        await asyncio.to_thread(
+            lambda: discard_staged(self._catalog(request.environment), StagedTable.from_json(staged.staged))
+        )
+
+    async def _undo(
+        self, request: BuildRequest, staging: Sequence[Future[StagedNode]], opened: Sequence[duckdb.DuckDBPyConnection]
+    ) -> None:
+        """End the copies that still run, and remove what others wrote: no journal will ever name it."""
+        while not all(one.done() for one in staging):
+            for connection in tuple(opened):
+                with suppress(duckdb.Error):  # it is closed already
+                    connection.interrupt()
+            await asyncio.sleep(_INTERRUPTED_EVERY_SECONDS)
+        for one in staging:
+            if not one.cancelled() and one.exception() is None:
+                await self.discard(request, one.result())
+
+    def _stage(
+        self, request: BuildRequest, node: Node, on_open: Callable[[duckdb.DuckDBPyConnection], None]
+    ) -> StagedNode:
+        record = request.record
+        plan = planned_landing(node, record.options)
+        staged = stage_table(
+            self._catalog(request.environment),
+            LandingRequest(
+                source=row_source(request, node, self._database_of, self._secrets),
+                identifier=product_table(record.place, node.schema_name, node.identifier),
+                run_id=record.run_id,
+                attempt=record.attempt,
+                mode=plan.mode or "replace",
+                unique_key=node.unique_key,
+                watermark=plan.watermark,
+                partition_by=plan.partition_by,
+                allow_breaking=record.options.allow_breaking,
+            ),
+            on_open=on_open,
+        )
+        return StagedNode(unique_id=node.unique_id, staged=staged.to_json())
+
+    def _switch(self, request: BuildRequest, staged: StagedNode, token: int, fence: Callable[[], None]) -> Landed:
+        place = request.record.place
+        landed = switch_table(
+            self._catalog(request.environment),
+            StagedTable.from_json(staged.staged),
+            sequence=token,
+            properties={
+                snapshots.TENANT: place.tenant,
+                snapshots.ENVIRONMENT: place.environment,
+                snapshots.PRODUCT: place.product,
+                snapshots.ARTIFACT_DIGEST: request.record.artifact_digest,
+            },
+            fence=fence,
+            engine=_engine(request.environment),
+        )
+        table = LandedTable(
+            identifier=dotted(landed.identifier),
+            unique_id=staged.unique_id,
+            table_uuid=landed.table_uuid,
+            snapshot_id=landed.snapshot_id,
+            rows=landed.rows,
+            files=landed.files,
+            bytes=landed.size_bytes,
+            mode=landed.mode,
+        )
+        columns = [(field.name, field.type, "") for field in landed.fields]
+        return Landed(table, columns, created=landed.parent_snapshot_id is None)
+
+    def _catalog(self, environment: CompiledEnvironment) -> Catalog:
+        properties = catalog_properties(environment, self._local, self._secrets)
+        key = _key(properties)
+        with self._opening:
+            if key not in self._opened:
+                self._opened[key] = open_catalog(properties)
+            return self._opened[key]
+
+
+def _key(properties: Mapping[str, str]) -> frozenset[tuple[str, str]]:
+    return frozenset(properties.items())
+
+
+def _engine(environment: CompiledEnvironment) -> Engine:
+    """What files are rewritten with: as much as DuckDB may take where it builds the tables too."""
+    given = environment.compute.properties.get("memory_limit")
+    return Engine(str(given), environment.compute.threads) if given else Engine()

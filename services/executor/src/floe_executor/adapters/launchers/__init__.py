@@ -1,0 +1,1 @@
+"""Where an attempt works: in this process, or in a Kubernetes Job."""

@@ -1,0 +1,1 @@
+"""What the executor keeps on the bus."""

@@ -1,0 +1,285 @@
+"""The events of one attempt of a run: the job of the product, those of its nodes, those of its landings."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any, Final, TypeAlias
+
+from floe_contracts.artifacts import CompiledArtifacts, CompiledEnvironment
+from floe_contracts.events import LandedTable
+from floe_contracts.nodes import Check, Node, NodeGraph
+from floe_contracts.openlineage import dataset_facets, job_facets, naming, run_facets
+from floe_contracts.openlineage.events import EventType, run_event
+from floe_contracts.openlineage.facet import Facet
+from floe_contracts.openlineage.run_facets import RunReference
+from floe_contracts.runs import RunRecord
+from floe_executor.core.lineage.closing import LineageEvent
+from floe_executor.core.lineage.datasets import Columns, Dataset, Datasets
+from floe_executor.core.lineage.parameters import parameters
+from floe_executor.core.lineage.source_code import location
+from floe_executor.core.node_reports import LONGEST_MESSAGE, NodeDone, NodeReport, NodeStatus
+
+SpanIds: TypeAlias = tuple[str, str]
+"""Trace id and span id in hex digits."""
+Window: TypeAlias = tuple[datetime, datetime]
+"""What a partition covers: from the first on, up to the second."""
+
+_PYTHON: Final = ".".join(str(part) for part in sys.version_info[:3])
+_LONGEST_CODE: Final = 200_000
+
+
+class RunLineage:
+    """Makes the events of one attempt; it remembers what they share, and what dbt finds out about tables.
+
+    Attributes:
+        record: of the run.
+        observability: what of it is to be told at all.
+    """
+
+    def __init__(
+        self,
+        record: RunRecord,
+        artifact: CompiledArtifacts,
+        environment: CompiledEnvironment,
+        graph: NodeGraph,
+        *,
+        window: Window | None = None,
+        root: RunReference | None = None,
+    ) -> None:
+        """Begin with the attempt that the record counts.
+
+        Args:
+            record: of the run.
+            artifact: what is run.
+            environment: where.
+            graph: all nodes, those of Python transforms among them.
+            window: of the run's partition, where that is a time.
+            root: the run of another product that the chain of runs began with; None where this one did.
+        """
+        self.record = record
+        self.observability = artifact.observability
+        self._product = artifact.product
+        self._project = artifact.transforms[0].path if artifact.transforms else "."
+        self._datasets = Datasets(record.place, graph, environment)
+        own = RunReference(record.place, record.run_id)
+        caused = _cause(record)
+        self._engine = run_facets.processing_engine("dbt", artifact.tools.dbt_core)
+        self._python_engine = run_facets.processing_engine("python", _PYTHON)
+        shared: dict[str, Facet] = {
+            "processing_engine": self._engine,
+            "floe_artifact": run_facets.artifact(record.artifact_digest, max(record.attempt, 1)),
+        }
+        if nominal := _nominal_time(record, window):
+            shared["nominalTime"] = nominal
+        self._part_facets = shared | {"parent": run_facets.parent(own, root or caused)}
+        self._run_facets = shared | {"executionParameters": run_facets.execution_parameters(parameters(record))}
+        if caused:
+            self._run_facets["parent"] = run_facets.parent(caused, root)
+        self._jobs: dict[str, dict[str, Facet]] = {}
+
+    def node(self, unique_id: str) -> tuple[Node | None, str]:
+        """The node of that id, and the type of the warehouse that it or the node that it tests is built in."""
+        node = self._datasets.node(unique_id)
+        return node, self._datasets.warehouse(node or self._about(unique_id))
+
+    def of_run(
+        self, event_type: EventType, at: datetime, *, error: str | None = None, span: SpanIds | None = None
+    ) -> LineageEvent:
+        """An event of the whole run."""
+        return run_event(
+            event_type,
+            time=at,
+            place=self.record.place,
+            job=self.record.product,
+            run_id=self.record.run_id,
+            run_facets=_with(self._run_facets, error, span),
+            job_facets=self._product_facets(),
+        )
+
+    def of_report(self, report: NodeReport, *, span: SpanIds | None = None) -> LineageEvent | None:
+        """The event of a node; None for a node that was skipped, which has no run."""
+        done = report if isinstance(report, NodeDone) else None
+        if done and done.status is NodeStatus.SKIPPED:
+            return None
+        failed = done is not None and done.status is NodeStatus.FAILED
+        node = self._datasets.node(report.unique_id)
+        if done:
+            self._datasets.learn(done.unique_id, done.columns, done.rows)
+        python = report.unique_id.startswith("python")
+        job = naming.node_job(self.record.place, report.unique_id)
+        shared = self._part_facets | {"processing_engine": self._python_engine} if python else self._part_facets
+        error = (done.message or "failed") if done and failed else None
+        inputs, outputs = self._tested(report) if node is None else self._built(node, done)
+        return run_event(
+            "START" if done is None else "FAIL" if failed else "COMPLETE",
+            time=report.at,
+            place=self.record.place,
+            job=job,
+            run_id=naming.node_run_id(self.record.run_id, self.record.attempt, job),
+            run_facets=_with(shared, error, span, "PYTHON" if python else "SQL"),
+            job_facets=self._node_facets(report.unique_id, node, done.compiled_code if done else None),
+            inputs=inputs,
+            outputs=outputs,
+        )
+
+    def of_landing_start(
+        self, identifier: str, unique_id: str, at: datetime, *, span: SpanIds | None = None
+    ) -> LineageEvent:
+        """The event that tells that a table is about to be landed."""
+        return self._landing("START", identifier, unique_id, at, [], span)
+
+    def of_landing(
+        self,
+        table: LandedTable,
+        columns: Columns,
+        at: datetime,
+        *,
+        location: str | None = None,
+        created: bool = False,
+        span: SpanIds | None = None,
+    ) -> LineageEvent:
+        """The event of a landed table: from the relation in the warehouse to the snapshot in Iceberg.
+
+        Args:
+            table: what was landed.
+            columns: of the snapshot.
+            at: when.
+            location: URI of the table's folder.
+            created: whether the table was not there before.
+            span: of the landing.
+        """
+        output = self._datasets.landed(table, columns, location=location, created=created)
+        return self._landing("COMPLETE", table.identifier, table.unique_id, at, [output], span)
+
+    def _landing(
+        self,
+        event_type: EventType,
+        identifier: str,
+        unique_id: str,
+        at: datetime,
+        outputs: list[Dataset],
+        span: SpanIds | None,
+    ) -> LineageEvent:
+        job = naming.landing_job(self.record.place, identifier)
+        node = self._datasets.node(unique_id)
+        return run_event(
+            event_type,
+            time=at,
+            place=self.record.place,
+            job=job,
+            run_id=naming.node_run_id(self.record.run_id, self.record.attempt, job),
+            run_facets=_with(self._part_facets, None, span),
+            job_facets={"jobType": job_facets.job_type("LANDING", "FLOE")},
+            inputs=[self._datasets.of_node(node)] if node else [],
+            outputs=outputs,
+        )
+
+    def _built(self, node: Node, done: NodeDone | None) -> tuple[list[Dataset], list[Dataset]]:
+        inputs = self._datasets.inputs(node)
+        if done is None or done.status is NodeStatus.FAILED:
+            return inputs, [self._datasets.of_node(node)]
+        full_refresh = self.record.options.full_refresh
+        return inputs, [self._datasets.output(node, full_refresh=full_refresh, rows=done.rows)]
+
+    def _tested(self, report: NodeReport) -> tuple[list[Dataset], list[Dataset]]:
+        """The datasets that a test reads, with its result once there is one."""
+        check, about, others = self._datasets.tested(report.unique_id)
+        tested = [self._checked(node, check, report) for node in about] if check else []
+        return [*tested, *(self._datasets.of_node(node) for node in others)], []
+
+    def _checked(self, node: Node, check: Check, report: NodeReport) -> Dataset:
+        dataset = self._datasets.of_node(node)
+        if not isinstance(report, NodeDone):
+            return dataset
+        sided: dict[str, Facet] = {}
+        if report.status is not NodeStatus.FAILED or report.failures:  # else it could not be made at all
+            sided["dataQualityAssertions"] = dataset_facets.assertions([_assertion(check, report)])
+        certain = check.name == "not_null" and check.column is not None and report.status is NodeStatus.SUCCESS
+        rows = self._datasets.rows(node.unique_id)
+        if rows is not None or certain:
+            nulls = {check.column: 0} if certain and check.column else {}
+            sided["dataQualityMetrics"] = dataset_facets.quality_metrics(rows=rows, null_counts=nulls)
+        return dataset | {"inputFacets": sided} if sided else dataset
+
+    def _product_facets(self) -> dict[str, Facet]:
+        if self.record.product not in self._jobs:
+            product = self._product
+            found = {"jobType": job_facets.job_type("PRODUCT", "FLOE"), "ownership": job_facets.owners(product.owner)}
+            if product.description:
+                found["documentation"] = job_facets.documentation(product.description)
+            if product.labels:
+                labels = [(key, value, "FLOE") for key, value in sorted(product.labels.items())]
+                found["tags"] = job_facets.tags(labels)
+            if source := location(self.record.source):
+                found["sourceCodeLocation"] = source
+            self._jobs[self.record.product] = found
+        return self._jobs[self.record.product]
+
+    def _node_facets(self, unique_id: str, node: Node | None, compiled: str | None) -> dict[str, Facet]:
+        if unique_id not in self._jobs:
+            self._jobs[unique_id] = self._described(unique_id, node)
+        code = compiled or (node.raw_code if node and not node.path.endswith(".py") else None)
+        if not code or len(code) > _LONGEST_CODE:
+            return self._jobs[unique_id]
+        dialect = self._datasets.warehouse(node or self._about(unique_id))
+        return self._jobs[unique_id] | {"sql": job_facets.sql(code, dialect)}
+
+    def _about(self, unique_id: str) -> Node | None:
+        return next(iter(self._datasets.tested(unique_id)[1]), None)
+
+    def _described(self, unique_id: str, node: Node | None) -> dict[str, Facet]:
+        kind = unique_id.partition(".")[0]
+        integration = "FLOE" if kind.startswith("python") else "DBT"
+        if node is None:
+            return {"jobType": job_facets.job_type("TEST", integration)}
+        found = {"jobType": job_facets.job_type(kind.upper(), integration)}
+        if node.description:
+            found["documentation"] = job_facets.documentation(node.description)
+        if node.owner or self._product.owner:
+            found["ownership"] = job_facets.owners(node.owner or self._product.owner)
+        if node.tags:
+            found["tags"] = job_facets.tags((tag, "true", "DBT") for tag in node.tags)
+        path = node.path if self._project == "." else f"{self._project}/{node.path}"
+        if source := location(self.record.source, path):
+            found["sourceCodeLocation"] = source
+        return found
+
+
+def _cause(record: RunRecord) -> RunReference | None:
+    """The run of another product that led to this one."""
+    if record.caused_by is None or not record.chain:
+        return None
+    place = record.place
+    return RunReference(naming.Place(place.tenant, place.environment, record.chain[-1]), record.caused_by)
+
+
+def _nominal_time(record: RunRecord, window: Window | None) -> Facet | None:
+    if window is not None:
+        return run_facets.nominal_time(window[0].isoformat(), window[1].isoformat())
+    return run_facets.nominal_time(record.nominal_time) if record.nominal_time else None
+
+
+def _with(
+    shared: Mapping[str, Facet], error: str | None, span: SpanIds | None, language: str = "SQL"
+) -> dict[str, Facet]:
+    found = dict(shared)
+    if error:
+        found["errorMessage"] = run_facets.error_message(error[:LONGEST_MESSAGE], language)
+    if span:
+        found["floe_trace"] = run_facets.trace(*span)
+    return found
+
+
+def _assertion(check: Check, report: NodeDone) -> dict[str, Any]:
+    """The result of a test; one that only warns has found something all the same."""
+    success = report.status is NodeStatus.SUCCESS
+    return dataset_facets.assertion(
+        check.name,
+        success=success,
+        name=check.unique_id.split(".")[2] if check.unique_id.count(".") > 1 else check.name,
+        column=check.column,
+        severity=None if success else "warn" if report.status is NodeStatus.WARNED else "error",
+        actual=report.failures,
+    )

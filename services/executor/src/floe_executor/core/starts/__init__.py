@@ -1,0 +1,1 @@
+"""What starts a run: which artifact is live where, the ticks of a clock, what happened to other products."""

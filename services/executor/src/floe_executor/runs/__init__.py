@@ -1,0 +1,1 @@
+"""One run after another: what waits, what works, how each ends."""

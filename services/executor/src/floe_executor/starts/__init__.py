@@ -1,0 +1,1 @@
+"""What starts runs without anybody asking: new artifacts, the clock, and other products."""

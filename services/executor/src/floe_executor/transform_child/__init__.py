@@ -1,0 +1,1 @@
+"""The program that runs one Python transform: `python -m floe_executor.transform_child`, in a process of its own."""

@@ -1,0 +1,265 @@
+"""Landings as the executor makes them: as a node declares and a run asks for, where platform.yaml says."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import boto3
+import duckdb
+import pytest
+from moto.server import ThreadedMotoServer
+
+from floe_chassis.testing import eventually
+from floe_contracts.artifacts import Catalog, CompiledArtifacts, CompiledEnvironment, Storage
+from floe_contracts.events import RunOptions
+from floe_contracts.nodes import Node, NodeGraph, NodeLanding
+from floe_contracts.runs import RunRecord
+from floe_executor.adapters.landing.catalog_places import catalog_properties
+from floe_executor.adapters.landing.iceberg_landing import IcebergLander
+from floe_executor.core.landing_journal import planned_landing
+from floe_executor.core.ports import BuildRequest, Landed
+from floe_lakehouse.catalogs import open_catalog
+from floe_lakehouse.errors import CopyFailed, LakeKeysInvalid, LakeUnsupported, SchemaBroken
+from floe_lakehouse.identifiers import Identifier
+
+TABLE: Identifier = ("default", "dev", "shop", "main", "orders")
+UPSERT = NodeLanding(mode="upsert")
+APPEND = NodeLanding(mode="append", watermark="id", partition_by=("bucket[2](id)",))
+S3_KEYS = {"lake-keys": "writer:s3cret", "catalog-uri": "", "half": "writer"}
+
+
+def orders(landing: NodeLanding | None = None, name: str = "orders") -> Node:
+    return Node(
+        unique_id=f"model.shop.{name}",
+        name=name,
+        resource_type="model",
+        materialized="incremental",
+        database="shop",
+        schema_name="main",
+        identifier=name,
+        path=f"models/{name}.sql",
+        unique_key=("id",),
+        landing=landing,
+    )
+
+
+class Product:
+    """A warehouse file, its catalog, and runs that land from one in the other."""
+
+    def __init__(self, folder: Path, record: RunRecord, artifact: CompiledArtifacts) -> None:
+        self.database = folder / "shop.duckdb"
+        self.lake = folder / "lake"
+        self._uri = f"sqlite:///{folder}/catalog.db"
+        self._record = record
+        self._artifact = artifact
+        self.lander = IcebergLander(self._uri, f"file://{self.lake}", lambda place: self.database, S3_KEYS.__getitem__)
+        self._runs = 0
+
+    def build(self, *statements: str) -> None:
+        with duckdb.connect(self.database) as connection:
+            for statement in statements:
+                connection.execute(statement)
+
+    def request(self, **changes: Any) -> BuildRequest:
+        """The next run; `environment` or a field of its record may be given."""
+        self._runs += 1
+        environment = changes.pop("environment", self._artifact.environments["dev"])
+        record = self._record.model_copy(update={"run_id": f"run-{self._runs}", **changes})
+        return BuildRequest(
+            record, self._artifact, environment, NodeGraph(project="shop", nodes=(), checks=()), {}, self.lake
+        )
+
+    async def land(self, node: Node, **changes: Any) -> Landed:
+        request = self.request(**changes)
+        (staged,) = await self.lander.stage(request, [node])
+        return await self.lander.switch(request, staged, token=self._runs, fence=lambda: None)
+
+    def rows(self) -> list[dict[str, Any]]:
+        catalog = open_catalog({"type": "sql", "uri": self._uri, "warehouse": str(self.lake)})
+        return sorted(catalog.load_table(TABLE).scan().to_arrow().to_pylist(), key=lambda row: str(row["id"]))
+
+    def files(self) -> list[Path]:
+        return [path for path in self.lake.rglob("*") if path.suffix == ".parquet"]
+
+
+@pytest.fixture
+def product(tmp_path: Path, run_record: RunRecord, artifact: CompiledArtifacts) -> Product:
+    return Product(tmp_path, run_record, artifact)
+
+
+@pytest.mark.parametrize(
+    ("landing", "options", "mode"),
+    [
+        (None, RunOptions(), "replace"),
+        (NodeLanding(partition_by=("id",)), RunOptions(), "replace"),
+        (UPSERT, RunOptions(), "upsert"),
+        (APPEND, RunOptions(partition="2026-01-01"), "append"),
+        (APPEND, RunOptions(full_refresh=True), "replace"),
+    ],
+)
+def test_the_mode_is_the_nodes_unless_it_was_built_from_nothing(
+    landing: NodeLanding | None, options: RunOptions, mode: str
+) -> None:
+    planned = planned_landing(orders(landing), options)
+    assert planned.mode == mode
+    assert planned.partition_by == (landing.partition_by if landing else ())
+
+
+async def test_a_node_lands_as_it_declares_and_the_event_says_so(product: Product) -> None:
+    product.build("create table orders as select * from (values (1, 'a'), (2, 'b')) t(id, word)")
+    first = await product.land(orders(UPSERT))
+    product.build(
+        "delete from orders where id = 1", "update orders set word = 'B'", "insert into orders values (3, 'c')"
+    )
+    second = await product.land(orders(UPSERT))
+    assert [row["word"] for row in product.rows()] == ["a", "B", "c"]
+    assert (first.table.mode, second.table.mode, second.table.rows) == ("upsert", "upsert", 3)
+
+    product.build("insert into orders values (0, 'late'), (4, 'd')")
+    third = await product.land(orders(APPEND))
+    assert [row["word"] for row in product.rows()] == ["a", "B", "c", "d"]
+    assert (third.table.mode, third.table.rows) == ("append", 4)
+
+    again = await product.land(orders(APPEND), options=RunOptions(full_refresh=True))
+    assert [row["word"] for row in product.rows()] == ["late", "B", "c", "d"]
+    assert again.table.mode == "replace"
+
+
+async def test_a_breaking_change_lands_only_in_a_run_that_may(product: Product) -> None:
+    product.build("create table orders as select 1 as id, 'x' as n")
+    await product.land(orders())
+    product.build("create or replace table orders as select 1 as id, 5 as n")
+    with pytest.raises(SchemaBroken):
+        await product.land(orders())
+    await product.land(orders(), options=RunOptions(allow_breaking=True))
+    assert product.rows() == [{"id": 1, "n": 5}]
+
+
+async def test_a_staging_that_fails_leaves_nothing_of_any_table(product: Product) -> None:
+    product.build("create table orders as select i as id from range(10) r(i)")
+    nodes = [orders(), orders(name="missing"), orders(NodeLanding(partition_by=("bucket[3](id)",)))]
+    with pytest.raises(CopyFailed, match="missing"):
+        await product.lander.stage(product.request(), nodes)
+    assert product.files() == []
+
+
+async def test_a_staging_that_is_cancelled_leaves_nothing_and_ends_at_once(product: Product) -> None:
+    product.build(
+        "create table small as select 1 as id",
+        "create view orders as select count(*) as id from range(10000000) a(i), range(10000000) b(j) where i % 7 = j",
+    )
+    request = product.request()
+    staging = asyncio.create_task(product.lander.stage(request, [orders(name="small"), orders()]))
+    await eventually(product.files, timeout=20)  # the small one is there, the other one would take hours
+    staging.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        async with asyncio.timeout(20):
+            await staging
+    assert product.files() == []
+    product.build("drop view orders")  # nobody reads the file any more
+
+
+async def test_discarded_rows_never_land(product: Product) -> None:
+    product.build("create table orders as select 1 as id")
+    landed = product.request()
+    (kept,) = await product.lander.stage(landed, [orders()])
+    await product.lander.switch(landed, kept, token=1, fence=lambda: None)
+    failed = product.request()
+    (staged,) = await product.lander.stage(failed, [orders()])
+    assert len(product.files()) == 2
+    for _ in range(2):
+        await product.lander.discard(failed, staged)
+        await product.lander.discard(landed, kept)
+    assert (len(product.files()), product.rows()) == (1, [{"id": 1}])
+
+
+# ---- where
+
+
+@pytest.fixture
+def s3() -> Iterator[str]:
+    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
+    server.start()
+    host, port = server.get_host_and_port()
+    endpoint = f"http://{host}:{port}"
+    keys = {"aws_access_key_id": "writer", "aws_secret_access_key": "s3cret", "region_name": "us-east-1"}
+    boto3.client("s3", endpoint_url=endpoint, **keys).create_bucket(Bucket="lake")  # type: ignore[call-overload]
+    yield endpoint
+    server.stop()
+
+
+def in_bucket(environment: CompiledEnvironment, keys: str = "lake-keys", **properties: Any) -> CompiledEnvironment:
+    storage = Storage(
+        name="lake",
+        type="s3",
+        properties={"bucket": "lake", "prefix": "/tables/", "path_style_access": True, **properties},
+        secrets={"credentials": keys},
+    )
+    return environment.model_copy(update={"storage": storage})
+
+
+async def test_tables_land_in_the_bucket_that_the_platform_names(
+    product: Product, artifact: CompiledArtifacts, s3: str
+) -> None:
+    credentials = {"mode": "static"}
+    environment = in_bucket(artifact.environments["dev"], endpoint=s3, region="us-east-1", credentials=credentials)
+    product.build("create table orders as select 1 as id")
+    landed = await product.land(orders(UPSERT), environment=environment)
+    product.build("update orders set id = 2")
+    await product.land(orders(UPSERT), environment=environment)
+
+    assert landed.table.rows == 1
+    assert product.files() == []
+    store = boto3.client(
+        "s3", endpoint_url=s3, aws_access_key_id="x", aws_secret_access_key="y", region_name="us-east-1"
+    )
+    keys = [item["Key"] for item in store.list_objects_v2(Bucket="lake")["Contents"]]
+    assert len([key for key in keys if key.endswith(".parquet")]) == 2
+    assert all(key.startswith("tables/default.dev.shop.main/orders/") for key in keys)
+
+
+def properties_of(
+    environment: CompiledEnvironment, secrets: Callable[[str], str] = S3_KEYS.__getitem__
+) -> Mapping[str, str]:
+    return catalog_properties(environment, {"uri": "sqlite:///own.db", "warehouse": "/own"}, secrets)
+
+
+def test_places_are_the_platforms_where_it_names_them(artifact: CompiledArtifacts) -> None:
+    environment = artifact.environments["dev"]
+    assert properties_of(environment) == {"type": "sql", "uri": "sqlite:///own.db", "warehouse": "/own"}
+
+    catalog = Catalog(
+        name="c",
+        type="sql",
+        properties={"warehouse": "/theirs", "properties": {"a": "b"}},
+        secrets={"uri": "catalog-uri"},
+    )
+    secrets = {"catalog-uri": "postgresql://catalog"}.__getitem__
+    assert properties_of(environment.model_copy(update={"catalog": catalog}), secrets) == {
+        "type": "sql",
+        "uri": "postgresql://catalog",
+        "warehouse": "/theirs",
+        "a": "b",
+    }
+    bucket = in_bucket(environment, path_style_access=False, credentials={"mode": "static"}, region="eu-north-1")
+    assert properties_of(bucket) == {
+        "type": "sql",
+        "uri": "sqlite:///own.db",
+        "warehouse": "s3://lake/tables",
+        "s3.access-key-id": "writer",
+        "s3.secret-access-key": "s3cret",
+        "s3.region": "eu-north-1",
+        "s3.force-virtual-addressing": "true",
+    }
+
+
+def test_keys_that_cannot_be_used_are_refused_without_being_told(artifact: CompiledArtifacts) -> None:
+    environment = artifact.environments["dev"]
+    with pytest.raises(LakeKeysInvalid, match="FLOE-LAKE-026") as caught:
+        properties_of(in_bucket(environment, "half", credentials={"mode": "static"}))
+    assert "writer" not in str(caught.value)
+    with pytest.raises(LakeUnsupported, match="no static credentials"):
+        properties_of(in_bucket(environment, credentials={"mode": "iam_role", "role_arn": "arn:aws:iam::1:role/lake"}))

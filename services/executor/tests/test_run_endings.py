@@ -1,0 +1,161 @@
+"""What is left when a run ends in the middle of something: files, marks, and ends that were written and not told."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from floe_chassis import fault_points
+from floe_chassis.testing import eventually
+from floe_contracts.compiled_product import CompiledOrchestration, CompiledRetries
+from floe_contracts.errors import Unreachable
+from floe_contracts.events import RunCancelled, RunCompleted
+from floe_contracts.runs import RunStatus
+from floe_executor.adapters.landing.iceberg_landing import IcebergLander
+from floe_executor.adapters.state.run_store import RunStore, StoredRun
+from floe_executor.errors import RunChanged
+from floe_executor.runs.attempt import Attempts
+from floe_executor.runs.endings import Endings
+
+from .test_executor import ENDLESS
+from .test_run_life import cancel, ended, heard, lake_files, marks, stack_place, told_once
+
+pytestmark = [pytest.mark.bus, pytest.mark.dbt]
+
+Stack = Any  # of conftest.py
+TWO = {"models/one.sql": "select 1 as id", "models/two.sql": "select 2 as id"}
+
+
+class Gate:
+    """Holds whoever calls a method, until it is opened."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, owner: type, name: str) -> None:
+        self.reached = asyncio.Event()
+        self.opened = asyncio.Event()
+        method: Callable[..., Any] = getattr(owner, name)
+
+        async def held(*arguments: Any, **named: Any) -> Any:
+            self.reached.set()
+            await self.opened.wait()
+            return await method(*arguments, **named)
+
+        monkeypatch.setattr(owner, name, held)
+
+
+async def test_a_cancel_before_the_first_switch_removes_what_was_staged(
+    stack: Stack, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    landing = Gate(monkeypatch, Attempts, "land")
+    await stack.start()
+    run = await stack.request(await stack.compile(TWO))
+    await asyncio.wait_for(landing.reached.wait(), 40)
+    assert len(lake_files(stack)) == 2
+    assert (await stack.record(run)).landing is not None
+    await cancel(stack, run)
+    cancelled = await ended(stack, run)
+    assert isinstance(cancelled, RunCancelled)
+    assert {node.status for node in cancelled.nodes} == {"success"}
+    assert cancelled.tables == ()
+    await told_once(stack, run, RunStatus.CANCELLED)
+    assert lake_files(stack) == []
+    assert stack.tables() == []
+
+
+async def test_a_run_whose_tables_are_being_switched_is_completed(
+    stack: Stack, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    switching = Gate(monkeypatch, IcebergLander, "switch")
+    await stack.start()
+    run = await stack.request(await stack.compile(TWO))
+    await asyncio.wait_for(switching.reached.wait(), 40)
+    await cancel(stack, run)
+    await heard(stack)
+    switching.opened.set()
+    completed = await ended(stack, run)
+    assert isinstance(completed, RunCompleted)
+    assert len(completed.tables) == 2
+    assert stack.tables() == ["one", "two"]
+    await stack.completed(await stack.request(await stack.compile(TWO), cause="2"))
+    await eventually(lambda: _no_marks(stack))
+
+
+async def _no_marks(stack: Stack) -> bool:
+    return await marks(stack) == []
+
+
+async def test_a_run_that_failed_while_landing_leaves_no_files(stack: Stack, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def unreachable(*_: object, **__: object) -> Any:
+        raise Unreachable("no catalog answers")
+
+    monkeypatch.setattr(IcebergLander, "switch", unreachable)
+    await stack.start()
+    once = CompiledOrchestration(retries=CompiledRetries(max_attempts=1, delay_seconds=0))
+    failed = await stack.failed(await stack.request(await stack.compile(TWO, orchestration=once)))
+    assert failed.problems[0].message == "1 attempt ended without an outcome: no catalog answers"
+    await told_once(stack, failed.run_id, RunStatus.FAILED)
+    assert lake_files(stack) == []
+
+
+@pytest.mark.parametrize("status", [RunStatus.COMPLETED, RunStatus.FAILED, RunStatus.CANCELLED])
+async def test_an_end_that_was_written_and_not_told_is_told(
+    stack: Stack, monkeypatch: pytest.MonkeyPatch, status: RunStatus
+) -> None:
+    tell, broken = Endings.tell, []
+
+    async def breaks_off_once(endings: Endings, stored: StoredRun, telling: Any = None) -> None:
+        if not broken:
+            broken.append(stored.record.run_id)
+            raise Unreachable("the worker is gone")
+        await tell(endings, stored, telling)
+
+    monkeypatch.setattr(Endings, "tell", breaks_off_once)
+    await stack.start()
+    files = {
+        RunStatus.COMPLETED: TWO,
+        RunStatus.FAILED: {"models/bad.sql": "select cast('x' as integer) as n"},
+        RunStatus.CANCELLED: {"models/endless.sql": ENDLESS},
+    }[status]
+    run = await stack.request(await stack.compile(files))
+    if status is RunStatus.CANCELLED:
+        await stack.until_started(run, "model.shop.endless")
+        await cancel(stack, run)
+    await ended(stack, run, seconds=40)
+    assert broken == [run]
+    await told_once(stack, run, status)
+    lineage = await stack.lineage(run)
+    last = {RunStatus.COMPLETED: "COMPLETE", RunStatus.FAILED: "FAIL", RunStatus.CANCELLED: "ABORT"}[status]
+    assert (lineage[-1]["run"]["runId"], lineage[-1]["eventType"]) == (run, last)
+
+
+async def test_keys_of_a_set_are_added_by_many_at_once(store: RunStore) -> None:
+    await asyncio.gather(*(store.add_partition(stack_place(), "tenants", key) for key in ("c", "a", "b", "a")))
+    assert await store.partitions(stack_place(), "tenants") == ("a", "b", "c")
+    assert await store.partitions(stack_place(), "others") == ()
+
+
+async def test_a_run_that_others_keep_changing_is_left_to_them(store: RunStore, run_record: Any) -> None:
+    stored = await store.add(run_record)
+    changed = run_record.model_copy(update={"attempt": 2})
+    await store.update(stored, changed)
+    with pytest.raises(RunChanged):
+        await store.update(stored, run_record.model_copy(update={"attempt": 3}))
+
+
+# ---- points where a test may hold a process
+
+
+async def test_a_point_holds_once_and_only_where_it_is_armed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "after-build").touch()
+    await fault_points.reach("after-build")  # nobody said where
+    monkeypatch.setenv(fault_points.FOLDER, str(tmp_path))
+    await fault_points.reach("before-work")
+    held = asyncio.create_task(fault_points.reach("after-build"))
+    await eventually((tmp_path / "after-build.reached").exists)
+    assert not held.done()
+    await fault_points.reach("after-build")  # who comes after the held one goes on
+    (tmp_path / "after-build.go").touch()
+    await held

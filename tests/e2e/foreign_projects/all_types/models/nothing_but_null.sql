@@ -1,0 +1,1 @@
+select null as nothing, 1 as one

@@ -1,0 +1,2 @@
+{{ config(materialized='external', location='written.parquet') }}
+select * from {{ ref('raw') }}

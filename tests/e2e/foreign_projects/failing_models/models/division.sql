@@ -1,0 +1,1 @@
+select cast('x' as integer) as number from {{ ref('sound') }}

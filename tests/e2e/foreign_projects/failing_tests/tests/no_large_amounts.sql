@@ -1,0 +1,2 @@
+{{ config(severity='warn') }}
+select * from {{ ref('checked') }} where amount > 5

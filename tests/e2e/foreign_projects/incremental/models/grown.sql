@@ -1,0 +1,1 @@
+select count(*) as n, max(value) as last from {{ ref('appended') }}

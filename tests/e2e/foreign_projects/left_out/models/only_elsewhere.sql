@@ -1,0 +1,2 @@
+{{ config(enabled=(target.name == 'elsewhere')) }}
+select 1

@@ -1,0 +1,2 @@
+{{ config(access='private', group='people') }}
+select one from {{ ref('kept') }}

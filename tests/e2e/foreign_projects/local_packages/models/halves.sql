@@ -1,0 +1,1 @@
+select {{ shared.halve('number') }} as half from {{ ref('shared', 'shared_numbers') }}

@@ -1,0 +1,1 @@
+{% macro halve(column) %}({{ column }} / 2){% endmacro %}

@@ -1,0 +1,1 @@
+select "größe", "With Space" as "Mit Abstand" from {{ ref('Upper_Seed') }}

@@ -1,0 +1,2 @@
+{{ config(alias='order') }}
+select * from {{ ref('CamelCase') }}

@@ -1,0 +1,2 @@
+{{ config(materialized='view', alias='group') }}
+select * from {{ ref('reserved') }}

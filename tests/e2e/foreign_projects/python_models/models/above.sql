@@ -1,0 +1,1 @@
+select count(*) as n, sum(doubled) as doubled from {{ ref('in_python') }}

@@ -1,0 +1,1 @@
+select id, name from {{ ref('people_over_time') }} where dbt_valid_to is null

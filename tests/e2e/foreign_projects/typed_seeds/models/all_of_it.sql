@@ -1,0 +1,1 @@
+select t.*, s.b from {{ ref('typed') }} t left join {{ ref('semicolons') }} s on s.a = t.id

@@ -1,0 +1,1 @@
+select item, price * {{ var('tax', 2) }} as price from {{ ref('prices') }}

@@ -1,0 +1,1 @@
+select item, price + 1 as price from {{ ref('prices') }}
