@@ -294,6 +294,21 @@ def test_a_part_of_a_product_is_a_selection_of_its_assets(own_runs: DagsterRuns)
     assert [one.get_dagster_event().asset_key for one in planned] == [PAYMENTS]
 
 
+def test_a_part_of_a_partitioned_product_is_built_without_a_partition_too(own_runs: DagsterRuns) -> None:
+    graph = NodeGraph(
+        project="shop",
+        nodes=(_node("orders"), _node("payments", depends_on=("model.shop.orders",))),
+        checks=(),
+    )
+    daily = CompiledPartitions(type="daily", start="2026-01-01", timezone="UTC")
+    product = _product(product="unparted", partitions=daily, graph=graph)
+    assert own_runs.execute(_run("all of it", product=product), _telling(_done("model.shop.orders")))
+    build = _run("unparted", product=product, selected=frozenset({"model.shop.payments"}))
+    assert own_runs.execute(build, _telling(_done("model.shop.payments")))
+    payments = dagster.AssetKey(["default", "dev", "unparted", "payments"])
+    assert own_runs.instance().get_latest_materialization_event(payments) is not None
+
+
 def test_a_product_is_defined_once_and_anew_when_it_changes(own_runs: DagsterRuns, own_home: Path) -> None:
     product = _product(product="defined")
     sign = own_home / DEFINITIONS_FILE

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Final
 
 import dagster
+import structlog
 from dagster._core.definitions.job_base import InMemoryJob
 from dagster._core.execution.api import execute_run
 from dagster._core.remote_origin import RegisteredCodeLocationOrigin, RemoteJobOrigin, RemoteRepositoryOrigin
@@ -31,6 +32,7 @@ from floe_executor.adapters.dagster_graph.recording import RunRecording
 from floe_executor.core.node_reports import NodeReport
 from floe_executor.errors import DbtBuildFailed
 
+log = structlog.get_logger(__name__)
 DEFINITIONS_FILE: Final = "definitions.changed"
 """Written in the instance's folder whenever a product is defined anew: a sign to load the code location again."""
 _DEFINITIONS_KEPT: Final = 8
@@ -151,8 +153,11 @@ class DagsterRuns:
         return self._open()[0]
 
     def prepare(self) -> None:
-        """Make the instance's storage ahead of the first run, which takes seconds."""
-        self._open()
+        """Make the instance's storage ahead of the first run, which takes seconds; what is away now may be there then."""
+        try:
+            self._open()
+        except Exception as error:  # noqa: BLE001 -- the storage's own, whichever it is
+            log.warning("Dagster's instance cannot be opened", error=str(error))
 
     def close(self) -> None:
         """Let go of the instance."""
@@ -213,8 +218,12 @@ class DagsterRuns:
 
 
 def _selection(build: BuildRun, shown: ProductAssets) -> frozenset[dagster.AssetKey] | None:
-    """The assets that are built, where these are not all of the product's."""
-    if build.selected is None:
+    """The assets that are built, where these are not all of the product's.
+
+    Without a partition a partitioned product is always shown whole: Dagster asks for the partition of a run that reads
+    assets which it does not build.
+    """
+    if build.selected is None or (build.product.partitions is not None and build.partition is None):
         return None
     keys = {spec.key for spec in shown.built}
     chosen = {shown.keys[one] for one in build.selected if one in shown.keys} & keys
