@@ -213,6 +213,7 @@ def test_the_plain_view_writes_each_thing_once(compiled: ArtifactCompiled) -> No
         view(progress)
     assert [line.partition(" s  ")[2] for line in lines] == [
         f"compile  done: artifact {short(compiled.artifact_digest)}",
+        "build    queued",
         "build    running",
         "lineage  running",
         "  success  model.shop.orders 0.25 s",

@@ -123,12 +123,6 @@ def _writing(bucket: str) -> list[str]:
         f"$KV.{bucket}.>",
         f"$JS.API.STREAM.INFO.{stream}",
         f"$JS.API.STREAM.MSG.GET.{stream}",
-        f"$JS.API.DIRECT.GET.{stream}",
-        f"$JS.API.DIRECT.GET.{stream}.>",
-        # Listing keys asks for a consumer without naming it. On a stream with consumers of others nobody may: the name
-        # may then stand in the request, where no permission reaches.
-        f"$JS.API.CONSUMER.CREATE.{stream}",
-        *_reading(stream),
     ]
 
 

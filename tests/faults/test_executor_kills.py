@@ -75,8 +75,8 @@ async def test_dbt_killed_while_a_node_runs(
     await assert_aborted(facts, run)
 
 
-def _is_staged(record: dict[str, Any]) -> bool:
-    return bool(record.get("landing"))
+def _is_staged(record: Any) -> bool:
+    return isinstance(record, dict) and bool(record.get("landing"))
 
 
 def _is_landed(event: dict[str, Any]) -> bool:

@@ -135,7 +135,8 @@ def read_vars(text: str | None) -> dict[str, Any]:
             raise WrongUsage(f"--vars is no object: {text!r}", hint=hint)
         values: dict[str, Any] = json.loads(json.dumps(dict(found), default=_as_json, allow_nan=False))
     except (yaml.YAMLError, TypeError, ValueError) as error:
-        raise WrongUsage(f"--vars is neither YAML nor JSON: {error}", hint=hint) from error
+        said = getattr(error, "problem", None) or error  # without the places, which take many lines for one
+        raise WrongUsage(f"--vars is neither YAML nor JSON: {said}", hint=hint) from error
     return values
 
 

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterable
+import contextlib
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Final, TypeVar
 
 from pydantic import ValidationError
 
-from floe_chassis.key_values import keys_below
-from floe_chassis.stream_reader import read_stream
+from floe_chassis.key_values import entries_below, keys_below
 from floe_chassis.topology import LIVE_PRODUCTS_BUCKET, RUNS_BUCKET
 from floe_cli.stack.connection import Connection
 from floe_contracts.data import Data
@@ -43,7 +43,7 @@ async def read_runs(connection: Connection, wanted: RunFilter | None = None) -> 
     """The runs of the tenant, the newest first."""
     wanted = wanted or RunFilter()
     pattern = f"{escape(connection.settings.tenant)}.{wanted.pattern}.*"
-    records = [record async for record in _read(connection, RUNS_BUCKET, pattern, RunRecord)]
+    records = await _read(connection, RUNS_BUCKET, pattern, RunRecord)
     fitting = (record for record in records if not wanted.statuses or record.status in wanted.statuses)
     return sorted(fitting, key=lambda record: (record.requested_at, record.run_id), reverse=True)
 
@@ -92,8 +92,8 @@ async def find_run_or_backfill(connection: Connection, name: str) -> tuple[Place
 async def read_live(connection: Connection, environment: str | None = None) -> list[LiveProduct]:
     """What is live for the tenant, by product and environment."""
     pattern = f"{escape(connection.settings.tenant)}.{'*' if environment is None else escape(environment)}.*"
-    products = [one async for one in _read(connection, LIVE_PRODUCTS_BUCKET, pattern, LiveProduct) if not one.retired]
-    return sorted(products, key=lambda one: (one.product, one.environment))
+    products = await _read(connection, LIVE_PRODUCTS_BUCKET, pattern, LiveProduct)
+    return sorted((one for one in products if not one.retired), key=lambda one: (one.product, one.environment))
 
 
 async def find_live(connection: Connection, product: str, environment: str | None) -> LiveProduct:
@@ -126,12 +126,9 @@ def _only(name: str, found: list[FoundT], ids: Iterable[str]) -> FoundT:
     return found[0]
 
 
-async def _read(connection: Connection, bucket: str, pattern: str, model: type[DataT]) -> AsyncIterator[DataT]:
-    # Not by a watch of nats-py: that takes a bucket for empty that is written to at the same time, now and then.
-    read = read_stream(connection.bus.js, f"KV_{bucket}", f"$KV.{bucket}.{pattern}")
-    newest = {message.subject: message.data async for message in read}
-    for content in newest.values():
-        try:
-            yield model.model_validate_json(content, extra="ignore")
-        except ValidationError:
-            continue  # deleted, or written by a newer floe
+async def _read(connection: Connection, name: str, pattern: str, model: type[DataT]) -> list[DataT]:
+    found = []
+    for entry in await entries_below(await connection.bus.key_value(name), pattern):
+        with contextlib.suppress(ValidationError):  # a newer floe wrote it
+            found.append(model.model_validate_json(entry.value or b"", extra="ignore"))
+    return found

@@ -21,10 +21,10 @@ from floe_chassis.delivery import RawMessage, retry_delay
 from floe_chassis.service import Service
 from floe_chassis.settings import ChassisSettings
 from floe_chassis.testing import eventually
-from floe_chassis.topology import ADVISORIES, COMPILER, DLQ, EXECUTOR, RUNS, SPECS
+from floe_chassis.topology import ADVISORIES, COMPILER, DLQ, EXECUTOR_CANCELLATIONS, RUNS, SPECS
 from floe_contracts.cloudevents import Received
 from floe_contracts.errors import Permanent, Unreachable
-from floe_contracts.events import RunRequested, SpecSubmitted
+from floe_contracts.events import CancellationRequested, RunRequested, SpecSubmitted
 
 Submit = Callable[..., Awaitable[int]]
 Start = Callable[..., Awaitable[Service]]
@@ -266,7 +266,7 @@ async def test_concurrency_works_without_duplicates_and_a_slow_message_holds_non
     handled: Counter[str] = Counter()
     before_slow = 0
 
-    async def handle(message: Received[RunRequested]) -> None:
+    async def handle(message: Received[CancellationRequested]) -> None:
         nonlocal before_slow
         if message.attributes.id == "r0":
             await asyncio.sleep(1.8)
@@ -277,15 +277,15 @@ async def test_concurrency_works_without_duplicates_and_a_slow_message_holds_non
 
     replicas = [Service("executor", bus_settings) for _ in range(2)]
     for replica in replicas:
-        replica.subscribe(EXECUTOR, RunRequested, handle, concurrency=2)
+        replica.subscribe(EXECUTOR_CANCELLATIONS, CancellationRequested, handle, concurrency=2)
         await replica.start()
     for number in range(12):
-        event = RunRequested(
-            tenant="default", environment="dev", product="shop", artifact_digest=DIGEST, requester="r", reason="r"
+        event = CancellationRequested(
+            tenant="default", environment="dev", product="shop", run_id="r", requester="r", reason="r"
         )
         await bus.publish(event, id=f"r{number}")
     await eventually(lambda: handled.total() >= 12)
-    await eventually(lambda: settled(bus, RUNS, EXECUTOR))
+    await eventually(lambda: settled(bus, RUNS, EXECUTOR_CANCELLATIONS))
     for replica in replicas:
         await replica.stop()
     assert set(handled.values()) == {1}

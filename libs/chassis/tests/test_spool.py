@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import json
 import os
 import signal
@@ -268,3 +269,23 @@ async def test_closing_while_it_waits_ends_the_drain(make: Make) -> None:
     await asyncio.sleep(0)
     await spool.close()
     await asyncio.wait_for(draining, 5)
+
+
+async def test_a_disk_that_became_full_keeps_nothing_from_leaving(
+    prepared: Bus, own_server: NatsServer, make: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_text = Path.write_text
+
+    def full(path: Path, *arguments: str) -> int:
+        if path.suffix == ".published":
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        return write_text(path, *arguments)
+
+    spool = make()
+    own_server.stop()
+    for number in range(3):
+        await spool.put(message(number))
+    monkeypatch.setattr(Path, "write_text", full)
+    own_server.start()
+    await spool.settled(20)
+    assert await stored(prepared) == [0, 1, 2]

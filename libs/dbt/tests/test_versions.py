@@ -13,5 +13,5 @@ def test_versions_are_those_that_the_client_tells(tmp_path):
     command = [WarmDbt(tmp_path).executable, "--version"]
     told = subprocess.run(command, capture_output=True, text=True, check=True).stdout
     assert told.split()[-1] == tools.dbt_core
-    assert tools.adapters.keys() == {"duckdb"}
+    assert tools.adapters.keys() >= {"duckdb"}
     assert tools.adapters["duckdb"].startswith("1.11.")

@@ -22,6 +22,7 @@ from floe_contracts.artifacts import CompiledArtifacts
 from floe_contracts.cloudevents import Received, decode
 from floe_contracts.events import ArtifactCompiled, LandedTable, RunCompleted, RunSeconds
 from floe_lakehouse.catalogs import open_catalog
+from floe_lakehouse.duckdb_files import DuckDBTable
 from floe_lakehouse.identifiers import dotted
 from floe_lakehouse.landing import switch_table
 from floe_lakehouse.snapshots import ARTIFACT_DIGEST
@@ -86,9 +87,7 @@ def land(lake: Catalog, tmp_path: Path) -> Callable[..., LandedTable]:
         with duckdb.connect(database) as connection:
             connection.sql("select range as id from range(?)", params=[rows]).create(table)
         request = LandingRequest(
-            database=database,
-            schema="main",
-            table=table,
+            source=DuckDBTable(database, "main", table),
             identifier=("default", "dev", product, "main", table),
             run_id=run_id,
             attempt=1,

@@ -101,7 +101,12 @@ def test_the_artifact_carries_everything_that_a_run_needs() -> None:
     platform = read_platform_spec(DEFAULT_PLATFORM + "observability: {attributes: {stage: theirs}}\n")
     artifact = assembled(read_floe_spec(written), platform)
     document = artifact.to_document()
-    assert document["schedule"] == {"cron": "0 6 * * *", "timezone": "Europe/Berlin", "enabled": True}
+    assert document["schedule"] == {
+        "cron": "0 6 * * *",
+        "timezone": "Europe/Berlin",
+        "enabled": True,
+        "catch_up": "latest",
+    }
     assert [trigger["type"] for trigger in document["triggers"]] == ["compile", "event"]
     assert document["triggers"][1]["table"] == "orders"
     assert document["orchestration"] == {

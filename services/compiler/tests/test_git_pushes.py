@@ -145,7 +145,7 @@ async def test_a_push_compiles_what_it_changed_and_nothing_else(
 
     event = (await pushes.said())[-1]
     assert isinstance(event, ArtifactCompiled)
-    assert event.source == SourceReference(repository=pushes.origin.url, ref=MAIN, commit=second)
+    assert event.source == SourceReference(repository=pushes.origin.url, ref=MAIN, commit=second, folder="orders")
     # The same files published by hand are the same bundle, so the same artifact.
     assert event.artifact["sources"]["bundle"] == await bundle_digest(pushes.origin.folder / "orders")
     (received, *_) = reversed(await submissions.outcomes())
@@ -196,7 +196,7 @@ async def test_a_product_whose_floe_yaml_is_gone_is_retired_once(start: Start, p
     (retired,) = await pushes.retired()
     assert (retired.product, retired.submission, retired.reason) == ("billing", gone, "removed")
     assert retired.artifact_digest == billing.artifact_digest
-    assert retired.source == SourceReference(repository=pushes.origin.url, ref=MAIN, commit=gone)
+    assert retired.source == SourceReference(repository=pushes.origin.url, ref=MAIN, commit=gone, folder="billing")
     assert await pushes.owner("billing") is None
     await pushes.notify(after=gone, delivery="again")
     assert len(await pushes.retired()) == 1

@@ -233,3 +233,11 @@ def test_dagster_does_not_build_by_itself() -> None:
         with pytest.raises(StartedElsewhere) as refused:
             job.execute_in_process(instance=instance)
         assert "floe run" in (refused.value.hint or "")
+
+
+def test_names_that_are_spelt_alike_once_dagster_takes_them_stay_apart() -> None:
+    tests = tuple(Check(unique_id=f"test.shop.{name}.1", name=name) for name in ("is good", "is_20good"))
+    made = product(node("model.shop.a b", checks=tests), node("model.shop.a_20b"))
+    shown = product_assets(made)
+    assert len({spec.key for spec in shown.built}) == 2
+    assert len({spec.key for spec in shown.checks.values()}) == 2

@@ -20,6 +20,7 @@ from floe_contracts.compiled_product import CompiledPartitions
 from floe_contracts.events import LandedTable
 from floe_contracts.nodes import Check, Column, Node, NodeGraph
 from floe_executor.adapters.dagster_graph.instance import open_instance
+from floe_executor.adapters.dagster_graph.live_definitions import kept_definitions
 from floe_executor.adapters.dagster_graph.product_definition import ProductDefinition
 from floe_executor.adapters.dagster_graph.runs import DEFINITIONS_FILE, BuildRun, DagsterRuns, Telling
 from floe_executor.core.node_reports import NodeBegan, NodeDone, NodeReport, NodeStatus
@@ -321,6 +322,17 @@ def test_a_product_is_defined_once_and_anew_when_it_changes(own_runs: DagsterRun
     newer = product.model_copy(update={"artifact_digest": "sha256:b"})
     assert own_runs.execute(_run("newer", product=newer), _telling())
     assert sign.read_text().split()[1] == "sha256:b"
+
+
+def test_a_retired_product_is_shown_no_more_until_it_is_built_again(own_runs: DagsterRuns) -> None:
+    product = _product(product="retired")
+    assert own_runs.execute(_run("before", product=product), _telling())
+    assert [kept.product for kept in kept_definitions(own_runs.instance())] == ["retired"]
+    own_runs.forget(product.place)
+    own_runs.forget(product.place)
+    assert list(kept_definitions(own_runs.instance())) == []
+    assert own_runs.execute(_run("after", product=product), _telling())
+    assert [kept.product for kept in kept_definitions(own_runs.instance())] == ["retired"]
 
 
 def test_definitions_are_kept_for_some_products_only(own_runs: DagsterRuns) -> None:

@@ -44,7 +44,13 @@ def test_duckdb_writes_into_a_rest_catalog_that_vends_credentials(artifact: Comp
     [
         ({"compute": WAREHOUSE}, ComputeUnsupported, "compute.warehouse", "which is redshift"),
         ({"computes": {"heavy": WAREHOUSE}}, ComputeUnsupported, "transforms", "gives models the compute 'heavy'"),
-        ({"storage": Storage(name="lake", type="s3")}, PlaceUnsupported, "storage.lake", "'lake' is s3"),
+        ({"storage": Storage(name="lake", type="gcs")}, PlaceUnsupported, "storage.lake", "'lake' is gcs"),
+        (
+            {"storage": Storage(name="lake", type="s3")},
+            PlaceUnsupported,
+            "storage.lake.credentials",
+            "no static credentials",
+        ),
         ({"catalog": Catalog(name="glue", type="glue")}, PlaceUnsupported, "catalogs.glue", "is glue"),
         ({"catalog": LAKE["catalog"]}, PlaceUnsupported, "storage.local", "'local' is local"),
         (

@@ -252,16 +252,13 @@ async def test_a_request_that_leads_nowhere_fails_with_the_reason(stack: Stack) 
 
 async def test_a_compute_that_the_executor_cannot_build_in_is_refused(stack: Stack) -> None:
     await stack.start()
-    elsewhere = Compute(name="warehouse", type="postgres", threads=1)
+    elsewhere = Compute(name="warehouse", type="redshift", threads=1)
     files = {"models/one.sql": "select 1 as id"}
     run = await stack.request(await stack.compile(files, compute=elsewhere), cause="all")
     (problem,) = (await stack.failed(run)).problems
     assert (problem.code, problem.path) == ("FLOE-RUN-007", "compute.warehouse")
-    assert (
-        problem.message
-        == "the environment builds in 'warehouse', which is postgres; this executor builds in duckdb only"
-    )
-    assert problem.hint == "give the environment a profile whose compute is duckdb"
+    assert problem.message.startswith("the environment builds in 'warehouse', which is redshift")
+    assert "another compute" in (problem.hint or "")
 
     run = await stack.request(await stack.compile(files, computes={"heavy": elsewhere}), cause="some")
     (problem,) = (await stack.failed(run)).problems

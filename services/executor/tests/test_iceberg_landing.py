@@ -178,6 +178,8 @@ async def test_discarded_rows_never_land(product: Product) -> None:
 
 # ---- where
 
+MODELS = {"models/one.sql": "select * from range(3)", "models/two.sql": "select * from {{ ref('one') }}"}
+
 
 @pytest.fixture
 def s3() -> Iterator[str]:
@@ -219,6 +221,30 @@ async def test_tables_land_in_the_bucket_that_the_platform_names(
     keys = [item["Key"] for item in store.list_objects_v2(Bucket="lake")["Contents"]]
     assert len([key for key in keys if key.endswith(".parquet")]) == 2
     assert all(key.startswith("tables/default.dev.shop.main/orders/") for key in keys)
+
+
+@pytest.mark.bus
+@pytest.mark.dbt
+async def test_a_run_lands_in_the_bucket_that_the_platform_names(stack: Any, s3: str) -> None:
+    compiled = CompiledArtifacts.model_validate_json(await stack.blobs.get(await stack.compile(MODELS)))
+    environment = in_bucket(
+        compiled.environments["dev"], "LAKE_KEYS", endpoint=s3, region="us-east-1", credentials={"mode": "static"}
+    )
+    artifact = await stack.blobs.put(compiled.model_copy(update={"environments": {"dev": environment}}).to_bytes())
+    await stack.start(LAKE_KEYS="writer:s3cret")
+    completed = await stack.completed(await stack.request(artifact))
+    assert {(table.identifier.rpartition(".")[2], table.rows) for table in completed.tables} == {("one", 3), ("two", 3)}
+    lake = {
+        "type": "sql",
+        "uri": stack.environment["FLOE_EXECUTOR_CATALOG_URI"],
+        "warehouse": "s3://lake/tables",
+        "s3.endpoint": s3,
+        "s3.access-key-id": "writer",
+        "s3.secret-access-key": "s3cret",
+    }
+    table = open_catalog(lake).load_table(("default", "dev", "shop", "main", "two"))
+    assert table.location().startswith("s3://lake/tables/")
+    assert table.scan().count() == 3
 
 
 def properties_of(

@@ -415,6 +415,18 @@ def test_the_code_of_a_model_is_found_in_git(make: Make, openlineage: Schemas, r
     assert (facet["path"], facet["url"]) == ("dbt/models/orders.sql", url)
 
 
+def test_the_code_of_a_product_in_a_folder_is_found_there(make: Make) -> None:
+    source = SourceReference(repository="https://github.com/acme/data.git", commit=COMMIT, folder="products/shop")
+    lineage = make(record={"source": source})
+    page = f"https://github.com/acme/data/blob/{COMMIT}/products/shop"
+    run, node = lineage.of_run("START", NOW), lineage.of_report(NodeBegan("model.shop.orders", NOW))
+    found = [event["job"]["facets"]["sourceCodeLocation"] for event in (run, node) if event]
+    assert [(facet["path"], facet["url"]) for facet in found] == [
+        ("products/shop", page),
+        ("products/shop/dbt/models/orders.sql", f"{page}/dbt/models/orders.sql"),
+    ]
+
+
 def test_a_span_and_a_run_know_each_other(lineage: RunLineage, openlineage: Schemas) -> None:
     span = ("0af7651916cd43dd8448eb211c80319c", "b7ad6b7169203331")
     event = lineage.of_report(NodeBegan("seed.shop.raw", NOW), span=span)

@@ -470,3 +470,13 @@ def test_a_transform_that_wants_too_much_memory_fails_alone(product: Product) ->
     assert [report.status for report in done] == [NodeStatus.FAILED, NodeStatus.SUCCESS]
     assert "MemoryError" in (done[0].message or "")
     assert process.wait() == 1
+
+
+def test_a_transform_that_writes_too_large_a_file_fails_alone(product: Product) -> None:
+    rows = "def scores(orders):\n    return orders.query('o', 'select random() as r from range(3000000)')"
+    reports, _ = run(
+        product.plan(rows, file_bytes=4 * 2**20, open_files=200),
+        product.plan("def other(orders): return orders", "other"),
+    )
+    done = [report for report in reports if isinstance(report, NodeDone)]
+    assert [report.status for report in done] == [NodeStatus.FAILED, NodeStatus.SUCCESS]

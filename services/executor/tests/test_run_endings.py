@@ -8,18 +8,26 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from dagster import DagsterInstance, DagsterRun
+from dagster._core.execution.api import execute_run
+from sqlalchemy.exc import OperationalError
 
 from floe_chassis import fault_points
+from floe_chassis.errors import SpoolFull
 from floe_chassis.testing import eventually
 from floe_contracts.compiled_product import CompiledOrchestration, CompiledRetries
 from floe_contracts.errors import Unreachable
 from floe_contracts.events import RunCancelled, RunCompleted
 from floe_contracts.runs import RunStatus
+from floe_executor.adapters.dagster_graph import runs as dagster_runs
+from floe_executor.adapters.dagster_graph.recording import RunRecording
 from floe_executor.adapters.landing.iceberg_landing import IcebergLander
 from floe_executor.adapters.state.run_store import RunStore, StoredRun
+from floe_executor.core.node_reports import NodeDone, NodeReport
 from floe_executor.errors import RunChanged
 from floe_executor.runs.attempt import Attempts
 from floe_executor.runs.endings import Endings
+from floe_executor.runs.telling import RunTelling
 
 from .test_executor import ENDLESS
 from .test_run_life import cancel, ended, heard, lake_files, marks, stack_place, told_once
@@ -95,7 +103,7 @@ async def test_a_run_that_failed_while_landing_leaves_no_files(stack: Stack, mon
     await stack.start()
     once = CompiledOrchestration(retries=CompiledRetries(max_attempts=1, delay_seconds=0))
     failed = await stack.failed(await stack.request(await stack.compile(TWO, orchestration=once)))
-    assert failed.problems[0].message == "1 attempt ended without an outcome: no catalog answers"
+    assert failed.problems[0].message == "2 attempts ended without an outcome: no catalog answers"
     await told_once(stack, failed.run_id, RunStatus.FAILED)
     assert lake_files(stack) == []
 
@@ -159,3 +167,104 @@ async def test_a_point_holds_once_and_only_where_it_is_armed(tmp_path: Path, mon
     await fault_points.reach("after-build")  # who comes after the held one goes on
     (tmp_path / "after-build.go").touch()
     await held
+
+
+async def test_a_staging_that_cannot_be_removed_holds_up_no_end(stack: Stack, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def unreachable(*_: object, **__: object) -> Any:
+        raise Unreachable("no catalog answers")
+
+    async def broken(*_: object) -> None:
+        raise OSError("the store is away")
+
+    monkeypatch.setattr(IcebergLander, "switch", unreachable)
+    monkeypatch.setattr(IcebergLander, "discard", broken)
+    await stack.start()
+    once = CompiledOrchestration(retries=CompiledRetries(max_attempts=1, delay_seconds=0))
+    failed = await stack.failed(await stack.request(await stack.compile(TWO, orchestration=once)))
+    await told_once(stack, failed.run_id, RunStatus.FAILED)
+
+
+async def test_a_landing_that_began_has_attempts_of_its_own(stack: Stack, monkeypatch: pytest.MonkeyPatch) -> None:
+    switch, switched = IcebergLander.switch, []
+
+    async def breaks_off_between(lander: IcebergLander, *arguments: Any, **named: Any) -> Any:
+        switched.append(await switch(lander, *arguments, **named))
+        if len(switched) == 1:
+            raise Unreachable("no catalog answers")
+        return switched[-1]
+
+    monkeypatch.setattr(IcebergLander, "switch", breaks_off_between)
+    await stack.start()
+    once = CompiledOrchestration(retries=CompiledRetries(max_attempts=1, delay_seconds=0))
+    completed = await stack.completed(await stack.request(await stack.compile(TWO, orchestration=once)))
+    assert (completed.attempt, len(completed.tables)) == (2, 2)
+    for name in ("one", "two"):
+        assert len(stack.catalog().load_table(("default", "dev", "shop", "main", name)).snapshots()) == 1
+
+
+async def test_what_could_not_be_told_is_built_again_and_lands(stack: Stack, monkeypatch: pytest.MonkeyPatch) -> None:
+    tell, full = RunTelling.node, []
+
+    async def full_once(telling: RunTelling, report: NodeReport) -> None:
+        if isinstance(report, NodeDone) and report.unique_id == "model.shop.one" and not full:
+            full.append(report)
+            raise SpoolFull("the disk holds as much as it may")
+        await tell(telling, report)
+
+    monkeypatch.setattr(RunTelling, "node", full_once)
+    await stack.start()
+    files = {"models/one.sql": "select 1 as id", "models/two.sql": "select * from {{ ref('one') }}"}
+    completed = await stack.completed(await stack.request(await stack.compile(files)))
+    assert completed.attempt == 2
+    assert stack.tables() == ["one", "two"]
+    done = [event.unique_id for event in await stack.events(completed.run_id) if event.kind == "node.completed"]
+    assert sorted(done) == ["model.shop.one", "model.shop.two"]
+
+
+async def test_a_dagster_that_cannot_be_opened_fails_no_build(stack: Stack, tmp_path: Path) -> None:
+    home = tmp_path / "dagster"
+    home.write_text("where the folder should be")
+    await stack.start(FLOE_EXECUTOR_DAGSTER_HOME=str(home))
+    completed = await stack.completed(await stack.request(await stack.compile(TWO)))
+    assert (completed.attempt, len(completed.tables)) == (1, 2)
+
+
+async def test_a_dagster_that_goes_away_fails_no_build_and_is_in_nobodys_way(
+    stack: Stack, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    flush, broken = RunRecording.flush, []
+
+    def breaks_once(recording: RunRecording) -> None:
+        if not broken:
+            broken.append(recording)
+            raise OperationalError("insert", {}, Exception("the database is away"))
+        flush(recording)
+
+    monkeypatch.setattr(RunRecording, "flush", breaks_once)
+    await stack.start()
+    artifact = await stack.compile(TWO)
+    for cause in ("1", "2"):
+        completed = await stack.completed(await stack.request(artifact, cause=cause))
+        assert (completed.attempt, len(completed.tables)) == (1, 2)
+    assert broken
+
+
+async def test_a_run_that_dagster_could_not_end_is_in_nobodys_way(
+    stack: Stack, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    broken: list[str] = []
+
+    def breaks_once(job: Any, run: DagsterRun, instance: DagsterInstance) -> Any:
+        if not broken:
+            broken.append(run.run_id)
+            instance.report_engine_event("it begins", run)
+            raise OperationalError("insert", {}, Exception("the database is away"))
+        return execute_run(job, run, instance)
+
+    monkeypatch.setattr(dagster_runs, "execute_run", breaks_once)
+    await stack.start()
+    artifact = await stack.compile(TWO)
+    for cause in ("1", "2"):
+        completed = await stack.completed(await stack.request(artifact, cause=cause))
+        assert (completed.attempt, len(completed.tables)) == (1, 2)
+    assert len(broken) == 1

@@ -40,6 +40,7 @@ class ProcessLauncher:
     log: Path
     program: tuple[str, ...] = ("-m", "floe_executor.run_one")
     processes: dict[tuple[str, int], subprocess.Popen[bytes]] = field(default_factory=dict)
+    ended: list[int] = field(default_factory=list)
 
     async def launch(self, record: RunRecord) -> None:
         with self.log.open("ab") as log:
@@ -62,6 +63,7 @@ class ProcessLauncher:
         return Launch(LaunchState.ENDED, f"it ended with {process.returncode}")
 
     async def end(self, record: RunRecord) -> None:
+        self.ended.append(record.attempt + 1)
         for (run, _), process in self.processes.items():
             if run == record.run_id:
                 process.terminate()
@@ -103,6 +105,7 @@ async def test_a_process_that_never_begins_is_told_as_a_failed_attempt(stack: St
     (problem,) = failed.problems
     assert problem.code == AttemptsExhausted.code
     assert problem.message == "2 attempts ended without an outcome: it ended with 7"
+    assert launcher.ended == [1, 2]
     assert failed.attempt == 2
     assert set(launcher.processes) == {(run, 1), (run, 2)}
 

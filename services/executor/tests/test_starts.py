@@ -91,6 +91,10 @@ class Starts:
         self.clock = Clock()
         self.services: list[Service] = []
         self.numbers = itertools.count()
+        self.retired: list[Place] = []
+
+    async def _retired(self, place: Place) -> None:
+        self.retired.append(place)
 
     async def executor(self, clock: Clock | None = None) -> Service:
         service = Service("executor", self.bus.settings)
@@ -99,6 +103,7 @@ class Starts:
             blobs=self.blobs,
             live_products=LiveProducts(lambda: service.bus.key_value(LIVE_PRODUCTS_BUCKET)),
             store=RunStore(lambda: service.bus.key_value("floe_runs")),
+            retired=self._retired,
             clock=clock or self.clock,
         )
         self.services.append(service)
@@ -295,6 +300,7 @@ async def test_a_retired_product_starts_nothing_until_it_comes_back(starts: Star
     await starts.handled()
     assert await starts.live() is None
     assert (await starts.products.record(live.place)) == live.model_copy(update={"retired": True, "sequence": 2})
+    assert starts.retired == [live.place]
     starts.clock.time += timedelta(days=3)
     await starts.complete("b")
     await starts.upstreams_handled()

@@ -16,6 +16,7 @@ from floe_contracts.events import SemanticRendered
 
 _MARKS: Final = {
     StageStatus.WAITING: ("·", "dim"),
+    StageStatus.QUEUED: ("·", "cyan"),
     StageStatus.RUNNING: ("▸", "cyan"),
     StageStatus.DONE: ("✓", "green"),
     StageStatus.FAILED: ("✗", "red"),
@@ -77,7 +78,8 @@ class LiveView:
         if stage is StageName.BUILD:
             ended = sum(node.status != "running" for node in progress.nodes.values())
             again = f", attempt {progress.attempt}" if progress.attempt > 1 else ""
-            return f"{ended} nodes{again}" if progress.nodes else ""
+            waiting = "queued" if progress.stages[stage] is StageStatus.QUEUED else ""
+            return f"{ended} nodes{again}" if progress.nodes else waiting
         if stage is StageName.LAND:
             return f"{len(progress.landed)} tables" if progress.landed else ""
         if stage is StageName.LINEAGE:

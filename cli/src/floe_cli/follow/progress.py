@@ -45,6 +45,7 @@ class StageStatus(StrEnum):
     """How far a stage is."""
 
     WAITING = "waiting"
+    QUEUED = "queued"
     RUNNING = "running"
     DONE = "done"
     FAILED = "failed"
@@ -97,7 +98,9 @@ def after(progress: Progress, event: Event) -> Progress:
         case ArtifactCompiled() | ArtifactPlanned() | ArtifactRejected():
             return _answered(progress, event)
         case RunQueued():
-            return replace(progress, run_id=event.run_id)
+            queued = progress.stages[StageName.BUILD] is StageStatus.WAITING
+            stages = progress.stage(build=StageStatus.QUEUED) if queued else progress.stages
+            return replace(progress, run_id=event.run_id, stages=stages)
         case RunStarted():
             return replace(
                 progress,
@@ -158,7 +161,7 @@ def _with_node(progress: Progress, node: NodeProgress) -> Progress:
 def _cancelled(progress: Progress) -> dict[StageName, StageStatus]:
     """The stages of a run that ends before they have."""
     own = (StageName.BUILD, StageName.LAND, StageName.LINEAGE)
-    unended = (StageStatus.WAITING, StageStatus.RUNNING)
+    unended = (StageStatus.WAITING, StageStatus.QUEUED, StageStatus.RUNNING)
     return {
         name: StageStatus.CANCELLED if name in own and status in unended else status
         for name, status in progress.stages.items()

@@ -18,8 +18,9 @@ def show_summary(console: Console, document: dict[str, Any], path: Path) -> None
     for name, value in _chain(document):
         console.print(f"[dim]{name:12}[/dim] {value}", highlight=False, soft_wrap=True)
     console.print()
-    console.print(_tables(document))
-    console.print()
+    if document["tables"]:
+        console.print(_tables(document))
+        console.print()
     named = {"compile": "compile", "run": "dbt", "land": "land", "total": "total"}
     seconds = ((name, document["seconds"][key]) for key, name in named.items())
     console.print(" · ".join(f"{name} {took:.2f} s" for name, took in seconds if took is not None), highlight=False)
@@ -51,11 +52,17 @@ def _chain(document: dict[str, Any]) -> list[tuple[str, str]]:
         ("artifact", document["artifact_digest"]),
         ("run", document["run_id"]),
         ("partition", document["partition"]),
-        ("snapshots", f"{len(tables)} tables, below; each snapshot carries the run and the artifact"),
+        ("snapshots", _snapshots(len(tables))),
         ("lineage", f"{document['lineage_events']} OpenLineage events, each names the run and the artifact"),
         ("Cube bundle", (document["cube_bundle_digest"] or "not served") if compiled else None),
     ]
     return [(name, value) for name, value in chain if value is not None]
+
+
+def _snapshots(tables: int) -> str:
+    if not tables:
+        return "none: nothing of this run lands"
+    return f"{tables} table{'s' if tables > 1 else ''}, below; each snapshot carries the run and the artifact"
 
 
 def _tables(document: dict[str, Any]) -> Table:

@@ -44,6 +44,7 @@ class HttpServer:
         listener = _bind(settings.http_host, settings.http_port)
         config = uvicorn.Config(
             self._service.app,
+            http="h11",  # the other parser, where it happens to be installed, knows some methods only
             log_config=None,
             access_log=False,
             lifespan="off",

@@ -272,11 +272,18 @@ class _File:
             os.ftruncate(self._descriptor, 0)
             end = self.size = 0
         self._offset = end
-        self._published.write_text(str(end))
+        try:
+            self._published.write_text(str(end))
+        except OSError:  # a full disk must not keep anything from leaving; at worst it is published once more
+            with contextlib.suppress(OSError):
+                self._published.unlink(missing_ok=True)
 
     def set_aside(self, message: Outgoing) -> None:
-        with self._path.with_name(_REFUSED).open("a") as refused:
-            refused.write(json.dumps(asdict(message)) + "\n")
+        try:
+            with self._path.with_name(_REFUSED).open("a") as refused:
+                refused.write(json.dumps(asdict(message)) + "\n")
+        except OSError as error:
+            _log.error("spool.dropped", message=asdict(message), error=str(error))
 
     def sync(self) -> None:
         if self._dirty:

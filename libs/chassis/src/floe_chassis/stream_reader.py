@@ -34,8 +34,10 @@ async def read_stream(
         opt_start_time=None if since is None else since.astimezone(UTC).isoformat().replace("+00:00", "Z"),
     )
     subscription = await js.pull_subscribe(subject, stream=stream, config=config)
+    consumer = ""
     try:
-        waiting = (await subscription.consumer_info()).num_pending or 0
+        found = await subscription.consumer_info()
+        consumer, waiting = found.name, found.num_pending or 0
         while waiting > 0:
             for message in await subscription.fetch(min(_BATCH, waiting), timeout=5):
                 waiting -= 1
@@ -43,3 +45,5 @@ async def read_stream(
     finally:
         with contextlib.suppress(NatsError):  # it ends by itself when the connection has gone before
             await subscription.unsubscribe()
+            if consumer:  # a server holds so many only, and their end is looked for seldom
+                await js.delete_consumer(stream, consumer)

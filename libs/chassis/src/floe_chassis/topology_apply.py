@@ -116,6 +116,7 @@ def bucket_fields(bucket: Bucket) -> dict[str, Any]:
         # Reads come from the leader alone: a lease that a follower has not heard of must not be seen as ours.
         "allow_direct": False,
         "allow_rollup_hdrs": True,
+        "allow_msg_ttl": True,
         "deny_delete": True,
     }
 

@@ -51,6 +51,9 @@ class SourceReference(Data):
     repository: str = Field(description="Address or name of the Git repository.")
     ref: str | None = Field(default=None, description="The Git ref, as in refs/heads/main.")
     commit: str | None = Field(default=None, description="The commit's full hash.")
+    folder: str | None = Field(
+        default=None, description="Where floe.yaml lies, from the root of the repository; left out: at the root."
+    )
 
 
 class Event(Data):
@@ -194,7 +197,9 @@ class RunOptions(Data):
     vars: dict[str, JsonValue] = Field(default={}, description="Variables of dbt; they win over the project's.")
     partition: str | None = Field(default=None, description="Key of the partition that is built.")
     retry_of: str | None = Field(
-        default=None, description="A run that failed: only what failed or was skipped there is built."
+        default=None,
+        description="A run that failed: only what failed or was skipped there is built, with the options of that run "
+        "wherever one here is as by default.",
     )
     allow_breaking: bool = Field(
         default=False, description="Whether tables may change so that their readers break; the plan tells how."
@@ -283,7 +288,9 @@ class LandedTable(Data):
     rows: int = Field(description="Rows of the table in this snapshot.")
     files: int = Field(description="Data files of the snapshot.")
     bytes: int = Field(description="Size of the data files.")
-    mode: str | None = Field(default=None, description="How its rows came in: replace, upsert or append.")
+    mode: str | None = Field(
+        default=None, description="How its rows came in: replace, upsert or append; attached where dbt wrote it."
+    )
 
 
 class RunSeconds(Data):

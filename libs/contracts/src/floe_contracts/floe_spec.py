@@ -67,11 +67,11 @@ class FloeSpec(Section):
         min_length=1, description="What builds the tables: one dbt project, and Python modules beside it."
     )
     schedule: Schedule | None = Field(
-        default=None, description="A run at every tick of a clock. Carried in the artifact; so far nothing ticks."
+        default=None, description="A run at every tick of a clock, wherever the product is live."
     )
     triggers: tuple[Trigger, ...] = Field(
         default=(ManualTrigger(type="manual"),),
-        description="What else starts a run. Carried in the artifact; so far runs start when asked for.",
+        description="What else starts a run. Asking for one is always possible.",
     )
     landing: Landing = Landing()
     governance: Governance = Governance()
@@ -82,7 +82,7 @@ class FloeSpec(Section):
     )
     orchestration: Orchestration = Field(
         default=Orchestration(),
-        description="How runs go. Carried in the artifact; so far the executor's settings hold.",
+        description="How runs go: in which parts, how often again, how long, how many at a time.",
     )
     output_ports: tuple[OutputPort, ...] = Field(default=(), description="Tables that others may build on.")
     destinations: tuple[Destination, ...] = Field(

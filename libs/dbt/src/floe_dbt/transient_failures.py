@@ -1,7 +1,9 @@
 """Which failures of a warehouse may pass by themselves, by the words of the adapters and their drivers.
 
-dbt hands on texts, not types. So this is a table of texts that the real drivers produce; the test of this module keeps
-them, each with how it was made. What no row knows is no transient failure: a model that is wrong stays wrong.
+dbt hands on texts, not types. The texts that real drivers gave are kept by the test of this module, each with how it
+was made. The patterns that match none of these are of failures that nobody can make at will (a server that is full, a
+deadlock, a cloud that is overloaded): they are the wordings that the servers and drivers give for them, and nothing but
+reading holds them. What no pattern knows is no transient failure: a model that is wrong stays wrong.
 """
 
 from __future__ import annotations

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Mapping
 
 from floe_chassis.service import Service
@@ -21,6 +22,12 @@ def create_app(environment: Mapping[str, str], launcher: Launcher | None = None)
     handlers = Handlers(wiring.requests(executor), dispatcher, executor.cancellations)
     service.subscribe(EXECUTOR, RunRequested, handlers.run_requested)
     service.subscribe(EXECUTOR_CANCELLATIONS, CancellationRequested, handlers.cancellation_requested)
-    subscribe(service, blobs=state.blobs, live_products=state.live_products, store=state.store)
+    subscribe(
+        service,
+        blobs=state.blobs,
+        live_products=state.live_products,
+        store=state.store,
+        retired=lambda place: asyncio.to_thread(executor.dagster.forget, place),
+    )
     service.task("dispatcher", dispatcher.run)
     return service

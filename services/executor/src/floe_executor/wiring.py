@@ -65,6 +65,7 @@ class Executor:
     state: State
     cancellations: Cancellations
     worker: RunWorker
+    dagster: DagsterRuns
 
 
 def assemble(environment: Mapping[str, str]) -> Executor:
@@ -79,19 +80,20 @@ def assemble(environment: Mapping[str, str]) -> Executor:
     state = _state(service, chassis, settings)
     earlier = EarlierBuilds(state.blobs, state.store, state.products)
     cancellations = Cancellations(state.marks)
+    dagster = DagsterRuns(settings.dagster_home.resolve())
     worker = RunWorker(
         bus=service.bus,
         store=state.store,
         products=state.products,
         earlier=earlier,
-        attempts=_attempts(service, chassis, settings, state, earlier, environment),
+        attempts=_attempts(service, chassis, settings, state, earlier, dagster, environment),
         endings=state.endings,
         tellings=state.tellings,
         marks=state.marks,
         cancellations=cancellations,
         settings=settings,
     )
-    return Executor(service, chassis, settings, state, cancellations, worker)
+    return Executor(service, chassis, settings, state, cancellations, worker, dagster)
 
 
 def dispatcher(executor: Executor, launcher: Launcher | None) -> Dispatcher:
@@ -152,20 +154,20 @@ def _attempts(
     settings: ExecutorSettings,
     state: State,
     earlier: EarlierBuilds,
+    dagster: DagsterRuns,
     environment: Mapping[str, str],
 ) -> Attempts:
     work = (chassis.work_dir / "executor").resolve()
     dbt_folder = (settings.dbt_folder or work / "dbt").resolve()
     dbt = shared.acquire(dbt_folder)
     database_of = partial(database_file, settings.warehouse_dir.resolve())
-    runs = DagsterRuns(settings.dagster_home.resolve())
     mounted = {"mounted": {"folder": str(settings.secrets_dir)}}
     secrets = open_secrets(chassis.secret_stores, environment, mounted)
-    service.task("dagster", partial(asyncio.to_thread, runs.prepare))
+    service.task("dagster", partial(asyncio.to_thread, dagster.prepare))
 
     async def stop() -> None:
         await asyncio.to_thread(shared.release, dbt_folder)
-        runs.close()
+        dagster.close()
 
     service.on_stop(stop)
     return Attempts(
@@ -173,7 +175,7 @@ def _attempts(
         store=state.store,
         sources=ProjectSources(state.blobs, work / "sources"),
         earlier=earlier,
-        builder=DagsterBuilder(dbt, runs, work / "builds", database_of, secrets, settings.child_limits),
+        builder=DagsterBuilder(dbt, dagster, work / "builds", database_of, secrets, settings.child_limits),
         lander=AttachedTables(
             IcebergLander(settings.catalog_uri, settings.catalog_warehouse, database_of, secrets), secrets
         ),

@@ -43,7 +43,7 @@ def source_code(
     Args:
         url: of the file, or of its repository where nobody knows how that shows files.
         repository: its address.
-        path: the file, from the product's folder.
+        path: the file, or the folder of the product, from the root of the repository.
         version: the commit's full hash.
         branch: the branch that it came from.
         tag: the tag that it came from.

@@ -27,21 +27,21 @@ class MovedRef:
     announce: Announce
     today: date
 
-    def source(self, commit: str) -> SourceReference:
-        """Where a product of that commit comes from."""
-        return SourceReference(repository=self.repository.url, ref=self.ref, commit=commit)
+    def source(self, commit: str, folder: str) -> SourceReference:
+        """Where the product in that folder of a commit comes from."""
+        return SourceReference(repository=self.repository.url, ref=self.ref, commit=commit, folder=folder or None)
 
     def event_id(self, product: str, commit: str, revision: int, result: str) -> str:
         """The id of an event: the revision tells a commit that comes back from the time when it was there before."""
         return f"{product}:{self.ref}@{commit}.{revision}:{result}"
 
-    def rejection(self, commit: str, product: str, problems: Sequence[FloeError]) -> ArtifactRejected:
-        """The refusal of a product before it is compiled."""
+    def rejection(self, commit: str, folder: str, product: str, problems: Sequence[FloeError]) -> ArtifactRejected:
+        """The refusal of the product in a folder before it is compiled."""
         return ArtifactRejected(
             tenant=self.tenant,
             product=product,
             submission=commit,
-            source=self.source(commit),
+            source=self.source(commit, folder),
             stage=Stage.LOAD.value,
             problems=told(problems),
         )
@@ -54,5 +54,5 @@ class MovedRef:
             submission=commit,
             reason=retirement.reason.value,
             artifact_digest=retirement.product.artifact_digest,
-            source=self.source(commit),
+            source=self.source(commit, retirement.product.folder),
         )

@@ -201,9 +201,9 @@ class RepositoryCompiler:
         owned = False
         outcome: ProductEvent
         if candidate.problems:
-            outcome = moved.rejection(head.commit, candidate.name, candidate.problems)
+            outcome = moved.rejection(head.commit, candidate.folder.path, candidate.name, candidate.problems)
         elif candidate.named and (owner := await self._claim(moved, candidate.name)) is not None:
-            outcome = moved.rejection(head.commit, candidate.name, [owner])
+            outcome = moved.rejection(head.commit, candidate.folder.path, candidate.name, [owner])
         else:
             owned = candidate.named
             outcome = await self._compile_files(moved, head, candidate)
@@ -226,12 +226,12 @@ class RepositoryCompiler:
     async def _compile_files(self, moved: MovedRef, head: Head, candidate: _Candidate) -> ProductEvent:
         pointers = await self._repositories.export(moved.repository, candidate.folder.files, self._folder)
         if pointers:
-            return moved.rejection(head.commit, candidate.name, pointers_refused(pointers))
+            return moved.rejection(head.commit, candidate.folder.path, candidate.name, pointers_refused(pointers))
         try:
             bundle = await pack(self._folder, self._blobs)
             platform = candidate.platform
         except Permanent as refusal:
-            return moved.rejection(head.commit, candidate.name, [refusal])
+            return moved.rejection(head.commit, candidate.folder.path, candidate.name, [refusal])
         submitted = SpecSubmitted(
             tenant=moved.tenant,
             product=candidate.name,
@@ -241,7 +241,7 @@ class RepositoryCompiler:
             platform_parents={name: await self._stored(text) for name, text in platform.parents.items()}
             if platform
             else {},
-            source=moved.source(head.commit),
+            source=moved.source(head.commit, candidate.folder.path),
         )
         return await self._compiler.compile(submitted, today=moved.today)
 

@@ -11,9 +11,9 @@ from floe_executor.errors import ComputeUnsupported, PlaceUnsupported, Transform
 
 TRANSFORMED: Final = "duckdb"
 """Where Python transforms build: their children open the DuckDB file."""
-_STORAGE: Final = "local"
-_CATALOG: Final = "sql"
-"""The executor's settings say where both are; what platform.yaml says of others is not looked at yet."""
+_STORAGES: Final = ("local", "s3")
+_CATALOGS: Final = ("sql",)
+"""Where tables land; the executor's settings say where a local storage and its catalog are."""
 
 
 def check_support(artifact: CompiledArtifacts, environment: CompiledEnvironment) -> None:
@@ -31,8 +31,15 @@ def check_support(artifact: CompiledArtifacts, environment: CompiledEnvironment)
     if is_attached(environment):
         _check_attached(environment)
         return
-    _check_place("storage", environment.storage.name, environment.storage.type, _STORAGE)
-    _check_place("catalogs", environment.catalog.name, environment.catalog.type, _CATALOG)
+    storage, catalog = environment.storage, environment.catalog
+    _check_place("storage", storage.name, storage.type, _STORAGES)
+    _check_place("catalogs", catalog.name, catalog.type, _CATALOGS)
+    if storage.type == "s3" and storage.properties.get("credentials", {}).get("mode") != "static":
+        raise PlaceUnsupported(
+            f"the storage {storage.name!r} has no static credentials, and landings write with no others",
+            where=Where("platform.yaml", path=f"storage.{storage.name}.credentials"),
+            hint="give it `mode: static` and the name of a secret that holds ACCESS_KEY:SECRET_KEY",
+        )
 
 
 def _check_transforms(artifact: CompiledArtifacts, environment: CompiledEnvironment) -> None:
@@ -73,12 +80,12 @@ def _check_attached(environment: CompiledEnvironment) -> None:
         )
 
 
-def _check_place(section: str, name: str, kind: str, supported: str) -> None:
-    if kind != supported:
+def _check_place(section: str, name: str, kind: str, supported: tuple[str, ...]) -> None:
+    if kind not in supported:
         raise PlaceUnsupported(
-            f"{name!r} is {kind}, and this executor lands tables in {supported} only",
+            f"{name!r} is {kind}, and this executor lands tables in {' and '.join(supported)} only",
             where=Where("platform.yaml", path=f"{section}.{name}"),
-            hint=f"give the environment a profile whose {section.removesuffix('s')} is {supported}",
+            hint=f"give the environment a profile whose {section.removesuffix('s')} is {' or '.join(supported)}",
         )
 
 

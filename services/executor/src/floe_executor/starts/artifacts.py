@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from functools import partial
+
+import structlog
 
 from floe_chassis.bus import Bus
 from floe_contracts.artifacts import read_artifact
@@ -18,15 +20,27 @@ from floe_executor.core.starts import going_live
 from floe_executor.core.starts.going_live import Announcement
 from floe_executor.core.starts.requests import compile_request
 
+log = structlog.get_logger(__name__)
+
+Retired = Callable[[Place], Awaitable[None]]
+"""Told of a product that is live no more, where it was."""
+
+
+async def nobody(place: Place) -> None:
+    """Whom nobody needs to tell."""
+
 
 class ArtifactHandlers:
     """The subscribers of FLOE_ARTIFACTS. An event that comes twice, or late, changes nothing."""
 
-    def __init__(self, bus: Bus, live_products: LiveProducts, changed: Callable[[], None]) -> None:
-        """Call `changed` when a schedule may have changed."""
+    def __init__(
+        self, bus: Bus, live_products: LiveProducts, changed: Callable[[], None], retired: Retired = nobody
+    ) -> None:
+        """Call `changed` when a schedule may have changed, and `retired` when a product is retired."""
         self._bus = bus
         self._products = live_products
         self._changed = changed
+        self._retired = retired
 
     async def compiled(self, received: Received[ArtifactCompiled]) -> None:
         """Make the artifact live where its ref says, and ask for the runs of its compile triggers.
@@ -79,7 +93,12 @@ class ArtifactHandlers:
                 await self._retire(product, announced.sequence)
 
     async def _retire(self, product: LiveProduct, sequence: int) -> None:
-        await self._products.change(product.place, partial(going_live.retired, sequence=sequence))
+        now = await self._products.change(product.place, partial(going_live.retired, sequence=sequence))
+        if now is not None and now.retired:
+            try:
+                await self._retired(product.place)
+            except Exception as error:  # noqa: BLE001 -- what is shown of it is no source of truth
+                log.warning("a retired product is still shown", place=str(product.place), error=str(error))
 
 
 def read_announcement(received: Received[ArtifactCompiled]) -> Announcement:

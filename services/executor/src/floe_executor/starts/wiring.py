@@ -12,7 +12,7 @@ from floe_contracts.events import ArtifactCompiled, ArtifactRetired, RunComplete
 from floe_executor.adapters.state.live_products import LiveProducts
 from floe_executor.adapters.state.run_store import RunStore
 from floe_executor.clock import now
-from floe_executor.starts.artifacts import ArtifactHandlers
+from floe_executor.starts.artifacts import ArtifactHandlers, Retired, nobody
 from floe_executor.starts.measures import StartMeasures
 from floe_executor.starts.restoring import Restoring
 from floe_executor.starts.scheduler import Scheduler
@@ -25,6 +25,7 @@ def subscribe(
     blobs: BlobStore,
     live_products: LiveProducts,
     store: RunStore,
+    retired: Retired = nobody,
     clock: Callable[[], datetime] = now,
 ) -> None:
     """Subscribe the starts to the service's bus, and add the task of the scheduler.
@@ -34,13 +35,14 @@ def subscribe(
         blobs: where artifacts are.
         live_products: on the bucket `floe_live_products`; the same that resolves `latest`.
         store: on the bucket `floe_runs`.
+        retired: told of each product that is live no more, where it was.
         clock: the time, in UTC.
     """
 
     def wake() -> None:
         scheduler.wake()
 
-    artifacts = ArtifactHandlers(service.bus, live_products, wake)
+    artifacts = ArtifactHandlers(service.bus, live_products, wake, retired)
     restoring = Restoring(service.bus, live_products)
     scheduler = Scheduler(service.bus, live_products, clock, restoring.restore)
     upstreams = UpstreamHandlers(service.bus, blobs, live_products, store, StartMeasures())

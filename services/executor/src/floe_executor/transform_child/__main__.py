@@ -57,7 +57,7 @@ def _run(job: TransformJob, tell: Tell) -> None:
     folder = Path(job.folder)
     started = time.monotonic()
     try:
-        ChildLimits(memory_bytes=job.memory_bytes).apply()
+        ChildLimits(job.memory_bytes, job.file_bytes, job.open_files).apply()
         warehouse = Warehouse(Path(job.database), folder, memory_limit=job.memory_limit, threads=job.threads)
         result = call_transform(
             job.name,

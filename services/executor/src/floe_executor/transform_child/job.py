@@ -35,6 +35,8 @@ class TransformJob:
         memory_limit: how much DuckDB may hold in memory; None for its own default.
         threads: how many threads DuckDB runs.
         memory_bytes: how much memory the whole process may have; None for no limit.
+        file_bytes: how large a file may be that it writes, so also the DuckDB file; None for no limit.
+        open_files: how many it may have open; None for no limit.
     """
 
     name: str
@@ -48,6 +50,8 @@ class TransformJob:
     memory_limit: str | None = None
     threads: int = 1
     memory_bytes: int | None = None
+    file_bytes: int | None = None
+    open_files: int | None = None
 
     def to_json(self) -> dict[str, Any]:
         """This value in types that JSON knows."""

@@ -107,7 +107,7 @@ class DagsterBuilder:
             request,
             phase.names,
             database=self._database_of(request.record.place),
-            memory_bytes=self._limits.memory_bytes,
+            limits=self._limits,
         )
         return PythonPart(PythonProcess(transforms))
 

@@ -5,10 +5,12 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path, PurePosixPath
+from typing import Final
 
 from floe_contracts.compiled_product import CompiledPythonTransform
 from floe_contracts.nodes import Node, QualityCheck
 from floe_contracts.transform_context import TransformContext
+from floe_dbt.child_limits import ChildLimits
 from floe_dbt.environment import system_environment
 from floe_executor.adapters.building.python_process import PlannedTransform, PythonCommand, TransformCheck
 from floe_executor.clock import now
@@ -17,9 +19,11 @@ from floe_executor.core.ports import BuildRequest
 from floe_executor.core.transform_nodes import check_id, transform_id
 from floe_executor.transform_child.job import CheckJob, TransformJob
 
+_NO_LIMITS: Final = ChildLimits()
+
 
 def python_command(
-    request: BuildRequest, names: Sequence[str], *, database: Path, memory_bytes: int | None = None
+    request: BuildRequest, names: Sequence[str], *, database: Path, limits: ChildLimits = _NO_LIMITS
 ) -> PythonCommand:
     """The command for a `PythonProcess`.
 
@@ -27,7 +31,7 @@ def python_command(
         request: the build; its graph has the Python transforms.
         names: the transforms of one phase, in their order.
         database: the product's DuckDB file.
-        memory_bytes: how much memory one child may have; None for no limit.
+        limits: of each child.
     """
     nodes = {node.unique_id: node for node in request.graph.nodes}
     by_name = {transform.name: transform for transform in request.artifact.python_transforms}
@@ -49,7 +53,9 @@ def python_command(
             context=context,
             memory_limit=str(compute.properties["memory_limit"]) if "memory_limit" in compute.properties else None,
             threads=compute.threads,
-            memory_bytes=memory_bytes,
+            memory_bytes=limits.memory_bytes,
+            file_bytes=limits.file_bytes,
+            open_files=limits.open_files,
         )
         checks = {
             check.name: TransformCheck(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import re
 from collections import Counter
 from collections.abc import Iterator, Mapping
@@ -87,10 +88,15 @@ def _keys(product: ProductDefinition) -> dict[str, dagster.AssetKey]:
     prefix = [product.tenant, product.environment, product.product]
     names = {node.unique_id: _name(node) for node in product.graph.nodes}
     often = Counter(names.values())
-    keys = {}
+    keys: dict[str, dagster.AssetKey] = {}
+    taken: set[dagster.AssetKey] = set()
     for unique_id, name in names.items():
         package = [unique_id.split(".")[1]] if often[name] > 1 else []  # dbt allows a name once a package
-        keys[unique_id] = dagster.AssetKey([_legal(part) for part in (*prefix, *package, *name)])
+        key = dagster.AssetKey([_legal(part) for part in (*prefix, *package, *name)])
+        if key in taken:  # two names are spelt alike once they are legal
+            key = dagster.AssetKey([*key.path[:-1], _marked(key.path[-1], unique_id)])
+        taken.add(key)
+        keys[unique_id] = key
     for node in product.graph.nodes:
         if node.resource_type == "source" and node.depends_on:
             keys[node.unique_id] = keys[node.depends_on[0]]
@@ -105,6 +111,10 @@ def _name(node: Node) -> tuple[str, ...]:
 def _legal(part: str) -> str:
     """A part of a key, or the name of a check: dbt takes any letter in the name of a file, and Dagster does not."""
     return _OUTSIDE_A_KEY.sub(lambda found: "".join(f"_{byte:02x}" for byte in found[0].encode()), part)
+
+
+def _marked(name: str, unique_id: str) -> str:
+    return f"{name}__{hashlib.sha256(unique_id.encode()).hexdigest()[:8]}"
 
 
 def _spec(
@@ -162,7 +172,7 @@ def _checks(product: ProductDefinition, keys: Mapping[str, dagster.AssetKey]) ->
         parts = unique_id.split(".")
         name = _legal(parts[2] if len(parts) < 4 or parts[0] == "test" else ".".join(parts[3:]))
         if (asset, name) in taken:
-            name = _legal(unique_id)
+            name = _marked(name, unique_id)
         taken.add((asset, name))
         found[unique_id] = dagster.AssetCheckSpec(
             name,

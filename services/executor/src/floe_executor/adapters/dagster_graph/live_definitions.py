@@ -12,6 +12,7 @@ from typing import Final
 
 import dagster
 
+from floe_contracts.openlineage.naming import Place
 from floe_executor.adapters.dagster_graph.product_definition import ProductDefinition
 
 _SET: Final = "floe/products"
@@ -28,6 +29,13 @@ def keep_definition(instance: dagster.DagsterInstance, product: ProductDefinitio
     storage.set_cursor_values({version: product.artifact_digest, document: content})
     instance.add_dynamic_partitions(_SET, [name])
     return True
+
+
+def forget_definition(instance: dagster.DagsterInstance, place: Place) -> None:
+    """Have the instance show the product no more; its history stays. A later run of it has it shown again."""
+    name = str(place)
+    instance.delete_dynamic_partition(_SET, name)
+    instance.run_storage.set_cursor_values({f"{_SET}/{name}/artifact": ""})
 
 
 def kept_definitions(instance: dagster.DagsterInstance) -> Iterator[ProductDefinition]:

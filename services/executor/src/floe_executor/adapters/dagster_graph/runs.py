@@ -17,6 +17,7 @@ from dagster._core.remote_origin import RegisteredCodeLocationOrigin, RemoteJobO
 from dagster._core.storage.tags import PARTITION_NAME_TAG
 
 from floe_contracts.events import LandedTable
+from floe_contracts.openlineage.naming import Place
 from floe_executor.adapters.dagster_graph.assets import ProductAssets
 from floe_executor.adapters.dagster_graph.build_logs import BuildLogManager
 from floe_executor.adapters.dagster_graph.bulk_events import store_events
@@ -24,7 +25,7 @@ from floe_executor.adapters.dagster_graph.earlier_runs import PROCESS_TAG, UNFIN
 from floe_executor.adapters.dagster_graph.instance import open_instance
 from floe_executor.adapters.dagster_graph.jobs import LOCATION, job_name, pool_name, resolved_job
 from floe_executor.adapters.dagster_graph.landed_tables import landed_events
-from floe_executor.adapters.dagster_graph.live_definitions import keep_definition
+from floe_executor.adapters.dagster_graph.live_definitions import forget_definition, keep_definition
 from floe_executor.adapters.dagster_graph.partitions import dynamic_name
 from floe_executor.adapters.dagster_graph.pools import make_pool
 from floe_executor.adapters.dagster_graph.product_definition import ProductDefinition
@@ -148,12 +149,21 @@ class DagsterRuns:
             shown, _ = self._job(build.product)
             store_events(instance, landed_events(found[0], shown, build.facts, tables, build.partition))
 
+    def forget(self, place: Place) -> None:
+        """Have the instance show a product no more that is retired."""
+        with self._defining:
+            forget_definition(self.instance(), place)
+            self._definitions_changed(f"{place} is retired")
+
+    def _definitions_changed(self, what: str) -> None:
+        (self._home / DEFINITIONS_FILE).write_text(f"{what}\n")
+
     def instance(self) -> dagster.DagsterInstance:
         """The shared instance."""
         return self._open()[0]
 
     def prepare(self) -> None:
-        """Make the instance's storage ahead of the first run, which takes seconds; what is away now may be there then."""
+        """Make the instance's storage ahead of the first run, which takes seconds; one that is away is opened then."""
         try:
             self._open()
         except Exception as error:  # noqa: BLE001 -- the storage's own, whichever it is
@@ -186,7 +196,7 @@ class DagsterRuns:
                     make_pool(instance, pool)
                 self._jobs[key] = resolved_job(product, self._body)
             if keep_definition(instance, product):
-                (self._home / DEFINITIONS_FILE).write_text(f"{key[0]} {key[1]}\n")
+                self._definitions_changed(f"{key[0]} {key[1]}")
             return self._jobs[key]
 
     def _add_dynamic_partition(self, build: BuildRun) -> None:

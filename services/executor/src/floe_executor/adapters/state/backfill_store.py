@@ -12,7 +12,7 @@ from typing import Final
 from nats.js.errors import InvalidKeyError, KeyNotFoundError, KeyWrongLastSequenceError
 from nats.js.kv import KeyValue
 
-from floe_chassis.key_values import keys_below
+from floe_chassis.key_values import forget, keys_below
 from floe_contracts.openlineage.naming import Place
 from floe_contracts.runs import place_key, run_key
 from floe_contracts.subjects import escape
@@ -86,7 +86,7 @@ class BackfillStore:
 
     async def settle(self, stored: StoredBackfill) -> None:
         """Take a backfill whose end is told from those that go on."""
-        await (await self._open()).purge(_GOING_ON + stored.key)
+        await forget(await self._open(), _GOING_ON + stored.key)
 
     async def _read(self, key: str) -> StoredBackfill:
         entry = await (await self._open()).get(_BACKFILL + key)

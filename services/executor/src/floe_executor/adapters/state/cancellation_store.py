@@ -12,7 +12,7 @@ from typing import Final
 from nats.js.errors import KeyNotFoundError, KeyWrongLastSequenceError
 from nats.js.kv import KeyValue
 
-from floe_chassis.key_values import keys_below
+from floe_chassis.key_values import forget, keys_below
 from floe_contracts.events import CancellationRequested
 from floe_contracts.openlineage.naming import Place
 from floe_contracts.runs import RunRecord, place_key, run_key
@@ -59,4 +59,4 @@ class CancellationStore:
 
     async def remove(self, key: str) -> None:
         """Forget the mark of a run or backfill that has ended."""
-        await (await self._open()).purge(_CANCEL + key)
+        await forget(await self._open(), _CANCEL + key)

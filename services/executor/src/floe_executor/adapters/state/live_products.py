@@ -7,12 +7,11 @@ from dataclasses import dataclass
 from typing import Final
 
 import structlog
-from nats.errors import Error as NatsError
 from nats.js.errors import KeyNotFoundError, KeyWrongLastSequenceError
 from nats.js.kv import KeyValue
 from pydantic import ValidationError
 
-from floe_contracts.errors import Unreachable
+from floe_chassis.key_values import entries_below
 from floe_contracts.live_products import LiveProduct
 from floe_contracts.openlineage.naming import Place
 from floe_contracts.runs import place_key
@@ -99,27 +98,13 @@ class LiveProducts:
         return _Stored(_product(entry.value), entry.revision or 0)
 
     async def _list(self, pattern: str) -> list[LiveProduct]:
-        """The records of the keys that match.
-
-        Neither by a watch of nats-py nor by a consumer of our own: the first takes a bucket for empty that is written
-        to at the same time, now and then, and both leave consumers behind, of which the server keeps a thousand.
-        """
-        bucket = await self._open()
-        prefix = bucket._pre  # noqa: SLF001 -- nats-py has no public way to ask for the keys that match a pattern
-        stream: str = bucket._stream  # noqa: SLF001
-        try:
-            info = await bucket._js.stream_info(stream, subjects_filter=f"{prefix}{pattern}")  # noqa: SLF001
-        except (NatsError, OSError, TimeoutError) as error:
-            raise Unreachable(f"what is live cannot be listed: {error or 'no answer'}") from error
         found = []
-        for subject in sorted(info.state.subjects or {}):
+        for entry in await entries_below(await self._open(), pattern):
             try:
-                found.append(_product((await bucket.get(subject.removeprefix(prefix))).value))
-            except KeyNotFoundError:
-                continue
+                found.append(_product(entry.value))
             except ValidationError as error:  # one that a newer floe wrote must not hide the others
-                log.warning("a live product cannot be read", subject=subject, error=str(error))
-        return found
+                log.warning("a live product cannot be read", key=entry.key, error=str(error))
+        return sorted(found, key=lambda product: place_key(product.place))
 
 
 def _product(content: bytes | None) -> LiveProduct:

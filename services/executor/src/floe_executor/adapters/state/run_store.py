@@ -15,6 +15,7 @@ from typing import Final
 from nats.js.errors import InvalidKeyError, KeyNotFoundError, KeyWrongLastSequenceError
 from nats.js.kv import KeyValue
 
+from floe_chassis.key_values import entries_below, forget
 from floe_contracts.openlineage.naming import Place
 from floe_contracts.runs import RunRecord, place_key, run_key
 from floe_contracts.subjects import escape
@@ -98,16 +99,10 @@ class RunStore:
     async def waiting(self, place: Place | None = None) -> list[PendingRun]:
         """What has not ended or is not told, in the order of each place; of all places, or of one."""
         pattern = f"{_PENDING}*.*.*.*" if place is None else f"{_PENDING}{place_key(place)}.*"
-        watcher = await (await self._open()).watch(pattern, ignore_deletes=True)
         found = []
-        try:
-            async for entry in watcher:
-                if entry is None:  # all that was there has come
-                    break
-                key = entry.key.removeprefix(_PENDING)
-                found.append(PendingRun(key, key.rpartition(".")[0], _order(entry.value)))
-        finally:
-            await watcher.stop()
+        for entry in await entries_below(await self._open(), pattern):
+            key = entry.key.removeprefix(_PENDING)
+            found.append(PendingRun(key, key.rpartition(".")[0], _order(entry.value)))
         return sorted(found, key=lambda run: (run.order, run.key))
 
     async def read_pending(self, run: PendingRun) -> StoredRun | None:
@@ -115,7 +110,7 @@ class RunStore:
         try:
             return await self.read(run.key)
         except KeyNotFoundError:
-            await (await self._open()).purge(_PENDING + run.key)
+            await forget(await self._open(), _PENDING + run.key)
             return None
 
     async def pending(self, place: Place | None = None) -> AsyncIterator[StoredRun]:
@@ -134,7 +129,7 @@ class RunStore:
 
     async def settle(self, record: RunRecord) -> None:
         """Take a run whose end is told from the pending ones."""
-        await (await self._open()).purge(_PENDING + run_key(record.place, record.run_id))
+        await forget(await self._open(), _PENDING + run_key(record.place, record.run_id))
 
     async def partitions(self, place: Place, name: str) -> tuple[str, ...]:
         """The keys of a set of dynamic partitions, sorted."""

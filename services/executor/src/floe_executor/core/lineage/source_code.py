@@ -24,6 +24,8 @@ def location(source: SourceReference | None, path: str | None = None) -> Facet |
     """The facet of the file at `path`, from the product's folder; None where nobody said where the code came from."""
     if source is None or not source.repository:
         return None
+    if source.folder:
+        path = f"{source.folder}/{path}" if path else source.folder
     repository = without_credentials(source.repository)
     ref = source.ref or ""
     return job_facets.source_code(
