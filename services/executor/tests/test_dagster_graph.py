@@ -159,7 +159,7 @@ def test_tests_are_checks_of_what_they_test() -> None:
     assert found == {
         "test.shop.source_not_null.c3": ("orders", "source_not_null"),
         "test.shop.unique_orders_id.a1": ("orders", "unique_orders_id"),
-        "test.shop.unique_orders_id.b2": ("orders", "test.shop.unique_orders_id.b2"),
+        "test.shop.unique_orders_id.b2": ("orders", "unique_orders_id__0c3b6bec"),
         "test.shop.assert_balance": ("orders", "assert_balance"),
         "unit_test.shop.payments.adds_up": ("payments", "adds_up"),
     }

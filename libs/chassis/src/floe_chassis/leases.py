@@ -108,6 +108,21 @@ class Lease:
             self._lose("taken")
             raise LeaseLost(f"the lease of {self.key} (token {self.token}) is somebody else's")
 
+    async def confirm(self) -> None:
+        """Make sure that the lease is still ours; a bus that is away is waited for as long as it may be.
+
+        Raises:
+            LeaseLost: it is not, or may not be.
+        """
+        while True:
+            try:
+                await self.verify()
+            except Unreachable:
+                with contextlib.suppress(TimeoutError):
+                    await asyncio.wait_for(self.lost.wait(), _RETRY)
+            else:
+                return
+
     async def release(self) -> None:
         """Give the lease back. If the bus is away, it ends by itself."""
         if self._renewing is not None:

@@ -14,6 +14,7 @@ from collections import defaultdict
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Final
 
 import structlog
 
@@ -42,6 +43,9 @@ from floe_executor.runs.products import Product
 from floe_executor.runs.telling import RunTelling
 
 log = structlog.get_logger(__name__)
+
+_FENCE_SECONDS: Final = 120.0
+"""Longer than a lease lasts: asking for it comes to an end by itself, unless the event loop is gone."""
 
 
 @dataclass(slots=True)
@@ -195,7 +199,7 @@ class Attempts:
             tables = await self._lander.stage(request, nodes)
             journal = LandingJournal(nodes=attempt.outcomes, tables=tables, seconds=attempt.build_seconds)
             digest = await self._blobs.put(canonical_json(journal.model_dump(mode="json", exclude_none=True)))
-            await attempt.lease.verify()
+            await attempt.lease.confirm()
             landing = run_states.staged(attempt.stored.record, digest, attempt.telling.lineage_events)
             attempt.stored = await self._store.update(attempt.stored, landing)
         attempt.land_seconds = time.monotonic() - started
@@ -279,6 +283,6 @@ def _fence(lease: Lease, loop: asyncio.AbstractEventLoop) -> Callable[[], None]:
     """A check that may be made from a thread: is the lease still ours?"""
 
     def verify() -> None:
-        asyncio.run_coroutine_threadsafe(lease.verify(), loop).result(timeout=30)
+        asyncio.run_coroutine_threadsafe(lease.confirm(), loop).result(timeout=_FENCE_SECONDS)
 
     return verify
