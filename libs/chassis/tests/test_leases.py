@@ -133,3 +133,21 @@ async def test_a_server_that_stalls_does_not_lose_a_lease(
         await asyncio.wait_for(lease.lost.wait(), 2.0)
     await lease.verify()
     await lease.release()
+
+
+async def test_a_lease_is_confirmed_once_the_bus_is_back_and_not_after_it_was_lost(
+    own_server: NatsServer, own_bus: Bus, own_settings: ChassisSettings
+) -> None:
+    settings = own_settings.model_copy(update={"lease_seconds": 4.0})
+    await apply(own_bus, declared(settings))
+    lease = await taken(own_bus, settings)
+    own_server.kill()
+    await eventually(lambda: not own_bus.connected)
+    confirming = asyncio.create_task(lease.confirm())
+    own_server.start()
+    await asyncio.wait_for(confirming, 4)
+    assert not lease.lost.is_set()
+    own_server.kill()
+    with pytest.raises(LeaseLost):
+        await asyncio.wait_for(lease.confirm(), 8)
+    await lease.release()
