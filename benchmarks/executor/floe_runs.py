@@ -18,6 +18,7 @@ from measurement import Measurement, ProcessTree
 
 from floe_chassis.bus import Bus
 from floe_chassis.settings import ChassisSettings, load_settings
+from floe_cli.products import read_product
 from floe_cli.stack.folders import stack_folder
 from floe_contracts import subjects
 from floe_contracts.cloudevents import decode
@@ -64,7 +65,7 @@ class RunStack:
                 raise RuntimeError("floe up did not become ready")
         else:
             raise RuntimeError("floe up ended before it was ready")
-        command = [str(BIN / "floe"), "compile", str(self._product), "--json"]
+        command = [str(BIN / "floe"), "compile", str(self._product), "--format", "json"]
         subprocess.run(command, check=True, capture_output=True, env=plain_environment())
         self.run()  # what the first run makes once is not what is measured
         return self
@@ -92,7 +93,7 @@ class RunStack:
         bus = Bus("bench", settings)
         await bus.connect()
         try:
-            return await self._timed(bus, Place(settings.tenant, "dev", self._product.name))
+            return await self._timed(bus, Place(settings.tenant, "dev", read_product(self._product).name))
         finally:
             await bus.close()
 

@@ -30,12 +30,12 @@ RECOVERY = "recovery_seconds"
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     """How long recovery took, over all tests that struck."""
-    reports = [report for group in ("passed", "failed") for report in terminalreporter.stats.get(group, [])]
+    reports = [report for group in terminalreporter.stats.values() for report in group]
     took = sorted(
         seconds
         for report in reports
         for name, seconds in getattr(report, "user_properties", ())
-        if name == RECOVERY and report.when == "teardown"
+        if name == RECOVERY and getattr(report, "when", None) == "teardown"
     )
     if took:
         p95 = took[min(len(took) - 1, round(0.95 * len(took)))]
