@@ -31,8 +31,7 @@ def test_the_instance_cannot_be_opened_again(build: Callable[[str], Path], tmp_p
     other = build("create table t as select 2 as id")
     (tmp_path / "out" / "data").mkdir(parents=True)
     source = DuckDBTable(database, "main", "t", Engine(memory_limit="200MB", threads=1))
-    with source.open(Lake(f"file://{tmp_path}/out")) as opened:
-        connection = opened.connection
+    with source.warehouse.open([Lake(f"file://{tmp_path}/out")]) as connection:
         for statement in (
             "set enable_external_access = true",
             "set allowed_directories = ['/']",
@@ -51,9 +50,11 @@ def test_the_instance_cannot_be_opened_again(build: Callable[[str], Path], tmp_p
 def test_two_instances_read_one_file_at_once(build: Callable[[str], Path], tmp_path: Path) -> None:
     database = build("create table t as select 1 as id")
     source = DuckDBTable(database, "main", "t", Engine(memory_limit="100MB", threads=1))
-    with source.open(Lake(f"{tmp_path}/a")) as first, source.open(Lake(f"{tmp_path}/b")) as second:
-        for opened in (first, second):
-            assert opened.connection.execute(f"from {opened.relation}").fetchall() == [(1,)]
+    opened = source.warehouse.open
+    with opened([Lake(f"{tmp_path}/a")]) as first, opened([Lake(f"{tmp_path}/b")]) as second:
+        for connection in (first, second):
+            with source.read(connection) as relation:
+                assert connection.execute(f"from {relation.relation}").fetchall() == [(1,)]
 
 
 def test_views_of_the_file_itself_are_landed(

@@ -12,7 +12,7 @@ from pyiceberg.catalog import Catalog
 
 from floe_contracts.errors import Transient
 from floe_lakehouse.catalogs import open_catalog
-from floe_lakehouse.duckdb_files import DuckDBTable
+from floe_lakehouse.duckdb_files import DuckDBTable, DuckDBWarehouse
 from floe_lakehouse.errors import CopyFailed, LakeUnreachable, LakeUnsupported
 from floe_lakehouse.lake_folders import Lake
 from floe_lakehouse.orphans import discard_staged
@@ -86,8 +86,8 @@ def test_a_project_reaches_no_other_place_in_the_bucket(
     for key in ("secrets/key.csv", "tables/t/database.txt"):
         bucket.put_object(Key=key, Body=b"canary\n1\n")
     source = DuckDBTable(build("create table t as select 1 as id"), "main", "t")
-    with source.open(Lake("s3://lake/tables/t/data", open_catalog(properties).properties)) as opened:
-        opened.connection.execute("copy (select 1) to 's3://lake/tables/t/data/mine.parquet'")
+    with source.warehouse.open([Lake("s3://lake/tables/t/data", open_catalog(properties).properties)]) as connection:
+        connection.execute("copy (select 1) to 's3://lake/tables/t/data/mine.parquet'")
         for statement in (
             "from read_csv('s3://lake/secrets/key.csv')",
             "from read_text('s3://lake/tables/t/database.txt')",
@@ -96,8 +96,8 @@ def test_a_project_reaches_no_other_place_in_the_bucket(
             "from read_text('/etc/hostname')",
         ):
             with pytest.raises(duckdb.Error):
-                opened.connection.execute(statement)
-        told = str(opened.connection.execute("from duckdb_secrets()").fetchall())
+                connection.execute(statement)
+        told = str(connection.execute("from duckdb_secrets()").fetchall())
         assert "s3cret" not in told
 
 
@@ -120,6 +120,7 @@ def test_a_store_that_does_not_answer_is_told_from_one_that_refuses(
 
 
 def test_other_stores_are_refused(build: Callable[[str], Path]) -> None:
-    source = DuckDBTable(build("create table t as select 1 as id"), "main", "t")
-    with pytest.raises(LakeUnsupported, match=r"FLOE-LAKE-020.*gs://"), source.open(Lake("gs://lake/tables/t/data")):
+    warehouse = DuckDBWarehouse(build("create table t as select 1 as id"))
+    lakes = [Lake("gs://lake/tables/t/data")]
+    with pytest.raises(LakeUnsupported, match=r"FLOE-LAKE-020.*gs://"), warehouse.open(lakes):
         pass

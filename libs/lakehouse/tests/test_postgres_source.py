@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import UTC, date, datetime, time
 from decimal import Decimal
 from pathlib import Path
@@ -11,7 +13,7 @@ import pytest
 
 from floe_chassis.testing_postgres import PostgresDatabase
 from floe_chassis.testing_postgres import PostgresServer as OwnPostgres
-from floe_lakehouse.duckdb_files import Engine, columns_of, copy_to_parquet
+from floe_lakehouse.duckdb_files import Engine, OpenSource, columns_of, copy_to_parquet
 from floe_lakehouse.errors import ExtensionMissing, WarehouseRefused, WarehouseUnreachable
 from floe_lakehouse.extension_files import load_extension
 from floe_lakehouse.lake_folders import Lake
@@ -100,6 +102,12 @@ def server(at: PostgresDatabase, **changes: Any) -> PostgresServer:
     return PostgresServer(**(given | changes))
 
 
+@contextmanager
+def opened(source: PostgresTable, lake: Lake) -> Iterator[OpenSource]:
+    with source.warehouse.open([lake]) as connection, source.read(connection) as relation:
+        yield relation
+
+
 def table(at: PostgresDatabase, **changes: Any) -> PostgresTable:
     return PostgresTable(server(at, **changes), "public", "orders", Engine("200MB", 1))
 
@@ -114,7 +122,7 @@ def test_every_type_lands_whole(postgres_database: PostgresDatabase, lake: Lake,
     postgres_database.run(f"{TYPES} create table orders as select {values}")
     (tmp_path / "lake").mkdir()
 
-    with table(postgres_database).open(lake) as source:
+    with opened(table(postgres_database), lake) as source:
         columns = landed_columns("orders", columns_of(source))
         query = f"select {projection(columns)} from {source.relation}"
         (file,) = copy_to_parquet(
@@ -143,7 +151,7 @@ def test_a_value_that_would_change_is_refused(
 ) -> None:
     postgres_database.run(f"create table orders as select {value} as amount")
 
-    with pytest.raises(duckdb.Error, match=words), table(postgres_database).open(lake) as source:
+    with pytest.raises(duckdb.Error, match=words), opened(table(postgres_database), lake) as source:
         source.connection.execute(f"select * from {source.relation}").fetchall()
 
 
@@ -166,13 +174,16 @@ def test_odd_names_are_read(postgres_database: PostgresDatabase, lake: Lake) -> 
     postgres_database.run("""create schema "a ""b.c"; create table "a ""b.c"."it's; --" as select 1 as "x ""y'z" """)
     source = PostgresTable(server(postgres_database), 'a "b.c', "it's; --", Engine("200MB", 1))
 
-    with source.open(lake) as opened:
-        assert opened.connection.execute(f"select * from {opened.relation}").fetchall() == [(1,)]
-        assert columns_of(opened)[0][0] == "x \"y'z"
+    with opened(source, lake) as relation:
+        assert relation.connection.execute(f"select * from {relation.relation}").fetchall() == [(1,)]
+        assert columns_of(relation)[0][0] == "x \"y'z"
 
 
 def test_a_table_that_is_missing_is_named(postgres_database: PostgresDatabase, lake: Lake) -> None:
-    with pytest.raises(duckdb.Error, match=r'"public"\."orders" does not exist'), table(postgres_database).open(lake):
+    with (
+        pytest.raises(duckdb.Error, match=r'"public"\."orders" does not exist'),
+        opened(table(postgres_database), lake),
+    ):
         pass
 
 
@@ -182,7 +193,7 @@ def test_nothing_is_written_and_no_other_file_is_read(
     postgres_database.run("create table orders as select 1 as id")
     (tmp_path / "secret").write_text("secret")
 
-    with table(postgres_database).open(lake) as source:
+    with opened(table(postgres_database), lake) as source:
         with pytest.raises(duckdb.Error, match="read-only"):
             source.connection.execute("call postgres_execute('warehouse', 'drop table orders')")
         with pytest.raises(duckdb.Error, match="disabled by configuration"):
@@ -206,9 +217,12 @@ def test_the_role_is_taken_on_and_texts_do_not_depend_on_the_users_settings(
     )
     loader = {"user": f"loader_{postgres_database.name}", "password": "it's \\me"}
     try:
-        with table(postgres_database, **loader, role=f"an owner {postgres_database.name}").open(lake) as source:
+        with opened(table(postgres_database, **loader, role=f"an owner {postgres_database.name}"), lake) as source:
             found = source.connection.execute(f"select * from {source.relation}").fetchall()
-        with pytest.raises(duckdb.Error, match="permission denied"), table(postgres_database, **loader).open(lake) as s:
+        with (
+            pytest.raises(duckdb.Error, match="permission denied"),
+            opened(table(postgres_database, **loader), lake) as s,
+        ):
             s.connection.execute(f"select * from {s.relation}")
     finally:
         postgres_database.run(f"""
@@ -230,7 +244,7 @@ def test_the_role_is_taken_on_and_texts_do_not_depend_on_the_users_settings(
 def test_a_refusal_is_permanent_and_tells_no_password(
     postgres_database: PostgresDatabase, lake: Lake, changes: dict[str, Any], words: str
 ) -> None:
-    with pytest.raises(WarehouseRefused, match=words) as caught, table(postgres_database, **changes).open(lake):
+    with pytest.raises(WarehouseRefused, match=words) as caught, opened(table(postgres_database, **changes), lake):
         pass
     told = f"{caught.value} {caught.value.hint} {table(postgres_database, **changes)!r}"
     assert "not-this-one" not in told
@@ -241,7 +255,7 @@ def test_a_refusal_is_permanent_and_tells_no_password(
 def test_a_server_that_does_not_answer_is_transient(
     postgres_database: PostgresDatabase, lake: Lake, changes: dict[str, Any]
 ) -> None:
-    with pytest.raises(WarehouseUnreachable, match="FLOE-LAKE-051"), table(postgres_database, **changes).open(lake):
+    with pytest.raises(WarehouseUnreachable, match="FLOE-LAKE-051"), opened(table(postgres_database, **changes), lake):
         pass
 
 
@@ -249,7 +263,7 @@ def test_a_server_that_goes_away_meanwhile_is_transient(own_postgres: OwnPostgre
     own_postgres.database.run("create table orders as select generate_series(1, 3) as id")
 
     def read_after_its_end() -> None:
-        with table(own_postgres.database).open(lake) as source:
+        with opened(table(own_postgres.database), lake) as source:
             own_postgres.stop()
             source.connection.execute(f"select * from {source.relation}").fetchall()
 

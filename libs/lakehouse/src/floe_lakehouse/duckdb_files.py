@@ -1,13 +1,13 @@
 """Reading a table of a warehouse through DuckDB and writing it as Parquet.
 
 The warehouse was written by a project's code, and a view in it may hold any query. So floe reads it through an instance
-that can reach nothing but the warehouse and one folder of the lake.
+that can reach nothing but the warehouse and the folders of the tables that are landed.
 """
 
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -50,6 +50,43 @@ class CopiedFile:
 
 
 @dataclass(frozen=True, slots=True)
+class DuckDBWarehouse:
+    """A finished DuckDB file; fulfils `Warehouse`.
+
+    Attributes:
+        database: the file; no process may be writing it.
+        engine: what reading it may take.
+    """
+
+    database: Path
+    engine: Engine = DEFAULT_ENGINE
+
+    @property
+    def name(self) -> str:
+        """What messages call it."""
+        return self.database.name
+
+    @property
+    def catalog(self) -> str:
+        """Its name in an instance, quoted: its stem, as dbt names it."""
+        return quoted(self.database.stem)
+
+    @contextmanager
+    def open(self, lakes: Sequence[Lake]) -> Iterator[duckdb.DuckDBPyConnection]:
+        """The file, attached: a connection to the file itself would share its settings.
+
+        Raises:
+            duckdb.Error: it cannot be attached.
+        """
+
+        def attach(connection: duckdb.DuckDBPyConnection) -> None:
+            connection.execute(f"ATTACH {literal(str(self.database))} AS {self.catalog} (READ_ONLY)")
+
+        with open_closed(lakes, self.engine, spill=self.database.parent, attach=attach) as connection:
+            yield connection
+
+
+@dataclass(frozen=True, slots=True)
 class DuckDBTable:
     """A table, or a view, of a finished DuckDB file; fulfils `RowSource`.
 
@@ -70,30 +107,29 @@ class DuckDBTable:
         """What messages call it."""
         return f"{self.schema}.{self.table} of {self.database.name}"
 
+    @property
+    def warehouse(self) -> DuckDBWarehouse:
+        """The file."""
+        return DuckDBWarehouse(self.database, self.engine)
+
     @contextmanager
-    def open(self, lake: Lake) -> Iterator[OpenSource]:
-        """The file, attached under its stem as dbt names it: a connection to the file would share its settings."""
-        catalog = quoted(self.database.stem)
-
-        def attach(connection: duckdb.DuckDBPyConnection) -> None:
-            connection.execute(f"ATTACH {literal(str(self.database))} AS {catalog} (READ_ONLY)")
-
-        with open_closed(lake, self.engine, spill=self.database.parent, attach=attach) as connection:
-            yield OpenSource(connection, f"{catalog}.{quoted(self.schema)}.{quoted(self.table)}")
+    def read(self, connection: duckdb.DuckDBPyConnection) -> Iterator[OpenSource]:
+        """The relation in a connection to its warehouse."""
+        yield OpenSource(connection, f"{self.warehouse.catalog}.{quoted(self.schema)}.{quoted(self.table)}")
 
 
 @contextmanager
 def open_closed(
-    lake: Lake,
+    lakes: Sequence[Lake],
     engine: Engine,
     *,
     spill: Path | None = None,
     attach: Callable[[duckdb.DuckDBPyConnection], None] = lambda connection: None,
 ) -> Iterator[duckdb.DuckDBPyConnection]:
-    """A connection to a private instance that reaches what `attach` attaches and `lake`; no other file or setting.
+    """A connection to a private instance that reaches what `attach` attaches and `lakes`; no other file or setting.
 
     Args:
-        lake: the only folder whose files may be read and written.
+        lakes: the only folders whose files may be read and written.
         engine: what the instance may take.
         spill: the folder in which what exceeds the memory is kept; the system's for temporary files if None.
         attach: attaches the warehouse, before everything else is closed.
@@ -116,7 +152,7 @@ def open_closed(
         try:
             connection.execute("SET enable_progress_bar = false")  # it would be drawn into the service's log
             attach(connection)
-            reach(connection, lake)
+            reach(connection, lakes)
             connection.execute("SET enable_external_access = false")
             connection.execute("SET lock_configuration = true")
             yield connection
@@ -147,7 +183,7 @@ def copy_to_parquet(
     Args:
         connection: from `open_closed`.
         query: the select statement.
-        folder: under the lake of the connection; it need not exist, its parent must.
+        folder: under a lake of the connection; it need not exist, its parent must.
         prefix: how the names of the files begin; a new one for every call.
         file_size_bytes: where a file ends and the next one begins, roughly; DuckDB cannot do so in partitions.
         partition_column: the column of integers by which rows are parted, each into one file; no file holds it.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 from urllib.parse import urlsplit
@@ -30,22 +30,26 @@ class Lake:
     properties: Mapping[str, str] = field(default_factory=dict, repr=False)
 
 
-def reach(connection: duckdb.DuckDBPyConnection, lake: Lake) -> None:
-    """Let an instance reach the files of `lake`, and nothing else once its outside access is closed.
+def reach(connection: duckdb.DuckDBPyConnection, lakes: Sequence[Lake]) -> None:
+    """Let an instance reach the files of `lakes`, and nothing else once its outside access is closed.
 
     Raises:
-        LakeUnsupported: the store is one that DuckDB is not taught to write.
+        LakeUnsupported: a store is one that DuckDB is not taught to write.
         ExtensionMissing: the extension that it takes is not installed.
     """
-    if local_path(lake.location) is None:
+    remote = [lake for lake in lakes if local_path(lake.location) is None]
+    for lake in remote:
         scheme = urlsplit(lake.location).scheme
         if scheme not in _S3_SCHEMES:
             raise LakeUnsupported(
                 f"tables cannot be landed under {scheme}://", hint="let the storage be local or s3 in platform.yaml"
             )
+    if remote:
         load_extension(connection, "httpfs")
-        connection.execute(f"CREATE SECRET floe_lake ({', '.join(_secret(lake))})")
-    connection.execute(f"SET allowed_directories = [{literal(duckdb_target(lake.location))}]")
+    for place, lake in enumerate(remote):
+        connection.execute(f"CREATE SECRET floe_lake_{place} ({', '.join(_secret(lake))})")
+    folders = ", ".join(literal(duckdb_target(lake.location)) for lake in lakes)
+    connection.execute(f"SET allowed_directories = [{folders}]")
 
 
 def _secret(lake: Lake) -> list[str]:

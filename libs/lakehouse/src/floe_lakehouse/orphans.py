@@ -42,7 +42,7 @@ def discard_staged(catalog: Catalog, staged: StagedTable) -> int:
     table = find_table(catalog, staged.identifier)
     io = file_io(catalog, table, staged.location)
     lake = Lake(locations.data_folder(staged.location), io.properties)
-    with open_closed(lake, _LISTING) as connection:
+    with open_closed([lake], _LISTING) as connection:
         found = _files_of_attempts(connection, lake, staged.run_id, range(staged.attempt, staged.attempt + 1))
     return _remove_unheld(catalog, table, staged.location, found)
 
@@ -63,7 +63,7 @@ def discard_earlier(
     Args:
         catalog: the catalog.
         table: the table as it was loaded; None while there is none.
-        connection: from `open_closed`, over the table's folder of data files.
+        connection: of a closed instance, over the table's folder of data files.
         location: the table's location.
         run_id: the run.
         attempt: the attempt that begins.

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -49,6 +49,50 @@ class PostgresServer:
 
 
 @dataclass(frozen=True, slots=True)
+class PostgresWarehouse:
+    """A database of a PostgreSQL server; fulfils `Warehouse`.
+
+    Attributes:
+        server: the database.
+        engine: what DuckDB may take to read it.
+    """
+
+    server: PostgresServer
+    engine: Engine
+
+    @property
+    def name(self) -> str:
+        """What messages call it."""
+        return f"the PostgreSQL database {self.server.database}"
+
+    @contextmanager
+    def open(self, lakes: Sequence[Lake]) -> Iterator[duckdb.DuckDBPyConnection]:
+        """The database, attached to be read only.
+
+        Raises:
+            ExtensionMissing: DuckDB's extension for PostgreSQL is not installed.
+            WarehouseUnreachable: the server does not answer.
+            WarehouseRefused: it refuses the user, the password or the database.
+            duckdb.Error: DuckDB refuses what is attached.
+        """
+        with ExitStack() as stack:
+            with reaching(self.server):
+                connection = stack.enter_context(open_closed(lakes, self.engine, attach=self._attach))
+            yield connection
+
+    def _attach(self, connection: duckdb.DuckDBPyConnection) -> None:
+        load_extension(connection, "postgres_scanner")
+        server = self.server
+        connection.execute(
+            f"CREATE TEMPORARY SECRET {_ATTACHED} (TYPE postgres, HOST {literal(server.host)}, PORT {server.port}, "
+            f"USER {literal(server.user)}, PASSWORD {literal(server.password)}, DATABASE {literal(server.database)})"
+        )
+        parameters = {**server.parameters, "options": _session(server.role)}
+        given = " ".join(f"{name}={_parameter(value)}" for name, value in parameters.items())
+        connection.execute(f"ATTACH {literal(given)} AS {_ATTACHED} (TYPE postgres, SECRET {_ATTACHED}, READ_ONLY)")
+
+
+@dataclass(frozen=True, slots=True)
 class PostgresTable:
     """A table of a PostgreSQL database; fulfils `RowSource`.
 
@@ -67,31 +111,24 @@ class PostgresTable:
     @property
     def name(self) -> str:
         """What messages call it."""
-        return f"{self.schema}.{self.table} of the PostgreSQL database {self.server.database}"
+        return f"{self.schema}.{self.table} of {self.warehouse.name}"
+
+    @property
+    def warehouse(self) -> PostgresWarehouse:
+        """The database."""
+        return PostgresWarehouse(self.server, self.engine)
 
     @contextmanager
-    def open(self, lake: Lake) -> Iterator[OpenSource]:
-        """The database, attached to be read only; a query that names the relation sees one snapshot of it.
+    def read(self, connection: duckdb.DuckDBPyConnection) -> Iterator[OpenSource]:
+        """The table; a query that names the relation sees one snapshot of it.
 
         Raises:
-            ExtensionMissing: DuckDB's extension for PostgreSQL is not installed.
-            WarehouseUnreachable: the server does not answer, or broke off.
+            WarehouseUnreachable: the server broke off.
             WarehouseRefused: it refuses the user, the password or the database.
             duckdb.Error: there is no such table, or a value has no landed form.
         """
-        with self._reaching(), open_closed(lake, self.engine, attach=self._attach) as connection:
+        with reaching(self.server):
             yield OpenSource(connection, self._relation(connection))
-
-    def _attach(self, connection: duckdb.DuckDBPyConnection) -> None:
-        load_extension(connection, "postgres_scanner")
-        server = self.server
-        connection.execute(
-            f"CREATE TEMPORARY SECRET {_ATTACHED} (TYPE postgres, HOST {literal(server.host)}, PORT {server.port}, "
-            f"USER {literal(server.user)}, PASSWORD {literal(server.password)}, DATABASE {literal(server.database)})"
-        )
-        parameters = {**server.parameters, "options": _session(server.role)}
-        given = " ".join(f"{name}={_parameter(value)}" for name, value in parameters.items())
-        connection.execute(f"ATTACH {literal(given)} AS {_ATTACHED} (TYPE postgres, SECRET {_ATTACHED}, READ_ONLY)")
 
     def _relation(self, connection: duckdb.DuckDBPyConnection) -> str:
         relation = f"{quoted(self.schema)}.{quoted(self.table)}"
@@ -105,21 +142,27 @@ class PostgresTable:
         query = literal(server_query(relation, columns))
         return f"(SELECT {received(columns)} FROM postgres_query('{_ATTACHED}', {query}))"  # noqa: S608 - all quoted
 
-    @contextmanager
-    def _reaching(self) -> Iterator[None]:
-        """Tell a failing connection, at the beginning or later, from everything else that DuckDB raises."""
-        try:
-            yield
-        except duckdb.Error as error:
-            message = str(error).replace(self.server.password, "***") if self.server.password else str(error)
-            if not _CONNECTION.search(message):
-                raise
-            place = f"the PostgreSQL server {self.server.host}:{self.server.port}"
-            if _REFUSAL.search(message):
-                raise WarehouseRefused(
-                    f"{place} refuses the connection: {message}", hint="check user, password and database"
-                ) from None
-            raise WarehouseUnreachable(f"{place} cannot be reached: {message}", hint="see whether it runs") from None
+
+@contextmanager
+def reaching(server: PostgresServer) -> Iterator[None]:
+    """Tell a failing connection, at the beginning or later, from everything else that DuckDB raises.
+
+    Raises:
+        WarehouseUnreachable: the server does not answer, or broke off.
+        WarehouseRefused: it refuses the user, the password or the database.
+    """
+    try:
+        yield
+    except duckdb.Error as error:
+        message = str(error).replace(server.password, "***") if server.password else str(error)
+        if not _CONNECTION.search(message):
+            raise
+        place = f"the PostgreSQL server {server.host}:{server.port}"
+        if _REFUSAL.search(message):
+            raise WarehouseRefused(
+                f"{place} refuses the connection: {message}", hint="check user, password and database"
+            ) from None
+        raise WarehouseUnreachable(f"{place} cannot be reached: {message}", hint="see whether it runs") from None
 
 
 def _session(role: str | None) -> str:

@@ -42,7 +42,7 @@ def rewritten(catalog: Catalog, staged: StagedTable, table: Table, engine: Engin
         yield Rewrite(())
         return
     lake = Lake(locations.data_folder(staged.location), table.io.properties)
-    with copying(f"what stays of {dotted(staged.identifier)}"), open_closed(lake, engine) as connection:
+    with copying(f"what stays of {dotted(staged.identifier)}"), open_closed([lake], engine) as connection:
         leftovers = left_beside(connection, staged)
         rewrite = _rewrite(catalog, staged, table, connection)
     try:

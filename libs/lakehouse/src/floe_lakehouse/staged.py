@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import asdict, dataclass
 from typing import Any, Final, Literal, Protocol, TypeAlias, get_args
 
+import duckdb
 from pyiceberg.schema import Schema
 
 from floe_contracts.errors import ContractError
@@ -18,6 +19,24 @@ Mode: TypeAlias = Literal["replace", "upsert", "append"]
 _MODES: Final = get_args(Mode)
 
 
+class Warehouse(Protocol):
+    """Where the tables of a build stand."""
+
+    @property
+    def name(self) -> str:
+        """What messages call it."""
+        ...
+
+    def open(self, lakes: Sequence[Lake]) -> AbstractContextManager[duckdb.DuckDBPyConnection]:
+        """A DuckDB instance that reads the warehouse and `lakes`, writes `lakes`, and reaches nothing else.
+
+        Raises:
+            duckdb.Error: the warehouse cannot be read, for a reason that will not pass.
+            FloeError: what the warehouse itself finds out, such as a server that does not answer.
+        """
+        ...
+
+
 class RowSource(Protocol):
     """A table of a warehouse, as a landing reads it."""
 
@@ -26,12 +45,17 @@ class RowSource(Protocol):
         """What messages call it."""
         ...
 
-    def open(self, lake: Lake) -> AbstractContextManager[OpenSource]:
-        """A DuckDB connection in which the table is a relation, and which reaches nothing else than it and `lake`.
+    @property
+    def warehouse(self) -> Warehouse:
+        """Where it stands."""
+        ...
+
+    def read(self, connection: duckdb.DuckDBPyConnection) -> AbstractContextManager[OpenSource]:
+        """The relation, in a connection to its opened warehouse, as long as it is read.
 
         Raises:
-            duckdb.Error: the warehouse or the table cannot be read, for a reason that will not pass.
-            FloeError: what the source itself finds out, such as a warehouse that does not answer.
+            duckdb.Error: the table cannot be read, for a reason that will not pass.
+            FloeError: what the warehouse itself finds out, such as a server that broke off.
         """
         ...
 

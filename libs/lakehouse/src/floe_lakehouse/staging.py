@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass
 
 import duckdb
@@ -17,13 +18,13 @@ from floe_lakehouse import locations
 from floe_lakehouse.catalogs import ensure_namespace
 from floe_lakehouse.duckdb_files import OpenSource, columns_of
 from floe_lakehouse.errors import LandingColumnMissing
-from floe_lakehouse.identifiers import checked, dotted
+from floe_lakehouse.identifiers import Identifier, checked, dotted
 from floe_lakehouse.lake_folders import Lake
 from floe_lakehouse.orphans import discard_earlier
 from floe_lakehouse.partitioning import partition_rules
 from floe_lakehouse.schemas import check_evolution, evolve
 from floe_lakehouse.sql_text import quoted
-from floe_lakehouse.staged import LandingRequest, StagedTable, Watermark
+from floe_lakehouse.staged import LandingRequest, StagedTable, Warehouse, Watermark
 from floe_lakehouse.staged_copy import copy_rows, copying
 from floe_lakehouse.table_rows import AlikeFiles, alike_files, current_files, table_columns
 from floe_lakehouse.tables import file_io, find_table, plan_table
@@ -42,68 +43,115 @@ class _Chosen:
     late_rows: int = 0
 
 
-def stage_table(
-    catalog: Catalog,
-    request: LandingRequest,
-    *,
-    on_open: Callable[[duckdb.DuckDBPyConnection], None] = lambda connection: None,
-) -> StagedTable:
-    """Write the rows that a landing brings as Parquet under their Iceberg table's location, with types that it holds.
+@dataclass(frozen=True, slots=True)
+class _Destination:
+    """The table to land in as it was loaded, None while there is none; where it stands, and what removes its files."""
 
-    Nothing is committed and no table is created; the namespace is, when it does not exist. Rows need not fit in memory.
-    What earlier attempts of the same run left is removed first.
+    table: Table | None
+    location: str
+    io: FileIO
 
-    Args:
-        catalog: the catalog.
-        request: what is landed and how.
-        on_open: gets the connection that reads and writes, so that another thread can interrupt it.
+
+@dataclass(frozen=True, slots=True)
+class Staging:
+    """An open warehouse, and the tables whose landings may be staged from it. Any number of threads may use it."""
+
+    catalog: Catalog
+    connection: duckdb.DuckDBPyConnection
+    destinations: Mapping[Identifier, _Destination]
+
+    def stage(
+        self,
+        request: LandingRequest,
+        *,
+        on_open: Callable[[duckdb.DuckDBPyConnection], None] = lambda connection: None,
+    ) -> StagedTable:
+        """Write the rows that a landing brings as Parquet under their table's location, with types that it holds.
+
+        Nothing is committed and no table is created. Rows need not fit in memory. What earlier attempts of the same
+        run left is removed first.
+
+        Args:
+            request: what is landed and how, from the open warehouse into one of the tables.
+            on_open: gets the connection that reads and writes, so that another thread can interrupt it.
+
+        Raises:
+            UnsupportedColumnType: columns of types without an Iceberg form.
+            SchemaBroken: columns changed in a way that breaks the existing table's readers.
+            PartitionFieldInvalid: a partition field does not fit the columns.
+            TooManyPartitions: the rows fall into more than a table should have.
+            LandingColumnMissing: the mode needs a column that is not there.
+            UpsertUnsupported: the table holds what others wrote in a form that floe does not read.
+            CopyFailed: DuckDB could not read the rows, convert a value, or write.
+            LakeUnreachable: the store of the table does not answer.
+            CatalogUnreachable: the catalog does not answer.
+        """
+        to = self.destinations[request.identifier]
+        with (
+            copying(request.source.name),
+            closing(self.connection.cursor()) as connection,
+            request.source.read(connection) as source,
+        ):
+            on_open(connection)
+            discard_earlier(self.catalog, to.table, connection, to.location, request.run_id, request.attempt)
+            return _stage(source, to, request)
+
+
+@contextmanager
+def open_staging(catalog: Catalog, warehouse: Warehouse, tables: Iterable[Identifier]) -> Iterator[Staging]:
+    """Open a warehouse to stage landings into `tables`; their namespaces are created where they do not exist.
+
+    One instance serves them all, since opening one, with a thread of its own for each core, takes longer than copying
+    a small table.
 
     Raises:
         InvalidIdentifier: a namespace or table name that not every catalog can hold.
-        UnsupportedColumnType: columns of types without an Iceberg form.
-        SchemaBroken: columns changed in a way that breaks the existing table's readers.
-        PartitionFieldInvalid: a partition field does not fit the columns.
-        TooManyPartitions: the rows fall into more than a table should have.
-        LandingColumnMissing: the mode needs a column that is not there.
-        UpsertUnsupported: the table holds what others wrote in a form that floe does not read.
-        CopyFailed: DuckDB could not read the rows, convert a value, or write.
-        LakeUnreachable: the store of the table does not answer.
+        CopyFailed: the warehouse cannot be opened.
         CatalogUnreachable: the catalog does not answer.
+        FloeError: what the warehouse itself finds out, such as a server that does not answer.
     """
-    checked(request.identifier, least=2)
-    table = find_table(catalog, request.identifier)
+    destinations = {identifier: _destination(catalog, identifier) for identifier in tables}
+    lakes = [Lake(locations.data_folder(to.location), to.io.properties) for to in destinations.values()]
+    with ExitStack() as stack:
+        with copying(warehouse.name):
+            connection = stack.enter_context(warehouse.open(lakes))
+        yield Staging(catalog, connection, destinations)
+
+
+def stage_table(catalog: Catalog, request: LandingRequest) -> StagedTable:
+    """Stage one landing: see `open_staging` and `Staging.stage`, also for what is raised."""
+    with open_staging(catalog, request.source.warehouse, [request.identifier]) as staging:
+        return staging.stage(request)
+
+
+def _destination(catalog: Catalog, identifier: Identifier) -> _Destination:
+    checked(identifier, least=2)
+    table = find_table(catalog, identifier)
     if table is None:
-        ensure_namespace(catalog, request.identifier[:-1], {})
-    location = table.location() if table else plan_table(catalog, request.identifier, Schema()).table_metadata.location
-    io = file_io(catalog, table, location)
-    with (
-        copying(request.source.name),
-        request.source.open(Lake(locations.data_folder(location), io.properties)) as source,
-    ):
-        on_open(source.connection)
-        discard_earlier(catalog, table, source.connection, location, request.run_id, request.attempt)
-        return _stage(source, io, request, table, location)
+        ensure_namespace(catalog, identifier[:-1], {})
+    location = table.location() if table else plan_table(catalog, identifier, Schema()).table_metadata.location
+    return _Destination(table, location, file_io(catalog, table, location))
 
 
-def _stage(source: OpenSource, io: FileIO, request: LandingRequest, table: Table | None, location: str) -> StagedTable:
+def _stage(source: OpenSource, to: _Destination, request: LandingRequest) -> StagedTable:
     columns = landed_columns(dotted(request.identifier), columns_of(source))
     schema = iceberg_schema(columns)
-    future = _future_schema(table, request, schema)
+    future = _future_schema(to.table, request, schema)
     types = [(column.name, future.find_field(column.name).field_type) for column in columns]
     rules = partition_rules(dotted(request.identifier), request.partition_by, types)
-    chosen = _choose(source, request, table, columns, future)
+    chosen = _choose(source, request, to.table, columns, future)
     files = copy_rows(
         source.connection,
-        io,
+        to.io,
         chosen.query,
         columns=[column.name for column in columns],
         rules=rules,
-        folder=locations.attempt_folder(location, request.run_id, request.attempt),
+        folder=locations.attempt_folder(to.location, request.run_id, request.attempt),
         file_size_bytes=request.file_size_bytes,
     )
     return StagedTable(
         identifier=request.identifier,
-        location=location,
+        location=to.location,
         run_id=request.run_id,
         attempt=request.attempt,
         mode=request.mode,

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from contextvars import copy_context
 from pathlib import Path
 from typing import Final
@@ -29,10 +29,10 @@ from floe_lakehouse.identifiers import dotted, product_table
 from floe_lakehouse.landing import switch_table
 from floe_lakehouse.orphans import discard_staged
 from floe_lakehouse.staged import LandingRequest, StagedTable
-from floe_lakehouse.staging import stage_table
+from floe_lakehouse.staging import Staging, open_staging
 
 _STAGED_AT_ONCE: Final = 2
-"""Tables that are copied at the same time; each copy runs the compute's threads under its memory limit."""
+"""Tables that are copied at the same time, by one instance: they share the compute's threads and its memory limit."""
 _INTERRUPTED_EVERY_SECONDS: Final = 0.1
 
 
@@ -53,14 +53,31 @@ class IcebergLander:
         self._opened: dict[frozenset[tuple[str, str]], Catalog] = {}
 
     async def stage(self, request: BuildRequest, nodes: Sequence[Node]) -> tuple[StagedNode, ...]:
+        if not nodes:
+            return ()
+        landings = {node.unique_id: self._landing(request, node) for node in nodes}
+        with ExitStack() as stack:
+            opening = asyncio.ensure_future(asyncio.to_thread(self._open, request, landings.values(), stack))
+            try:
+                staging = await asyncio.shield(opening)
+            finally:
+                await asyncio.wait([opening])  # a thread cannot be cancelled; what it has opened is closed by the stack
+            return await self._copy(request, landings, staging)
+
+    async def _copy(
+        self, request: BuildRequest, landings: Mapping[str, LandingRequest], staging: Staging
+    ) -> tuple[StagedNode, ...]:
         opened: list[duckdb.DuckDBPyConnection] = []
         threads = ThreadPoolExecutor(_STAGED_AT_ONCE, thread_name_prefix="staging")
-        staging = [threads.submit(copy_context().run, self._stage, request, node, opened.append) for node in nodes]
+        copying = [
+            threads.submit(copy_context().run, _stage, staging, unique_id, landing, opened.append)
+            for unique_id, landing in landings.items()
+        ]
         try:
-            return tuple(await asyncio.gather(*map(asyncio.wrap_future, staging)))
+            return tuple(await asyncio.gather(*map(asyncio.wrap_future, copying)))
         except BaseException:
             threads.shutdown(wait=False, cancel_futures=True)
-            await self._undo(request, staging, opened)
+            await self._undo(request, copying, opened)
             raise
         finally:
             threads.shutdown(wait=False)
@@ -88,27 +105,26 @@ class IcebergLander:
             if not one.cancelled() and one.exception() is None:
                 await self.discard(request, one.result())
 
-    def _stage(
-        self, request: BuildRequest, node: Node, on_open: Callable[[duckdb.DuckDBPyConnection], None]
-    ) -> StagedNode:
+    def _landing(self, request: BuildRequest, node: Node) -> LandingRequest:
         record = request.record
         plan = planned_landing(node, record.options)
-        staged = stage_table(
-            self._catalog(request.environment),
-            LandingRequest(
-                source=row_source(request, node, self._database_of, self._secrets),
-                identifier=product_table(record.place, node.schema_name, node.identifier),
-                run_id=record.run_id,
-                attempt=record.attempt,
-                mode=plan.mode or "replace",
-                unique_key=node.unique_key,
-                watermark=plan.watermark,
-                partition_by=plan.partition_by,
-                allow_breaking=record.options.allow_breaking,
-            ),
-            on_open=on_open,
+        return LandingRequest(
+            source=row_source(request, node, self._database_of, self._secrets),
+            identifier=product_table(record.place, node.schema_name, node.identifier),
+            run_id=record.run_id,
+            attempt=record.attempt,
+            mode=plan.mode or "replace",
+            unique_key=node.unique_key,
+            watermark=plan.watermark,
+            partition_by=plan.partition_by,
+            allow_breaking=record.options.allow_breaking,
         )
-        return StagedNode(unique_id=node.unique_id, staged=staged.to_json())
+
+    def _open(self, request: BuildRequest, landings: Collection[LandingRequest], stack: ExitStack) -> Staging:
+        """What an environment builds stands in one warehouse."""
+        warehouse = next(iter(landings)).source.warehouse
+        tables = [landing.identifier for landing in landings]
+        return stack.enter_context(open_staging(self._catalog(request.environment), warehouse, tables))
 
     def _switch(self, request: BuildRequest, staged: StagedNode, token: int, fence: Callable[[], None]) -> Landed:
         place = request.record.place
@@ -145,6 +161,15 @@ class IcebergLander:
             if key not in self._opened:
                 self._opened[key] = open_catalog(properties)
             return self._opened[key]
+
+
+def _stage(
+    staging: Staging,
+    unique_id: str,
+    landing: LandingRequest,
+    on_open: Callable[[duckdb.DuckDBPyConnection], None],
+) -> StagedNode:
+    return StagedNode(unique_id=unique_id, staged=staging.stage(landing, on_open=on_open).to_json())
 
 
 def _key(properties: Mapping[str, str]) -> frozenset[tuple[str, str]]:
