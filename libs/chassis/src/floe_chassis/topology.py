@@ -22,6 +22,9 @@ LEASES_BUCKET: Final = "floe_leases"
 PRODUCTS_BUCKET: Final = "floe_products"
 COMPILATIONS_BUCKET: Final = "floe_compilations"
 LIVE_PRODUCTS_BUCKET: Final = "floe_live_products"
+CATALOG_PRODUCTS_BUCKET: Final = "floe_catalog_products"
+TABLES_BUCKET: Final = "floe_tables"
+SNAPSHOT_PINS_BUCKET: Final = "floe_snapshot_pins"
 
 COMPILER: Final = "compiler"
 CATALOG: Final = "catalog"
@@ -105,6 +108,10 @@ def declared(settings: ChassisSettings, lineage_backends: Sequence[str] = ()) ->
             # A cache: what was not compiled for a month may be compiled once more.
             Bucket(COMPILATIONS_BUCKET, ttl=30 * _DAY, replicas=settings.bus_replicas),
             Bucket(LIVE_PRODUCTS_BUCKET, replicas=settings.bus_replicas),
+            Bucket(CATALOG_PRODUCTS_BUCKET, replicas=settings.bus_replicas),
+            Bucket(TABLES_BUCKET, replicas=settings.bus_replicas),
+            # Whoever reads a snapshot renews its pin; a reader that died holds nothing for longer than this.
+            Bucket(SNAPSHOT_PINS_BUCKET, ttl=10 * _MINUTE, replicas=settings.bus_replicas),
         ),
     )
 
@@ -172,7 +179,12 @@ def _consumers(settings: ChassisSettings) -> tuple[Consumer, ...]:
         # must be the last that is announced. Pushes stand in the same line: both may speak of one product.
         finite(COMPILER, SPECS, *_below(EventKind.SPEC_SUBMITTED, EventKind.GIT_PUSHED), max_ack_pending=1),
         # A reader that is added late begins with the newest artifact of each product.
-        finite(CATALOG, ARTIFACTS, compiled, deliver_policy="last_per_subject"),
+        finite(
+            CATALOG,
+            ARTIFACTS,
+            *_below(EventKind.ARTIFACT_COMPILED, EventKind.ARTIFACT_RETIRED),
+            deliver_policy="last_per_subject",
+        ),
         finite(SEMANTIC, ARTIFACTS, compiled, deliver_policy="last_per_subject"),
         # One at a time too: the runs of a product are built in the order of their requests.
         finite(EXECUTOR, RUNS, *_below(EventKind.RUN_REQUESTED), max_ack_pending=1),

@@ -26,10 +26,11 @@ from floe_contracts.data_contracts import CompiledDataContract
 from floe_contracts.digests import canonical_json, digest_of
 from floe_contracts.errors import ContractError, Permanent
 from floe_contracts.events import Data
+from floe_contracts.maintenance import CompiledMaintenance
 from floe_contracts.platform.environments import PolicyAction
 from floe_contracts.product.serving import LandedKind
 
-VERSION: Final = "1.2.0"
+VERSION: Final = "1.3.0"
 
 
 class ArtifactCorrupt(Permanent):
@@ -124,6 +125,9 @@ class CompiledEnvironment(Data):
     storage: Storage
     catalog: Catalog
     policies: dict[str, CompiledPolicy] = Field(description="What happens to each classification.")
+    maintenance: CompiledMaintenance = Field(
+        default=CompiledMaintenance(), description="How the product's tables are kept small."
+    )
     manifest: str = Field(description="Digest of the normalised dbt manifest.")
     nodes: str = Field(description="Digest of the NodeGraph.")
 

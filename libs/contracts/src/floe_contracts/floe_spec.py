@@ -7,6 +7,7 @@ from typing import Literal
 from pydantic import Field
 
 from floe_contracts.governance.rules import GovernanceRules
+from floe_contracts.maintenance import Maintenance
 from floe_contracts.product.orchestration import Orchestration
 from floe_contracts.product.schedule import ManualTrigger, Schedule, Trigger
 from floe_contracts.product.serving import Consumption, Destination, Landing, OutputPort, ProductObservability
@@ -74,6 +75,9 @@ class FloeSpec(Section):
         description="What else starts a run. Asking for one is always possible.",
     )
     landing: Landing = Landing()
+    maintenance: Maintenance = Field(
+        default=Maintenance(), description="How tables are kept small; where it is silent, as platform.yaml says."
+    )
     governance: Governance = Governance()
     consumption: Consumption = Consumption()
     observability: ProductObservability = Field(

@@ -7,6 +7,7 @@ from typing import Literal
 from pydantic import Field
 
 from floe_contracts.governance.rules import GovernanceRules
+from floe_contracts.maintenance import Maintenance
 from floe_contracts.platform.catalogs import Catalog
 from floe_contracts.platform.computes import Compute
 from floe_contracts.platform.environments import Environment
@@ -67,6 +68,9 @@ class PlatformSpec(Section):
     compute: dict[ProfileName, Compute] = Field(min_length=1, description="Where the tables are built, by name.")
     storage: dict[ProfileName, Storage] = Field(min_length=1, description="Where they are stored, by name.")
     catalogs: dict[ProfileName, Catalog] = Field(min_length=1, description="Where they are registered, by name.")
+    maintenance: Maintenance = Field(
+        default=Maintenance(), description="How tables are kept small, where floe.yaml does not say it."
+    )
     governance: GovernanceRules = Field(
         default=GovernanceRules(), description="The rules that every product follows at least."
     )

@@ -55,7 +55,12 @@ class EventKind(StrEnum):
     NODE_COMPLETED = "node.completed"
     NODE_FAILED = "node.failed"
     NODE_SKIPPED = "node.skipped"
+    TABLE_CREATED = "table.created"
     TABLE_COMMITTED = "table.committed"
+    TABLE_SCHEMA_CHANGED = "table.schema-changed"
+    TABLE_MAINTAINED = "table.maintained"
+    TABLE_DROPPED = "table.dropped"
+    TABLE_CHECKED = "table.checked"
     SEMANTIC_RENDERED = "semantic.rendered"
     SEMANTIC_FAILED = "semantic.failed"
 

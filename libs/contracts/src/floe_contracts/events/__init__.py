@@ -47,10 +47,22 @@ from floe_contracts.events.specs import GitPushed as GitPushed
 from floe_contracts.events.specs import SpecSubmitted as SpecSubmitted
 from floe_contracts.events.specs import push_event_id as push_event_id
 from floe_contracts.events.specs import submission_event_id as submission_event_id
+from floe_contracts.events.tables import DriftKind as DriftKind
+from floe_contracts.events.tables import MaintenanceAction as MaintenanceAction
+from floe_contracts.events.tables import MaintenanceOutcome as MaintenanceOutcome
+from floe_contracts.events.tables import TableChecked as TableChecked
+from floe_contracts.events.tables import TableColumn as TableColumn
 from floe_contracts.events.tables import TableCommitted as TableCommitted
+from floe_contracts.events.tables import TableCreated as TableCreated
+from floe_contracts.events.tables import TableDrift as TableDrift
+from floe_contracts.events.tables import TableDropped as TableDropped
+from floe_contracts.events.tables import TableEvent as TableEvent
+from floe_contracts.events.tables import TableMaintained as TableMaintained
+from floe_contracts.events.tables import TableSchema as TableSchema
+from floe_contracts.events.tables import TableSchemaChanged as TableSchemaChanged
 from floe_contracts.subjects import EventKind
 
-VERSION: Final = "1.2"
+VERSION: Final = "1.3"
 
 EVENTS: dict[EventKind, type[Event]] = {
     model.kind: model
@@ -74,7 +86,12 @@ EVENTS: dict[EventKind, type[Event]] = {
         NodeCompleted,
         NodeFailed,
         NodeSkipped,
+        TableCreated,
         TableCommitted,
+        TableSchemaChanged,
+        TableMaintained,
+        TableDropped,
+        TableChecked,
         SemanticRendered,
         SemanticFailed,
     )

@@ -15,6 +15,7 @@ from floe_contracts.artifacts import (
 from floe_contracts.compiled_computes import compiled_compute, other_computes
 from floe_contracts.errors import DocumentInvalid, FloeError, Where
 from floe_contracts.floe_spec import FloeSpec
+from floe_contracts.maintenance import compiled_maintenance
 from floe_contracts.platform.catalogs import Catalog as WrittenCatalog
 from floe_contracts.platform.environments import Environment
 from floe_contracts.platform.properties import properties_of
@@ -75,6 +76,7 @@ def _environment(
             classification: CompiledPolicy(action=policy.action, requires_role=policy.requires_role)
             for classification, policy in sorted(environment.policies.items())
         },
+        maintenance=compiled_maintenance(platform.maintenance, spec.maintenance),
         manifest=NOT_PARSED,
         nodes=NOT_PARSED,
     )

@@ -1,0 +1,1 @@
+"""Snapshots of a table: looking back, naming one, going back to one."""

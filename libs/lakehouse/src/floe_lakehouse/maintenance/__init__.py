@@ -1,0 +1,1 @@
+"""Keeping tables small: compaction, manifests, expiry, orphans. Each action reports what it did."""
