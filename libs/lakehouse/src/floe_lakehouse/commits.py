@@ -4,36 +4,34 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any, Final
 
 from pyiceberg.catalog import Catalog
 from pyiceberg.expressions import AlwaysTrue
 from pyiceberg.manifest import DataFile
 from pyiceberg.table import Table, TableProperties, Transaction
+from pyiceberg.table.update.snapshot import _SnapshotProducer
 
-from floe_lakehouse import snapshots
 from floe_lakehouse.data_files import described
 from floe_lakehouse.identifiers import dotted
 from floe_lakehouse.partitioning import PartitionRule, evolve_spec, partition_rules, spec_of
+from floe_lakehouse.replacements import Replacement
 from floe_lakehouse.schemas import check_evolution, evolve
 from floe_lakehouse.snapshots import FENCE
 from floe_lakehouse.staged import StagedFile, StagedTable
 from floe_lakehouse.tables import file_io, plan_table
+from floe_lakehouse.transactions import RememberingTransaction
 
 
 @dataclass(frozen=True, slots=True)
 class Rewrite:
-    """What else than the staged files a commit changes: files that go, and files that stand for what stays of them."""
+    """What else than the staged files an upsert changes: files that go, and files that stand for what stays of them."""
 
     gone: tuple[DataFile, ...]
     files: tuple[StagedFile, ...] = ()
 
 
-def no_rewrite(table: Table | None, staged: StagedTable) -> Rewrite:
-    """What a landing that reads no rows of the table changes: all files go, or none."""
-    current = table.current_snapshot() if table else None
-    if table is None or current is None or staged.mode == "append":
-        return Rewrite(())
-    return Rewrite(tuple(snapshots.data_files(table, current).values()))
+NO_REWRITE: Final = Rewrite(())
 
 
 def commit(
@@ -56,19 +54,24 @@ def commit(
     transaction.set_properties(updates)
     io = file_io(catalog, table, staged.location)
     added = list(described(io, transaction.table_metadata, (*staged.files, *rewrite.files), rules))
-    snapshot = transaction.update_snapshot(snapshot_properties=dict(marks))
-    if staged.mode == "append":
-        with snapshot.fast_append() as append:
-            for file in added:
-                append.append_data_file(file)
-    else:
-        with snapshot.overwrite() as overwrite:
-            overwrite.delete_by_predicate(AlwaysTrue())
-            for file in rewrite.gone:
-                overwrite.delete_data_file(file)
-            for file in added:
-                overwrite.append_data_file(file)
+    with _producer(transaction, staged, dict(marks)) as snapshot:
+        for file in rewrite.gone:
+            snapshot.delete_data_file(file)
+        for file in added:
+            snapshot.append_data_file(file)
     return transaction.commit_transaction()
+
+
+def _producer(transaction: Transaction, staged: StagedTable, marks: dict[str, str]) -> _SnapshotProducer[Any]:
+    """What makes the snapshot that the mode wants."""
+    if staged.mode == "replace":
+        return Replacement(transaction, marks)
+    update = transaction.update_snapshot(snapshot_properties=marks)
+    if staged.mode == "append":
+        return update.fast_append()
+    overwrite = update.overwrite()
+    overwrite.delete_by_predicate(AlwaysTrue())
+    return overwrite
 
 
 def planned(
@@ -87,7 +90,7 @@ def planned(
         return plan_table(catalog, staged.identifier, schema, staged.location, spec_of(rules, schema)), rules
     allowed = staged.allow_breaking and staged.mode == "replace"
     going = check_evolution(name, table.metadata, schema, allow_breaking=allowed)
-    transaction = table.transaction()
+    transaction = RememberingTransaction(table)
     evolve(transaction, schema, going)
     rules = partition_rules(name, staged.partition_by, types)
     evolve_spec(transaction, rules)

@@ -28,7 +28,7 @@ from pyiceberg.table import Table
 
 from floe_lakehouse import snapshots
 from floe_lakehouse.catalogs import reaching
-from floe_lakehouse.commits import commit, no_rewrite
+from floe_lakehouse.commits import NO_REWRITE, commit
 from floe_lakehouse.duckdb_files import DEFAULT_ENGINE, Engine
 from floe_lakehouse.errors import LandingConflict, NewerRunLanded
 from floe_lakehouse.identifiers import Identifier, dotted
@@ -167,7 +167,7 @@ def _switch(
     """Do what the mode says, in one commit on exactly the snapshot that `table` shows."""
     if table is None or staged.mode != "upsert":
         fence()
-        return commit(catalog, staged, table, marks, no_rewrite(table, staged))
+        return commit(catalog, staged, table, marks, NO_REWRITE)
     with rewritten(catalog, staged, table, engine) as rewrite:
         fence()
         return commit(catalog, staged, table, marks, rewrite)

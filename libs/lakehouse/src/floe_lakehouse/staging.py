@@ -28,6 +28,7 @@ from floe_lakehouse.staged import LandingRequest, StagedTable, Warehouse, Waterm
 from floe_lakehouse.staged_copy import copy_rows, copying
 from floe_lakehouse.table_rows import AlikeFiles, alike_files, current_files, table_columns
 from floe_lakehouse.tables import file_io, find_table, plan_table
+from floe_lakehouse.transactions import RememberingTransaction
 from floe_lakehouse.types import LandedColumn, iceberg_schema, landed_columns, projection
 from floe_lakehouse.upserts import changed_rows
 from floe_lakehouse.watermarks import rows_above
@@ -171,7 +172,7 @@ def _future_schema(table: Table | None, request: LandingRequest, schema: Schema)
         return schema
     allowed = request.allow_breaking and request.mode == "replace"
     going = check_evolution(dotted(request.identifier), table.metadata, schema, allow_breaking=allowed)
-    transaction = table.transaction()
+    transaction = RememberingTransaction(table)
     evolve(transaction, schema, going)
     return transaction.table_metadata.schema()
 

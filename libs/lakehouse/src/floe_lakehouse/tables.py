@@ -13,6 +13,7 @@ from pyiceberg.table import CreateTableTransaction, Table, TableProperties
 
 from floe_lakehouse.catalogs import reaching
 from floe_lakehouse.identifiers import Identifier
+from floe_lakehouse.transactions import RememberingCreation
 
 # A landing retries by itself, so pyiceberg must not (see `landing`).
 RETRIES_OFF: Final = {TableProperties.COMMIT_NUM_RETRIES: "0"}
@@ -56,9 +57,10 @@ def plan_table(
         # dotted name, and in that form they take it.
         identifier = (".".join(identifier[:-1]), identifier[-1])
     with reaching("the catalog"):
-        return catalog.create_table_transaction(
+        planned = catalog.create_table_transaction(
             identifier, schema, location=location, partition_spec=spec, properties=_PROPERTIES
         )
+    return RememberingCreation(planned)
 
 
 def file_io(catalog: Catalog, table: Table | None, location: str) -> FileIO:
