@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+import tempfile
 import time
 from pathlib import Path
 from types import TracebackType
@@ -15,6 +16,8 @@ from measurement import Measurement, measure_command
 
 from floe_dbt.environment import dbt_environment
 from floe_dbt.warm_dbt import WarmDbt
+
+PLAIN_LANDING = Path(__file__).with_name("plain_landing.py")
 
 
 def cold_dbt_build(product: Path) -> Measurement:
@@ -62,6 +65,14 @@ class WarmBuilds:
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
         self._dbt.stop()
+
+    def land(self) -> Measurement:
+        """The tables of the last build in Iceberg, by DuckDB and pyiceberg alone."""
+        lake = Path(tempfile.mkdtemp(dir=self._product)) / "lake"
+        command = [sys.executable, str(PLAIN_LANDING), str(self._product / "bench.duckdb"), str(lake)]
+        measured, output = measure_command(command, cwd=self._product, environment=plain_environment())
+        told = json.loads(output.splitlines()[-1])
+        return Measurement(told["wall"], told["cpu"], measured.rss_mb)
 
     def build(self) -> Measurement:
         """One `dbt build`; CPU and memory are those of dbt's own process."""

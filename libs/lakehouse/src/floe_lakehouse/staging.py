@@ -111,7 +111,10 @@ def open_staging(catalog: Catalog, warehouse: Warehouse, tables: Iterable[Identi
         CatalogUnreachable: the catalog does not answer.
         FloeError: what the warehouse itself finds out, such as a server that does not answer.
     """
-    destinations = {identifier: _destination(catalog, identifier) for identifier in tables}
+    found = {checked(identifier, least=2): find_table(catalog, identifier) for identifier in tables}
+    for namespace in {identifier[:-1] for identifier, table in found.items() if table is None}:
+        ensure_namespace(catalog, namespace, {})
+    destinations = {identifier: _destination(catalog, identifier, table) for identifier, table in found.items()}
     lakes = [Lake(locations.data_folder(to.location), to.io.properties) for to in destinations.values()]
     with ExitStack() as stack:
         with copying(warehouse.name):
@@ -125,11 +128,7 @@ def stage_table(catalog: Catalog, request: LandingRequest) -> StagedTable:
         return staging.stage(request)
 
 
-def _destination(catalog: Catalog, identifier: Identifier) -> _Destination:
-    checked(identifier, least=2)
-    table = find_table(catalog, identifier)
-    if table is None:
-        ensure_namespace(catalog, identifier[:-1], {})
+def _destination(catalog: Catalog, identifier: Identifier, table: Table | None) -> _Destination:
     location = table.location() if table else plan_table(catalog, identifier, Schema()).table_metadata.location
     return _Destination(table, location, file_io(catalog, table, location))
 
