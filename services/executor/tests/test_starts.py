@@ -616,14 +616,15 @@ async def test_a_product_that_waits_for_itself_is_not_started_and_counted(starts
     assert dict(point.attributes or {}) == {names.ENVIRONMENT: "dev"}
 
 
-async def test_a_committed_table_starts_those_that_wait_for_it(starts: Starts) -> None:
+async def test_new_rows_of_a_table_start_those_that_wait_for_it(starts: Starts) -> None:
     await starts.executor()
     await starts.until_live(await starts.compile("one", **after("shop", "table.committed", "orders")))
     await starts.until_live(await starts.compile("any", **after("shop", "table.committed")))
     await starts.until_live(await starts.compile("runs", **after("shop")))
     completed = await starts.complete("shop", "elsewhere")
     await starts.requested(1)
-    for number, (table, run) in enumerate([("orders", completed.run_id), ("customers", None)]):
+    commits = [("orders", None, True), ("orders", completed.run_id, False), ("customers", None, False)]
+    for number, (table, run, maintenance) in enumerate(commits):
         event = TableCommitted(
             tenant="default",
             environment="dev",
@@ -636,12 +637,13 @@ async def test_a_committed_table_starts_those_that_wait_for_it(starts: Starts) -
             files=1,
             bytes=1,
             run_id=run,
+            maintenance=maintenance,
         )
         await starts.bus.publish(event, id=f"u:{number}")
     found = await starts.requested(4)
     told = [(request.event.product, request.event.caused_by) for request in found]
     assert told[1:] == [("any", completed.run_id), ("one", completed.run_id), ("any", None)]
-    assert ids(found)[1:] == ["u:0:any", "u:0:one", "u:1:any"]
+    assert ids(found)[1:] == ["u:1:any", "u:1:one", "u:2:any"]
     assert {request.event.chain for request in found} == {("shop",)}
 
 

@@ -38,11 +38,15 @@ class UpstreamHandlers:
     async def happened(self, received: Received[RunCompleted] | Received[TableCommitted]) -> None:
         """Ask for a run of every product of the same environment with a trigger that fits.
 
+        A commit that only puts the same rows into other files starts nothing.
+
         Raises:
             Unreachable: the bus or the blob store does not answer.
             BlobMissing: an artifact is not in the blob store.
         """
         event = received.event
+        if isinstance(event, TableCommitted) and event.maintenance:
+            return
         live = await self._products.live(tenant=event.tenant, environment=event.environment)
         candidates = [product for product in live if _listens_to(product, event)]
         if not candidates:
