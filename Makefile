@@ -27,13 +27,14 @@ SIZES ?= 10,50,500,2000
 ROUNDS ?= 3
 NODES ?= 5,50,500
 ROWS ?= 1000000,10000000
+FILES ?= 200,2000
 export UV_PYTHON_DOWNLOADS = never
 
-.PHONY: help setup demo stack test test-adapters test-faults test-stack check bench bench-compile bench-executor bench-landing lock generate coverage clean $(SERVICES:%=venv-%)
+.PHONY: help setup demo stack test test-adapters test-faults test-stack check bench bench-compile bench-executor bench-landing bench-maintenance lock generate coverage clean $(SERVICES:%=venv-%)
 .DEFAULT_GOAL := help
 
 help: ## list the targets
-	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-18s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 	@echo "  make venv-SERVICE VENV=folder  install one service alone, from its own lock"
 
 setup: $(STAMP) ## install everything into .venv
@@ -97,6 +98,9 @@ bench-executor: setup ## measure runs beside dbt, dagster-dbt and dbt-ol; NODES=
 
 bench-landing: setup ## measure landing beside DuckDB's COPY; ROWS=1000000 ROUNDS=1 takes a minute
 	@$(BIN)/python benchmarks/landing/run.py --rows $(ROWS) --rounds $(ROUNDS)
+
+bench-maintenance: setup ## measure compaction beside DuckDB and pyiceberg; FILES=200 ROUNDS=1 takes a minute
+	@$(BIN)/python benchmarks/maintenance/run.py --files $(FILES) --rounds $(ROUNDS)
 
 generate: setup ## write JSON Schemas and the reference again
 	@$(BIN)/python docs/generate_reference.py

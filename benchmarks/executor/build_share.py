@@ -97,7 +97,9 @@ def measure(folder: Path, dbt: WarmDbt, nodes: int, rounds: int) -> dict[str, li
     parsed = parse_project(dbt, project, environment="dev", profiles_dir=state, state_dir=state, source=os.environ)
     runs = DagsterRuns(folder / "dagster")
     runs.prepare()
-    builder = DagsterBuilder(dbt, runs, folder / "builds", lambda _: database, lambda _: "", ChildLimits())
+    builder = DagsterBuilder(
+        dbt, runs, folder / "builds", lambda _: database, lambda tenant: lambda name: "", ChildLimits()
+    )
     series: dict[str, list[Taken]] = {"raw dbt": [], "executor": []}
     try:
         for number in range(rounds + 1):

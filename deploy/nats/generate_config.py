@@ -44,15 +44,42 @@ PUBLISHES: dict[str, tuple[str, ...]] = {
         EventKind.NODE_SKIPPED,
         "lineage",
     ),
-    "catalog": (EventKind.TABLE_COMMITTED,),
+    "catalog": (
+        EventKind.TABLE_CREATED,
+        EventKind.TABLE_COMMITTED,
+        EventKind.TABLE_SCHEMA_CHANGED,
+        EventKind.TABLE_MAINTAINED,
+        EventKind.TABLE_DROPPED,
+        EventKind.TABLE_CHECKED,
+    ),
     "semantic": (EventKind.SEMANTIC_RENDERED, EventKind.SEMANTIC_FAILED),
     "lineage": (),
+    # No service: people at the command line, who submit, ask for runs, and look.
+    "cli": (EventKind.SPEC_SUBMITTED, EventKind.RUN_REQUESTED, EventKind.CANCELLATION_REQUESTED),
 }
+ANSWERS = ("catalog",)
+"""Services that answer requests."""
+ASKS = {"cli": ("catalog",)}
+"""Which services an identity may ask."""
 WRITES_BUCKETS = {
     "compiler": (topology.PRODUCTS_BUCKET, topology.COMPILATIONS_BUCKET),
     "executor": (topology.RUNS_BUCKET, topology.LEASES_BUCKET, topology.LIVE_PRODUCTS_BUCKET),
+    "catalog": (
+        topology.LEASES_BUCKET,
+        topology.CATALOG_PRODUCTS_BUCKET,
+        topology.TABLES_BUCKET,
+        topology.SNAPSHOT_PINS_BUCKET,
+    ),
 }
-READS_BACK = {"executor": (topology.LINEAGE, topology.ARTIFACTS)}
+READS_BUCKETS = {
+    # Of the run that builds a product just now only its id is told.
+    "catalog": (topology.RUNS_BUCKET,),
+    "cli": (topology.RUNS_BUCKET, topology.LIVE_PRODUCTS_BUCKET),
+}
+READS_BACK = {
+    "executor": (topology.LINEAGE, topology.ARTIFACTS),
+    "cli": (topology.ARTIFACTS, topology.EVENTS, topology.LINEAGE, topology.DLQ),
+}
 """Streams that a service reads with consumers which it makes and drops by itself."""
 LOOKS_UP = {"compiler": ((topology.ARTIFACTS, EventKind.ARTIFACT_COMPILED),)}
 """Kinds of events whose last one a service asks a stream for, by subject."""
@@ -62,11 +89,12 @@ OPERATOR = "operator"
 
 @dataclass(frozen=True)
 class Rights:
-    """What one identity may publish; all may subscribe to their own inbox alone."""
+    """What one identity may publish, and what it may hear beside its own inbox."""
 
     service: str
     allow: tuple[str, ...]
     deny: tuple[str, ...]
+    hear: tuple[str, ...]
 
 
 def rights(service: str, declared: topology.Topology) -> Rights:
@@ -81,14 +109,22 @@ def rights(service: str, declared: topology.Topology) -> Rights:
         allow += [f"$JS.API.STREAM.MSG.GET.{stream.name}" for stream in declared.streams]
     deny: list[str] = []
     for bucket in WRITES_BUCKETS.get(service, ()):
-        allow += _writing(bucket)
+        allow += [f"$KV.{bucket}.>", *_reading_bucket(bucket)]
+    for bucket in READS_BUCKETS.get(service, ()):
+        allow += _reading_bucket(bucket)
     for stream in READS_BACK.get(service, ()):
         allow += _reading(stream)
         durable = [consumer for consumer in declared.consumers if consumer.stream == stream]
         deny += [subject for consumer in durable for subject in _meddling(consumer, pulling=consumer not in own)]
     for stream, kind in LOOKS_UP.get(service, ()):
         allow.append(f"$JS.API.DIRECT.GET.{stream}.{subjects.ROOT}.{kind}.>")
-    return Rights(service, tuple(dict.fromkeys(allow)), tuple(deny))
+    hear = [f"{subjects.ROOT}.{kind}.{service}.>" for kind in ("request", "flow") if service in ANSWERS]
+    if service in ANSWERS:
+        allow.append(f"{subjects.ROOT}.answer.{service}.>")
+    for asked in ASKS.get(service, ()):
+        allow += [f"{subjects.ROOT}.{kind}.{asked}.>" for kind in ("request", "flow")]
+        hear.append(f"{subjects.ROOT}.answer.{asked}.{service}.>")
+    return Rights(service, tuple(dict.fromkeys(allow)), tuple(deny), tuple(hear))
 
 
 def _pulling(consumer: topology.Consumer) -> list[str]:
@@ -117,13 +153,8 @@ def _meddling(consumer: topology.Consumer, *, pulling: bool) -> list[str]:
     return [*changing, f"$JS.API.CONSUMER.MSG.NEXT.{place}"] if pulling else changing
 
 
-def _writing(bucket: str) -> list[str]:
-    stream = f"KV_{bucket}"
-    return [
-        f"$KV.{bucket}.>",
-        f"$JS.API.STREAM.INFO.{stream}",
-        f"$JS.API.STREAM.MSG.GET.{stream}",
-    ]
+def _reading_bucket(bucket: str) -> list[str]:
+    return [f"$JS.API.STREAM.INFO.KV_{bucket}", f"$JS.API.STREAM.MSG.GET.KV_{bucket}"]
 
 
 def config(lineage_backends: Sequence[str] = LINEAGE_BACKENDS) -> str:
@@ -164,7 +195,9 @@ def _user(granted: Rights) -> str:
           publish: {{
             allow: [{_listed(granted.allow)}]{deny}
           }}
-          subscribe: {{ allow: ["_INBOX_{granted.service}.>"] }}
+          subscribe: {{
+            allow: [{_listed([f"_INBOX_{granted.service}.>", *granted.hear])}]
+          }}
         }}
       }}"""
 

@@ -10,6 +10,7 @@ from pydantic_settings import BaseSettings
 from floe_chassis import topology
 from floe_chassis.settings import ChassisSettings
 from floe_contracts import artifacts, events, subjects
+from floe_contracts.catalog_requests import OPERATIONS
 from floe_contracts.cloudevents import event_type, schema_uri
 from floe_contracts.errors import FloeError, Permanent, Transient
 from floe_contracts.events import EVENTS
@@ -28,6 +29,7 @@ def reference_pages(root: Path) -> dict[str, str]:
     """File name -> content."""
     pages = {
         "events.md": _events(),
+        "requests.md": _requests(),
         "subjects.md": _subjects(),
         "errors.md": _errors(discovery.errors(root)),
         "settings.md": _settings(discovery.settings(root)),
@@ -60,6 +62,33 @@ fields that it does not know, and refuses another major by name. Subjects: [subj
         )
         text += fields(schema)
     return text + "\n# Objects in events\n" + _definitions(*schemas)
+
+
+def _requests() -> str:
+    text = """# Requests
+
+What a service can be asked over the bus by somebody who waits for the answer. A request is JSON, published with a reply
+subject of the asker's own; no stream stores it. One instance of the service answers in numbered parts, as the header
+`Floe-Part` says: `alive`, `progress`, `data`, and last `answer` or `problem`. A part with a reply subject waits to be
+taken: the asker says there how many it has. `floe_chassis.requests.ask` does all of this; people have `floe catalog`.
+
+The tenant and the environment stand in the subject, so that the bus can grant them. A service refuses a request with
+fields that it does not know; whoever reads an answer ignores them.
+
+"""
+    asked = [
+        (f"{subjects.ROOT}.request.<service>.<operation>.<tenant>.<environment>", "what is asked"),
+        (f"{subjects.ROOT}.answer.<service>.<asker>.<token>", "where the parts of the answer go"),
+        (f"{subjects.ROOT}.flow.<service>.<token>", "where the asker says how many parts it has taken"),
+    ]
+    text += table(("subject", ""), ((code(subject), what) for subject, what in asked))
+    schemas = []
+    for operation in OPERATIONS:
+        request, answer = schema_of(operation.request), schema_of(operation.answer)
+        schemas += [request, answer]
+        text += f"\n## {operation.service}.{operation.name}\n\n{request['description']}\n\n{fields(request)}"
+        text += f"\nThe answer: {answer['description']}\n\n{fields(answer)}"
+    return text + "\n# Objects in requests and answers\n" + _definitions(*schemas)
 
 
 def _subject(kind: EventKind) -> str:

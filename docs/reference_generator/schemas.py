@@ -10,6 +10,7 @@ from pydantic import BaseModel
 from pydantic.json_schema import GenerateJsonSchema
 
 from floe_contracts import artifacts, events
+from floe_contracts.catalog_requests import OPERATIONS
 from floe_contracts.cloudevents import SCHEMA_ROOT, schema_uri
 from floe_contracts.events import EVENTS
 from floe_contracts.floe_spec import FloeSpec
@@ -59,6 +60,10 @@ def contract_schemas() -> dict[str, str]:
         f"enforcement-report/{EnforcementReport.model_fields['version'].default}.json": EnforcementReport,
     }
     models |= {f"events/{kind.value}/{events.VERSION}.json": model for kind, model in EVENTS.items()}
+    for operation in OPERATIONS:
+        for part, model in (("request", operation.request), ("answer", operation.answer)):
+            version = model.model_fields["version"].default
+            models[f"requests/{operation.service}.{operation.name}/{part}/{version}.json"] = model
     for kind in EVENTS:
         if schema_uri(kind) != f"{SCHEMA_ROOT}/events/{kind.value}/{events.VERSION}.json":
             raise ValueError(f"events of {kind} would name a schema that is not published: {schema_uri(kind)}")

@@ -20,24 +20,31 @@ import nkeys
 import pytest
 from nats.errors import Error as NatsError
 
+from floe_chassis.answers import Asked
 from floe_chassis.bus import Bus
 from floe_chassis.dead_letters import watch_advisories
 from floe_chassis.delivery import RawMessage
+from floe_chassis.key_values import entries_below
 from floe_chassis.leases import Lease
 from floe_chassis.nats_server import HOST, find_binary
+from floe_chassis.requests import ask
 from floe_chassis.service import Service
 from floe_chassis.settings import ChassisSettings
 from floe_chassis.stream_reader import read_stream
 from floe_chassis.testing import eventually
 from floe_chassis.topology import (
     ARTIFACTS,
+    CATALOG_PRODUCTS_BUCKET,
     DLQ,
+    EVENTS,
     LEASES_BUCKET,
     LINEAGE,
     LIVE_PRODUCTS_BUCKET,
     PRODUCTS_BUCKET,
     RUNS_BUCKET,
+    SNAPSHOT_PINS_BUCKET,
     SPECS,
+    TABLES_BUCKET,
     declared,
 )
 from floe_chassis.topology_apply import apply
@@ -47,6 +54,7 @@ from floe_contracts import subjects
 from floe_contracts.errors import Unreachable
 from floe_contracts.events import ArtifactCompiled
 from floe_contracts.live_products import LiveProduct
+from floe_contracts.requests import Answer, Operation, Request
 from floe_contracts.runs import RunRecord, RunStatus
 from floe_contracts.subjects import EventKind
 from floe_executor.adapters.state.live_products import LiveProducts
@@ -56,6 +64,7 @@ from floe_executor.starts.restoring import Restoring
 FOLDER = Path(__file__).parents[2] / "deploy" / "nats"
 FILE = FOLDER / "nats-server.conf"
 SERVICES = ("gateway", "compiler", "executor", "catalog", "semantic", "lineage")
+IDENTITIES = (*SERVICES, "cli")
 TOPOLOGY = declared(ChassisSettings(), ["file", "http"])
 Connect = Callable[[str], Awaitable[Bus]]
 
@@ -142,18 +151,22 @@ CHANGING_STREAMS = ("CREATE", "UPDATE", "PURGE", "DELETE", "MSG.DELETE", "SNAPSH
 CHANGING_CONSUMERS = ("CREATE", "DURABLE.CREATE", "DELETE")
 EVERY_CONSUMER = [(item.stream, item.name) for item in TOPOLOGY.consumers]
 BUCKETS = {
-    RUNS_BUCKET: "executor",
-    LEASES_BUCKET: "executor",
-    LIVE_PRODUCTS_BUCKET: "executor",
-    PRODUCTS_BUCKET: "compiler",
+    RUNS_BUCKET: {"executor"},
+    LEASES_BUCKET: {"executor", "catalog"},
+    LIVE_PRODUCTS_BUCKET: {"executor"},
+    PRODUCTS_BUCKET: {"compiler"},
+    CATALOG_PRODUCTS_BUCKET: {"catalog"},
+    TABLES_BUCKET: {"catalog"},
+    SNAPSHOT_PINS_BUCKET: {"catalog"},
 }
 MAY_PUBLISH = {
     "gateway": {"spec.submitted"},
     "compiler": {"artifacts.compiled", "artifacts.planned", "artifacts.rejected", "artifacts.retired"},
     "executor": {kind for kind in EventKind if kind.startswith(("run.", "node.", "backfill."))},
-    "catalog": {"table.committed"},
+    "catalog": {kind for kind in EventKind if kind.startswith("table.")},
     "semantic": {"semantic.rendered", "semantic.failed"},
     "lineage": set(),
+    "cli": {"spec.submitted", "run.requested", "cancellation.requested"},
 }
 
 
@@ -191,7 +204,7 @@ def test_keys_are_made_once_and_closed_to_others(keys: Path) -> None:
     before = {path.name: path.read_bytes() for path in keys.iterdir()}
     script("generate_keys").generate(keys)
     assert {path.name: path.read_bytes() for path in keys.iterdir()} == before
-    assert set(before) == {"nats.env", "operator.seed", *(f"{service}.seed" for service in SERVICES)}
+    assert set(before) == {"nats.env", "operator.seed", *(f"{identity}.seed" for identity in IDENTITIES)}
     assert len(set(before.values())) == len(before)
     assert keys.stat().st_mode & 0o077 == 0
 
@@ -204,7 +217,7 @@ async def test_nobody_comes_in_without_a_known_key(url: str, tmp_path: Path) -> 
             await Bus("compiler", settings(url, seed)).connect(wait=False)
 
 
-@pytest.mark.parametrize("service", SERVICES)
+@pytest.mark.parametrize("service", IDENTITIES)
 async def test_a_service_publishes_its_own_events_and_no_others(connect: Connect, service: str) -> None:
     bus = await connect(service)
     events = {subject_of(kind): kind.value for kind in EventKind}
@@ -216,11 +229,11 @@ async def test_a_service_publishes_its_own_events_and_no_others(connect: Connect
     assert buried == set(EVERY_CONSUMER if service == "gateway" else own(service))
 
 
-@pytest.mark.parametrize("service", SERVICES)
+@pytest.mark.parametrize("service", IDENTITIES)
 async def test_a_service_cannot_touch_what_belongs_to_others(connect: Connect, service: str) -> None:
     bus = await connect(service)
     streams = [item.name for item in TOPOLOGY.streams]
-    buckets = [f"$KV.{bucket}.key" for bucket, owner in BUCKETS.items() if owner != service]
+    buckets = [f"$KV.{bucket}.key" for bucket, writers in BUCKETS.items() if service not in writers]
     foreign = [f"{stream}.{name}" for stream, name in EVERY_CONSUMER if (stream, name) not in own(service)]
     forbidden = [
         *(f"$JS.API.STREAM.{call}.{stream}" for call in CHANGING_STREAMS for stream in streams),
@@ -234,10 +247,12 @@ async def test_a_service_cannot_touch_what_belongs_to_others(connect: Connect, s
     assert await refused(bus, *forbidden) == set(forbidden)
 
 
-@pytest.mark.parametrize("service", SERVICES)
+@pytest.mark.parametrize("service", IDENTITIES)
 async def test_a_service_hears_its_own_inbox_alone(connect: Connect, service: str) -> None:
     bus = await connect(service)
-    heard = (">", "floe.v1.>", "_INBOX.>", "_INBOX_operator.>", "$JS.EVENT.>", "$KV.>")
+    others = "compiler" if service == "catalog" else "catalog"
+    requests = (f"floe.v1.request.{others}.>", f"floe.v1.flow.{others}.>", f"floe.v1.answer.{others}.operator.>")
+    heard = (">", "floe.v1.>", "_INBOX.>", "_INBOX_operator.>", "$JS.EVENT.>", "$KV.>", *requests)
     for subject in heard:
         await bus.nc.subscribe(subject)
     await eventually(lambda: len(bus.forbidden) == len(heard))
@@ -268,6 +283,63 @@ async def test_a_service_reads_through_its_consumers(connect: Connect, url: str,
         assert running.bus.forbidden == []
     finally:
         await running.stop()
+
+
+class Echo(Request):
+    text: str
+
+
+class Echoed(Answer):
+    text: str
+
+
+async def test_people_ask_the_catalog_and_hear_its_answer(connect: Connect, url: str, keys: Path) -> None:
+    """Also one of many parts, for which the asker says how many it has taken."""
+    operation = Operation("catalog", "echo", Echo, Echoed)
+    received = bytearray()
+
+    async def echo(asked: Asked[Echo]) -> Echoed:
+        await asked.data(bytes(4 << 20))
+        return Echoed(text=asked.request.text)
+
+    catalog, cli = Service("catalog", settings(url, keys / "catalog.seed")), await connect("cli")
+    catalog.answer(operation, echo)
+    await catalog.start()
+    try:
+        asking = ask(cli, operation, Echo(text="é"), tenant="acme", environment="dev", on_data=received.extend)
+        assert (await asking).text == "é"
+        assert len(received) == 4 << 20
+        assert set((await catalog.readiness()).values()) == {"ok"}
+        assert (catalog.bus.forbidden, cli.forbidden) == ([], [])
+    finally:
+        await catalog.stop()
+
+
+@pytest.mark.parametrize("service", [service for service in SERVICES if service != "catalog"])
+async def test_no_service_asks_another_or_answers_for_it(connect: Connect, service: str) -> None:
+    bus = await connect(service)
+    subject = Operation("catalog", "echo", Echo, Echoed).subject("acme", "dev")
+    wished = [subject, subjects.answer("catalog", "cli", "t"), subjects.flow("catalog", "t"), "_INBOX_cli.x"]
+    assert await refused(bus, *wished) == set(wished)
+
+
+async def test_the_catalog_answers_nobody_in_their_inbox(connect: Connect) -> None:
+    """An answer has subjects of its own, so that the catalog can forge none of the bus to those who ask it."""
+    bus = await connect("catalog")
+    wished = ["_INBOX_cli.x", "_INBOX_executor.x", subjects.answer("executor", "cli", "t")]
+    assert await refused(bus, *wished) == set(wished)
+
+
+async def test_people_look_at_runs_events_and_what_is_live(connect: Connect) -> None:
+    operator, cli = await connect("operator"), await connect("cli")
+    subject = subject_of("run.completed")
+    await operator.js.publish(subject, b"{}")
+    assert [message.data async for message in read_stream(cli.js, EVENTS, subject)][-1:] == [b"{}"]
+    await (await operator.key_value(RUNS_BUCKET)).put("acme.dev.orders.r9", b"{}")
+    for bucket in (RUNS_BUCKET, LIVE_PRODUCTS_BUCKET):
+        found = [entry.key for entry in await entries_below(await cli.key_value(bucket), "acme.dev.orders.*")]
+        assert ("acme.dev.orders.r9" in found) == (bucket == RUNS_BUCKET)
+    assert cli.forbidden == []
 
 
 async def test_the_gateway_buries_what_another_service_gave_up(connect: Connect, url: str, keys: Path) -> None:
@@ -392,13 +464,16 @@ async def test_a_forged_reply_subject_puts_nothing_before_a_consumer(connect: Co
     assert all(item.filters for item in TOPOLOGY.consumers)
 
 
+@pytest.mark.parametrize("identity", ["executor", "cli"])
 @pytest.mark.parametrize("name", ["name", "durable_name"])
-async def test_an_unnamed_request_cannot_change_the_consumer_of_a_backend(connect: Connect, name: str) -> None:
+async def test_an_unnamed_request_cannot_change_the_consumer_of_a_backend(
+    connect: Connect, identity: str, name: str
+) -> None:
     """The server takes requests for consumers without a name in the subject; the name in the body must not count."""
-    operator, executor = await connect("operator"), await connect("executor")
+    operator, asker = await connect("operator"), await connect(identity)
     before = (await operator.js.consumer_info(LINEAGE, "lineage-file")).config
     config = {name: "lineage-file", "ack_policy": "explicit", "filter_subject": "floe.v1.lineage.other.>"}
     request = {"stream_name": LINEAGE, "config": config}
     with contextlib.suppress(TimeoutError, NatsError):
-        await executor.nc.request(f"$JS.API.CONSUMER.CREATE.{LINEAGE}", json.dumps(request).encode(), timeout=1)
+        await asker.nc.request(f"$JS.API.CONSUMER.CREATE.{LINEAGE}", json.dumps(request).encode(), timeout=1)
     assert (await operator.js.consumer_info(LINEAGE, "lineage-file")).config == before

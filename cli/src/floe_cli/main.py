@@ -26,6 +26,7 @@ _COMMANDS: Final = {
     "runs": ("floe_cli.commands.runs:runs", "Look at runs, ask for them, and end them."),
     "products": ("floe_cli.commands.products:products", "Show what is live, and what starts its runs."),
     "status": ("floe_cli.commands.status:status", "Show what is live, and the last run, of each product."),
+    "catalog": ("floe_cli.commands.catalog.group:catalog", "Look into the catalog, read tables as they were."),
     "trace": ("floe_cli.commands.trace:trace", "Show and verify the chain of ids of a run."),
     "lineage": ("floe_cli.commands.lineage:lineage", "Read the lineage stream."),
     "schema": ("floe_cli.commands.schema:schema", "JSON Schemas of documents, artifact and events."),

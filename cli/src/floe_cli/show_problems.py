@@ -9,7 +9,7 @@ from typing import Final
 
 import click
 
-from floe_chassis.errors import SettingInvalid
+from floe_chassis.errors import RequestFailed, RequestRefused, SettingInvalid
 from floe_cli.errors import RunGivenUp, SubmissionGivenUp
 from floe_cli.exit_codes import ExitCode
 from floe_contracts.errors import DocumentInvalid, FloeError, Permanent, WrongUsage
@@ -24,6 +24,8 @@ def show_error(error: FloeError) -> ExitCode:
     if isinstance(error, DocumentInvalid):
         show_problems(Problem.of(problem) for problem in error.problems)
         return ExitCode.INVALID_DOCUMENT
+    if isinstance(error, RequestRefused | RequestFailed):
+        return _show_answered(error)
     show_problems([Problem.of(error)])
     if isinstance(error, SubmissionGivenUp):
         return ExitCode.COMPILATION_FAILED
@@ -32,6 +34,14 @@ def show_error(error: FloeError) -> ExitCode:
     if isinstance(error, WrongUsage | SettingInvalid):
         return ExitCode.WRONG_USAGE
     return ExitCode.INVALID_DOCUMENT if isinstance(error, Permanent) else ExitCode.UNREACHABLE
+
+
+def _show_answered(error: RequestRefused | RequestFailed) -> ExitCode:
+    """Show what a service said, and tell the exit code: what it refuses was asked wrongly."""
+    show_problems([error.problem])
+    if error.problem.code == FloeError.code:
+        return ExitCode.UNEXPECTED
+    return ExitCode.UNREACHABLE if isinstance(error, RequestFailed) else ExitCode.WRONG_USAGE
 
 
 def show_rejection(rejected: ArtifactRejected | None) -> ExitCode:

@@ -10,7 +10,7 @@ import pytest
 
 from floe_chassis.errors import SecretMissing, SecretUnusable
 from floe_chassis.secret_stores import MAX_BYTES
-from floe_chassis.secrets import mounted_secrets, open_secrets
+from floe_chassis.secrets import mounted_secrets, of_tenants, open_secrets
 from floe_contracts.errors import DocumentInvalid
 from floe_contracts.plugins.conformance import SecretStoreConformance
 from floe_contracts.plugins.errors import PluginUnknown
@@ -133,3 +133,26 @@ def test_somebody_elses_store_is_asked_like_any_other(tmp_path: Path, monkeypatc
     assert (secrets("a"), secrets("b")) == ("v-a", "of the variable")
     with pytest.raises(SecretMissing, match="neither a variable C nor a drawer c"):
         secrets("c")
+
+
+def test_a_tenant_reads_its_own_secret_or_the_shared_one_and_never_anothers(tmp_path: Path) -> None:
+    (tmp_path / "acme--lake-keys").write_text("of acme")
+    secrets = of_tenants(mounted_secrets({"LAKE_KEYS": "shared", "GLOBEX__LAKE_KEYS": "of globex"}, tmp_path))
+
+    told = {tenant: secrets(tenant)("lake-keys") for tenant in ("acme", "globex", "initech", "Acme", "acme-", "floe")}
+    assert told == {
+        "acme": "of acme", "globex": "of globex", "initech": "shared", "Acme": "shared", "acme-": "shared",
+        "floe": "shared",
+    }  # fmt: skip
+    for name in ("acme--lake-keys", "acme__lake_keys", "acme-_lake-keys"):
+        with pytest.raises(SecretUnusable, match="of one tenant alone"):
+            secrets("globex")(name)
+
+
+def test_a_secret_that_a_tenant_misses_is_told_with_every_place(tmp_path: Path) -> None:
+    with pytest.raises(SecretMissing) as missing:
+        of_tenants(mounted_secrets({}, tmp_path))("acme")("keys")
+    assert missing.value.message == (
+        f"there is no secret 'keys': neither a variable KEYS nor a file {tmp_path}/keys; "
+        "nor is there 'acme--keys' for the tenant alone"
+    )

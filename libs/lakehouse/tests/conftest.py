@@ -1,19 +1,22 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, Protocol
 
 import duckdb
 import pytest
-from pyiceberg.catalog import Catalog
+from pyiceberg.catalog import Catalog, load_catalog
+from pyiceberg.catalog.sql import SqlCatalog
 
+from floe_chassis.testing_postgres import PostgresDatabase
 from floe_lakehouse.catalogs import open_catalog
 from floe_lakehouse.duckdb_files import DEFAULT_ENGINE, DuckDBTable, Engine
 from floe_lakehouse.landing import LandedTable, switch_table
 from floe_lakehouse.staged import LandingRequest, StagedTable
 from floe_lakehouse.staging import stage_table
+from floe_lakehouse.testing.rest_server import serving
 
 ORDERS = ("acme", "dev", "shop", "orders")
 
@@ -48,6 +51,23 @@ def properties(tmp_path: Path) -> dict[str, str]:
 @pytest.fixture
 def catalog(properties: dict[str, str]) -> Catalog:
     return open_catalog(properties)
+
+
+@pytest.fixture(params=["sqlite", "postgres", "rest"])
+def every_catalog(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Catalog]:
+    """A catalog of each kind that needs nothing from outside."""
+    warehouse = tmp_path / "warehouse"
+    match request.param:
+        case "sqlite":
+            yield open_catalog({"type": "sql", "uri": f"sqlite:///{tmp_path}/floe.db", "warehouse": str(warehouse)})
+        case "postgres":
+            database: PostgresDatabase = request.getfixturevalue("postgres_database")
+            uri = database.url.replace("postgresql://", "postgresql+psycopg2://")
+            yield open_catalog({"type": "sql", "uri": uri, "warehouse": str(warehouse)})
+        case _:
+            uri = f"sqlite:///{tmp_path}/rest.db?check_same_thread=false"
+            with serving(SqlCatalog("rest", uri=uri, warehouse=warehouse.as_uri())) as server:
+                yield load_catalog("client", **server.properties)
 
 
 @pytest.fixture

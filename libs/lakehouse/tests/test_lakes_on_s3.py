@@ -10,11 +10,15 @@ import pytest
 from moto.server import ThreadedMotoServer
 from pyiceberg.catalog import Catalog
 
-from floe_contracts.errors import Transient
+from floe_contracts.errors import LeaseLost, Transient
 from floe_lakehouse.catalogs import open_catalog
 from floe_lakehouse.duckdb_files import DuckDBTable, DuckDBWarehouse
 from floe_lakehouse.errors import CopyFailed, LakeUnreachable, LakeUnsupported
 from floe_lakehouse.lake_folders import Lake
+from floe_lakehouse.maintenance.compaction import CompactionOptions, compact_table
+from floe_lakehouse.maintenance.expiry import ExpiryOptions, expire_snapshots
+from floe_lakehouse.maintenance.manifests import rewrite_manifests
+from floe_lakehouse.maintenance.orphan_files import remove_orphans
 from floe_lakehouse.orphans import discard_staged
 from floe_lakehouse.staged import LandingRequest
 from floe_lakehouse.staging import stage_table
@@ -65,6 +69,29 @@ def test_every_mode_lands_in_a_bucket(stage: Any, switch: Any, read: Any, object
     assert sorted((row["id"], row["word"]) for row in read()) == [(1, "a"), (2, "bb"), (3, "c")]
     assert all(key.startswith("tables/acme.dev.shop/orders/data/run-") for key in objects())
     assert len(objects()) == 4
+
+
+def test_a_table_in_a_bucket_is_compacted(
+    stage: Any, switch: Any, read: Any, catalog: Catalog, identifier: Any, objects: Callable[[], list[str]]
+) -> None:
+    for run in (1, 2, 3):
+        growing = {"mode": "append", "watermark": "id", "partition_by": ("bucket[2](id)",)}
+        switch(stage(f"select i as id from range({run * 10}) r(i)", run_id=f"run-{run}", **growing), sequence=run)
+
+    report = compact_table(catalog, identifier, CompactionOptions(2**20, 2), fence=lambda: None)
+
+    assert (report.outcome, report.files_before, report.files_after) == ("done", 6, 2)
+    assert sorted(row["id"] for row in read()) == list(range(30))
+    assert len([key for key in objects() if "/data/compaction-" in key]) == 2
+    assert rewrite_manifests(catalog, identifier, 2, fence=lambda: None).outcome == "nothing_to_do"
+
+    def lost() -> None:
+        raise LeaseLost("somebody else has it")
+
+    switch(stage("select i as id from range(40) r(i)", run_id="run-4", **growing), sequence=4)
+    with pytest.raises(LeaseLost):
+        compact_table(catalog, identifier, CompactionOptions(2**20, 2), fence=lost)
+    assert len([key for key in objects() if "/data/compaction-" in key]) == 2
 
 
 def test_orphans_in_a_bucket_are_removed(
@@ -124,3 +151,44 @@ def test_other_stores_are_refused(build: Callable[[str], Path]) -> None:
     lakes = [Lake("gs://lake/tables/t/data")]
     with pytest.raises(LakeUnsupported, match=r"FLOE-LAKE-020.*gs://"), warehouse.open(lakes):
         pass
+
+
+def test_snapshots_expire_and_orphans_go_in_a_bucket(
+    stage: Any, switch: Any, read: Any, catalog: Catalog, identifier: Any, bucket: Any, objects: Callable[[], list[str]]
+) -> None:
+    def put(key: str) -> str:
+        bucket.put_object(Key=f"tables/acme.dev.shop/orders/{key}", Body=b"left")
+        return f"s3://lake/tables/acme.dev.shop/orders/{key}"
+
+    for run in range(1, 5):
+        switch(stage(f"select {run} as id", run_id=f"run-{run}"), sequence=run)
+    assert len(objects()) == 4
+    options = ExpiryOptions(2**62, 1)
+    report = expire_snapshots(catalog, identifier, options, fence=lambda: None)
+    assert len(report.snapshots_removed) == 3
+    assert len(objects()) == 1
+    assert read() == [{"id": 4}]
+
+    beside = put("README")
+    left = {put("data/x=1/left.parquet"), put("metadata/left.avro")}
+    assert remove_orphans(catalog, identifier, 0, fence=lambda: None).outcome == "nothing_to_do"
+    foretold = remove_orphans(catalog, identifier, 2**62, fence=lambda: None, dry_run=True)
+    found = remove_orphans(catalog, identifier, 2**62, fence=lambda: None)
+    assert set(found.removed) == set(foretold.removed) == left
+    assert found.bytes_removed == 8
+    assert read() == [{"id": 4}]
+    assert f"s3://lake/{next(item.key for item in bucket.objects.all() if item.key.endswith('README'))}" == beside
+
+
+def test_a_bucket_spelled_in_two_ways_is_one(
+    stage: Any, switch: Any, read: Any, catalog: Catalog, identifier: Any, bucket: Any
+) -> None:
+    switch(stage("select 1 as id"))
+    table = catalog.load_table(identifier)
+    path = next(iter(table.inspect.files()["file_path"].to_pylist()))
+    copied = path.replace(".parquet", "-copied.parquet").removeprefix("s3://lake/")
+    bucket.copy({"Bucket": "lake", "Key": path.removeprefix("s3://lake/")}, copied)
+    table.add_files([f"s3a://lake/{copied}"])
+
+    assert remove_orphans(catalog, identifier, 2**62, fence=lambda: None).outcome == "nothing_to_do"
+    assert len(read()) == 2

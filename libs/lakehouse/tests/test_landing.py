@@ -10,14 +10,14 @@ from typing import Any
 import pyarrow as pa
 import pytest
 from pyiceberg.catalog import Catalog
-from pyiceberg.exceptions import NoSuchTableError
+from pyiceberg.exceptions import CommitStateUnknownException, NoSuchTableError
 from pyiceberg.schema import Schema
 from pyiceberg.types import LongType, NestedField
 
 from floe_contracts.errors import LeaseLost, Permanent, Transient
 from floe_lakehouse.catalogs import open_catalog
 from floe_lakehouse.duckdb_files import DuckDBTable, Engine
-from floe_lakehouse.errors import LandingConflict, NewerRunLanded, StagedFileMissing
+from floe_lakehouse.errors import CatalogUnreachable, LandingConflict, NewerRunLanded, StagedFileMissing
 from floe_lakehouse.landing import switch_table
 from floe_lakehouse.orphans import discard_staged
 from floe_lakehouse.snapshots import ARTIFACT_DIGEST, ATTEMPT, FENCE, MODE, PRODUCT, RUN_ID
@@ -213,6 +213,24 @@ def test_endless_conflicts_end(stage: Any, switch: Any, catalog: Catalog, identi
             fence=lambda: catalog.load_table(identifier).append(pa.table({"id": [99]})),
         )
     assert isinstance(caught.value, Transient)
+
+
+def test_a_catalog_that_tells_nothing_of_a_commit_is_not_asked_for_ever(
+    stage: Any, switch: Any, catalog: Catalog, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    staged, asked = stage("select 1::bigint as id"), []
+
+    def silent(*arguments: Any) -> Any:
+        asked.append(arguments)
+        raise CommitStateUnknownException("WebApplicationException: HTTP 400")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(catalog, "commit_table", silent)
+        with pytest.raises(CatalogUnreachable, match=r"FLOE-LAKE-002: .*HTTP 400") as caught:
+            switch(staged)
+    assert isinstance(caught.value, Transient)
+    assert len(asked) == 5
+    assert switch(staged).rows == 1
 
 
 def test_a_table_made_by_others_is_adopted(

@@ -11,6 +11,9 @@ from pyiceberg.catalog import Catalog
 from floe_contracts.digests import canonical_json
 from floe_contracts.errors import Permanent
 from floe_lakehouse.errors import LandingColumnMissing, WatermarkMoved
+from floe_lakehouse.maintenance.compaction import CompactionOptions, compact_table
+from floe_lakehouse.maintenance.expiry import ExpiryOptions, expire_snapshots
+from floe_lakehouse.maintenance.manifests import rewrite_manifests
 from floe_lakehouse.snapshots import LATE_ROWS, WATERMARK, WATERMARK_COLUMN, summary_of
 from floe_lakehouse.staged import StagedTable
 
@@ -133,6 +136,27 @@ def test_a_watermark_that_moved_since_the_staging_is_refused(
     rows = EVENTS.format("(1, 10), (2, 20), (3, 30), (4, 40)")
     switch(stage(rows, run_id="run-5", **GROWING), sequence=5)
     assert ids(read()) == [1, 2, 3, 4]
+
+
+def test_an_append_lands_though_maintenance_took_the_landing_before_it(
+    stage: Any, switch: Any, read: Read, catalog: Catalog, identifier: Any
+) -> None:
+    """The rows that it stands above are the same; only the snapshot that brought them has expired."""
+    switch(stage(EVENTS.format("(1, 10), (2, 20)"), **GROWING))
+    switch(stage(EVENTS.format("(2, 20), (3, 30)"), run_id="run-2", **GROWING), sequence=2)
+    staged = stage(EVENTS.format("(3, 30), (4, 40)"), run_id="run-3", **GROWING)
+    compact_table(catalog, identifier, CompactionOptions(min_input_files=2), fence=lambda: None)
+    rewrite_manifests(catalog, identifier, 1, fence=lambda: None)
+    expire_snapshots(catalog, identifier, ExpiryOptions(2**62, 1), fence=lambda: None)
+    assert len(catalog.load_table(identifier).snapshots()) == 1
+    after = stage(EVENTS.format("(3, 30), (5, 50)"), run_id="run-4", **GROWING)
+
+    switch(staged, sequence=3)
+    assert ids(read()) == [1, 2, 3, 4]
+    assert staged.watermark and after.watermark
+    assert (staged.watermark.before, staged.watermark.landing) == (after.watermark.before, after.watermark.landing)
+    with pytest.raises(WatermarkMoved):
+        switch(after, sequence=4)
 
 
 def test_an_append_lands_once_however_often_it_is_switched(stage: Any, switch: Any, read: Read) -> None:

@@ -13,6 +13,7 @@ from floe_catalog.settings import CatalogSettings
 from floe_chassis.errors import SettingInvalid
 from floe_chassis.testing import eventually
 from floe_contracts.cloudevents import Attributes, encode
+from floe_lakehouse.catalogs import open_catalog
 
 NOW = datetime(2026, 1, 1, 12, 0, 0, tzinfo=UTC)
 
@@ -77,23 +78,28 @@ async def test_an_artifact_with_another_digest_is_a_dead_letter(service, bus, co
 
 
 @pytest.mark.bus
-async def test_a_catalog_that_comes_back_is_written_then(bus, running, environment, compiled, tmp_path, lake) -> None:
+async def test_a_catalog_that_comes_back_is_written_then(
+    bus, running, environment, compiled, tmp_path, settled
+) -> None:
     """The catalog's folder is a file at first, so that the database cannot be opened."""
     place = tmp_path / "later"
     place.write_text("in the way")
-    later = environment | {"FLOE_CATALOG_URI": f"sqlite:///{place}/catalog.db"}
-    await bus.publish(compiled(), id="c1")
+    later = environment | {
+        "FLOE_CATALOG_URI": f"sqlite:///{place}/catalog.db",
+        "FLOE_CATALOG_RECONCILE_SECONDS": "0.3",
+    }
+    await publish_at(bus, compiled(), NOW, "c1")
     async with running(later) as service:
         missing = (await service.readiness())["catalog"]
         assert "FLOE-LAKE-002" in missing
 
-        async def delivered_twice() -> bool:
-            return (await bus.js.consumer_info("FLOE_ARTIFACTS", "catalog")).delivered.consumer_seq >= 2
-
-        await eventually(delivered_twice)
+        await eventually(lambda: settled("FLOE_ARTIFACTS", "catalog"))
         _make_way(place)
         assert await eventually(lambda: _ready(service)) == "ok"
-        await eventually(lambda: _acknowledged(bus))
+        came = open_catalog({"type": "sql", "uri": later["FLOE_CATALOG_URI"], "warehouse": f"file://{tmp_path}/lake"})
+        for environment_name in ("dev", "prod"):
+            found = await eventually(lambda name=environment_name: properties_of(came, name))
+            assert found["floe.compiled-at"] == "2026-01-01T12:00:00.000000+00:00"
 
 
 def _make_way(place: Path) -> None:
@@ -104,10 +110,6 @@ def _make_way(place: Path) -> None:
 async def _ready(service) -> str:
     result = (await service.readiness())["catalog"]
     return result if result == "ok" else ""
-
-
-async def _acknowledged(bus) -> bool:
-    return (await bus.js.consumer_info("FLOE_ARTIFACTS", "catalog")).ack_floor.stream_seq == 1
 
 
 @pytest.mark.parametrize("missing", ["FLOE_CATALOG_URI", "FLOE_CATALOG_WAREHOUSE"])

@@ -5,23 +5,26 @@ from __future__ import annotations
 import json
 from datetime import UTC, datetime
 
+import pyarrow as pa
 import pytest
 
+from floe_catalog.errors import EnvironmentUnknown
 from floe_chassis.testing import eventually
 from floe_contracts.cloudevents import Attributes, encode
+from floe_contracts.events import LandedTable
 
 pytestmark = pytest.mark.bus
 
 
 async def test_every_landed_table_is_told_of_with_its_own_figures(
-    service, bus, land, completed, committed, lake, settled
+    service, bus, land, completed, committed, lake, settled, digest
 ) -> None:
-    before = land("run-0", "orders", rows=1)
     tables = [land("run-1", "orders", rows=5), land("run-1", "customers", rows=2)]
     await bus.publish(completed("run-1", *tables), id="run-1")
     events = await eventually(lambda: _so_many(committed, 2))
-    assert [received.event.identifier for received in events] == [table.identifier for table in tables]
-    event, attributes = events[0].event, events[0].attributes
+    assert {received.event.identifier for received in events} == {table.identifier for table in tables}
+    received = next(received for received in events if received.event.identifier.endswith("orders"))
+    event, attributes = received.event, received.attributes
     snapshot = lake.load_table(tuple(event.identifier.split("."))).current_snapshot()
     assert event.model_dump() == {
         "tenant": "default",
@@ -30,18 +33,34 @@ async def test_every_landed_table_is_told_of_with_its_own_figures(
         "identifier": "default.dev.shop-orders.main.orders",
         "table_uuid": tables[0].table_uuid,
         "snapshot_id": snapshot.snapshot_id,
-        "parent_snapshot_id": snapshot.parent_snapshot_id,
+        "parent_snapshot_id": None,
         "operation": snapshot.summary.operation.value,
         "rows": 5,
         "files": tables[0].files,
         "bytes": tables[0].bytes,
         "run_id": "run-1",
-        "artifact_digest": "sha256:" + "a" * 64,
+        "artifact_digest": digest,
+        "committed_at": datetime.fromtimestamp(snapshot.timestamp_ms / 1000, UTC).isoformat(timespec="milliseconds"),
+        "maintenance": False,
     }
-    assert event.snapshot_id != before.snapshot_id
     assert attributes.id == f"{event.table_uuid}:{event.snapshot_id}"
     assert attributes.causeid == "run-1"
     await eventually(lambda: settled("FLOE_EVENTS", "catalog-runs"))
+
+
+async def test_a_table_that_is_new_is_told_of_before_its_rows(service, bus, land, completed, told) -> None:
+    table = land("run-1", select="range as id, 'x' as name", partition_by=("bucket[4](id)",))
+    await bus.publish(completed("run-1", table), id="run-1")
+    created, committed = await eventually(lambda: _so_many(told, 2))
+    assert [created.event.kind, committed.event.kind] == ["table.created", "table.committed"]
+    assert created.event.table_uuid == committed.event.table_uuid == table.table_uuid
+    assert created.event.location.endswith("/default.dev.shop-orders.main/orders")
+    schema = created.event.table_schema
+    assert [(column.name, column.type, column.required) for column in schema.columns] == [
+        ("id", "long", False),
+        ("name", "string", False),
+    ]
+    assert schema.partition_by == ("bucket[4](id)",)
 
 
 async def test_a_table_is_told_of_once_however_often_the_run_is(
@@ -54,12 +73,38 @@ async def test_a_table_is_told_of_once_however_often_the_run_is(
     assert len(await committed()) == 1
 
 
-async def test_an_older_run_is_told_of_though_a_newer_one_has_landed(service, bus, land, completed, committed) -> None:
+async def test_every_run_is_told_of_in_order_though_only_one_is_heard_of(
+    service, bus, land, completed, committed, settled
+) -> None:
     older = land("run-1", rows=3)
-    land("run-2", rows=9)
+    newer = land("run-2", rows=9)
     await bus.publish(completed("run-1", older), id="run-1")
-    (received,) = await eventually(lambda: _so_many(committed, 1))
-    assert (received.event.rows, received.event.snapshot_id) == (3, older.snapshot_id)
+    events = [received.event for received in await eventually(lambda: _so_many(committed, 2))]
+    assert [(event.run_id, event.rows) for event in events] == [("run-1", 3), ("run-2", 9)]
+    assert [event.parent_snapshot_id for event in events] == [None, older.snapshot_id]
+    await bus.publish(completed("run-2", newer), id="run-2")
+    await eventually(lambda: settled("FLOE_EVENTS", "catalog-runs"))
+    assert len(await committed()) == 2
+
+
+async def test_columns_that_change_are_told_of(service, bus, land, completed, told) -> None:
+    await bus.publish(completed("run-1", land("run-1")), id="run-1")
+    await eventually(lambda: _so_many(told, 2))
+    await bus.publish(completed("run-2", land("run-2", select="range as id, 'x' as name")), id="run-2")
+    events = [received.event for received in await eventually(lambda: _so_many(told, 4))]
+    assert [event.kind for event in events[2:]] == ["table.schema-changed", "table.committed"]
+    names = [[column.name for column in schema.columns] for schema in (events[2].before, events[2].after)]
+    assert names == [["id"], ["id", "name"]]
+
+
+async def test_what_was_told_is_written_down(service, bus, land, completed, states, settled) -> None:
+    land("run-1")
+    table = land("run-2")
+    await bus.publish(completed("run-2", table), id="run-2")
+    (state,) = await eventually(states)
+    assert (state.identifier, state.table_uuid) == (table.identifier, table.table_uuid)
+    assert (state.snapshot_id, state.commits_since_maintenance) == (table.snapshot_id, 2)
+    await eventually(lambda: settled("FLOE_EVENTS", "catalog-runs"))
 
 
 async def test_a_snapshot_that_comes_late_is_waited_for(service, bus, land, completed, committed, dead_letters) -> None:
@@ -110,14 +155,64 @@ async def test_a_claim_that_the_table_contradicts_is_a_dead_letter(
     assert letter.headers["Floe-Dlq-Code"] == "FLOE-CAT-002"
     assert letter.headers["Floe-Dlq-Deliveries"] == "1"
     assert said in letter.headers["Floe-Dlq-Reason"]
-    assert [received.event.identifier for received in await committed()] == [right.identifier]
+    events = [received.event for received in await committed()]
+    assert right.identifier in {event.identifier for event in events}
+    # Whatever was claimed, what is told is what the tables show.
+    assert {(event.rows, event.run_id) for event in events} == {(3, "run-1")}
+    assert {event.environment for event in events} == {"dev"}
 
 
-async def test_a_snapshot_of_another_run_is_not_told_of(service, bus, land, completed, committed, dead_letters) -> None:
+async def test_a_snapshot_of_another_run_is_told_of_as_what_it_is(
+    service, bus, land, completed, committed, dead_letters
+) -> None:
     await bus.publish(completed("run-2", land("run-1")), id="run-2")
     (letter,) = await eventually(dead_letters)
     assert "run is run-1, not run-2" in letter.headers["Floe-Dlq-Reason"]
-    assert await committed() == []
+    assert [received.event.run_id for received in await committed()] == ["run-1"]
+
+
+async def test_nothing_is_told_of_somebody_elses_table(service, bus, land, completed, told, dead_letters) -> None:
+    await bus.publish(completed("run-1", land("run-1", product="other")), id="run-1")
+    (letter,) = await eventually(dead_letters)
+    assert "is no table of shop-orders in dev" in letter.headers["Floe-Dlq-Reason"]
+    assert await told() == []
+
+
+async def test_an_environment_that_the_artifact_does_not_have_is_a_dead_letter(
+    service, bus, completed, dead_letters
+) -> None:
+    await bus.publish(completed("run-1", environment="moon"), id="run-1")
+    (letter,) = await eventually(dead_letters)
+    assert letter.headers["Floe-Dlq-Code"] == EnvironmentUnknown.code
+
+
+@pytest.mark.parametrize("profile", ["rest"], indirect=True)
+async def test_a_table_that_dbt_has_written_itself_is_told_of(
+    profile, service, bus, compiled, node, lake, completed, told, settled, dead_letters
+) -> None:
+    """With DuckDB on a REST catalog: no namespace of floe, and no mark of the run."""
+    duckdb = {"name": "duckdb", "type": "duckdb", "threads": 2, "properties": {"memory_limit": "1GB"}}
+    attached = node("orders", "id: bigint").model_copy(update={"database": "lake", "schema_name": "analytics"})
+    event = compiled(nodes=(attached,), profile={**profile, "compute": duckdb})
+    await bus.publish(event, id="c1")
+    lake.create_namespace("analytics")
+    table = lake.create_table(("analytics", "orders"), schema=pa.schema([("id", pa.int64())]))
+    table.append(pa.table({"id": pa.array([1, 2], pa.int64())}))
+    claim = LandedTable(
+        identifier="analytics.orders",
+        unique_id=attached.unique_id,
+        table_uuid=str(table.metadata.table_uuid),
+        snapshot_id=table.current_snapshot().snapshot_id,
+        rows=2,
+        files=1,
+        bytes=1,
+        mode="attached",
+    )
+    await bus.publish(completed("run-1", claim, artifact_digest=event.artifact_digest), id="run-1")
+    _, committed = await eventually(lambda: _so_many(told, 2))
+    assert (committed.event.identifier, committed.event.rows) == ("analytics.orders", 2)
+    await eventually(lambda: settled("FLOE_EVENTS", "catalog-runs"))
+    assert await dead_letters() == []
 
 
 async def test_rubbish_is_a_dead_letter_and_blocks_nobody(
@@ -141,7 +236,7 @@ async def test_unknown_fields_of_a_newer_minor_are_ignored(service, bus, land, c
     await eventually(lambda: _so_many(committed, 1))
 
 
-async def _so_many(committed, count: int) -> list:
-    found = await committed()
+async def _so_many(told, count: int) -> list:
+    found = await told()
     assert len(found) <= count
     return found if len(found) == count else []

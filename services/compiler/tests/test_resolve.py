@@ -90,3 +90,16 @@ def test_a_compute_of_a_model_that_leads_nowhere_is_told_where_it_stands(platfor
     (problem,) = refused.value.problems
     assert problem.where is not None
     assert problem.where.path == "environments.prod.profiles.heavy.compute"
+
+
+def test_platform_and_product_decide_how_tables_are_maintained(platform_yaml: str) -> None:
+    platform = read_platform_spec(platform_yaml + "\nmaintenance: {afterCommits: 5, expiry: {maxAgeDays: 30}}\n")
+    resolved = resolve(spec("maintenance: {expiry: {maxAgeDays: 1}, orphans: {enabled: false}}"), platform)
+    for environment in resolved.values():
+        maintenance = environment.maintenance
+        assert (maintenance.after_commits, maintenance.expiry.max_age_days, maintenance.orphans.enabled) == (
+            5,
+            1,
+            False,
+        )
+        assert maintenance.compaction.enabled

@@ -36,6 +36,7 @@ from floe_executor.core.lineage import LineageEvent
 from floe_executor.core.node_reports import NodeBegan, NodeDone, NodeStatus
 from floe_executor.core.ports import BuildRequest
 from floe_executor.errors import RunChanged
+from floe_lakehouse.compiled_catalogs import CatalogHandles
 from floe_lakehouse.errors import NewerRunLanded
 
 NOW = datetime(2026, 11, 20, 9, 30, tzinfo=UTC)
@@ -245,11 +246,11 @@ async def test_staged_rows_become_the_table_once_and_only_under_the_lease(
     database.parent.mkdir(parents=True)
     with duckdb.connect(str(database)) as connection:
         connection.execute("create table orders as select 1 as id, 'ann' as customer")
+    local = {"uri": f"sqlite:///{tmp_path}/catalog.db", "warehouse": f"file://{tmp_path}/lake"}
     lander = IcebergLander(
-        f"sqlite:///{tmp_path}/catalog.db",
-        f"file://{tmp_path}/lake",
+        CatalogHandles(local, lambda tenant: {}.__getitem__),
         lambda at: database_file(tmp_path / "warehouse", at),
-        secrets={}.__getitem__,
+        secrets=lambda tenant: {}.__getitem__,
     )
     orders = Node(
         unique_id="model.shop.orders",

@@ -51,7 +51,7 @@ def command(artifact: CompiledArtifacts, run_record: RunRecord, tmp_path: Path) 
             DagsterRuns(tmp_path / "dagster"),
             tmp_path / "builds",
             lambda place: tmp_path / "warehouse" / f"{place.product}.duckdb",
-            mounted_secrets(variables, tmp_path / "secrets"),
+            lambda tenant: mounted_secrets(variables, tmp_path / "secrets"),
             ChildLimits(),
         )
         return builder._command(request)

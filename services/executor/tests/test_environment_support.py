@@ -5,13 +5,15 @@ from typing import Any
 import pytest
 
 from floe_contracts.artifacts import Catalog, CompiledArtifacts, Compute, Storage
+from floe_contracts.attached_catalogs import is_attached
 from floe_contracts.compiled_product import CompiledPythonTransform
 from floe_contracts.errors import Permanent
 from floe_executor.core.environment_support import check_support
-from floe_executor.core.warehouses import is_attached, is_landed
+from floe_executor.core.warehouses import is_landed
 from floe_executor.errors import ComputeUnsupported, PlaceUnsupported, TransformUnsupported
 
 WAREHOUSE = Compute(name="warehouse", type="redshift", threads=4)
+POSTGRES = Compute(name="warehouse", type="postgres", threads=4)
 LAKE: dict[str, Any] = {"storage": Storage(name="lake", type="s3"), "catalog": Catalog(name="polaris", type="polaris")}
 
 
@@ -20,8 +22,20 @@ def test_duckdb_on_this_machine_is_supported(artifact: CompiledArtifacts) -> Non
 
 
 def test_postgres_is_supported(artifact: CompiledArtifacts) -> None:
-    postgres = Compute(name="warehouse", type="postgres", threads=4)
-    check_support(artifact, artifact.environments["dev"].model_copy(update={"compute": postgres}))
+    check_support(artifact, artifact.environments["dev"].model_copy(update={"compute": POSTGRES}))
+
+
+@pytest.mark.parametrize("kind", ["glue", "hive", "nessie", "polaris", "rest", "sql"])
+@pytest.mark.parametrize("mode", ["static", "iam_role", "service_account", None])
+def test_tables_of_a_warehouse_land_in_every_kind_of_catalog(
+    artifact: CompiledArtifacts, kind: str, mode: str | None
+) -> None:
+    storage = Storage(name="lake", type="s3", properties={"credentials": {"mode": mode}} if mode else {})
+    places = {"compute": POSTGRES, "storage": storage, "catalog": Catalog(name="c", type=kind)}
+    environment = artifact.environments["dev"].model_copy(update=places)
+    check_support(artifact, environment)
+    assert is_landed(environment.compute.type)
+    assert not is_attached(environment)
 
 
 @pytest.mark.parametrize("kind", ["bigquery", "databricks", "snowflake", "spark"])
@@ -45,13 +59,28 @@ def test_duckdb_writes_into_a_rest_catalog_that_vends_credentials(artifact: Comp
         ({"compute": WAREHOUSE}, ComputeUnsupported, "compute.warehouse", "which is redshift"),
         ({"computes": {"heavy": WAREHOUSE}}, ComputeUnsupported, "transforms", "gives models the compute 'heavy'"),
         ({"storage": Storage(name="lake", type="gcs")}, PlaceUnsupported, "storage.lake", "'lake' is gcs"),
+        ({"catalog": Catalog(name="unity", type="unity")}, PlaceUnsupported, "catalogs.unity", "is unity"),
         (
-            {"storage": Storage(name="lake", type="s3")},
+            {
+                "compute": POSTGRES,
+                "catalog": Catalog(name="r", type="rest", properties={"access_delegation": "remote-signing"}),
+            },
             PlaceUnsupported,
-            "storage.lake.credentials",
-            "no static credentials",
+            "catalogs.r.accessDelegation",
+            "signs each request",
         ),
-        ({"catalog": Catalog(name="glue", type="glue")}, PlaceUnsupported, "catalogs.glue", "is glue"),
+        (
+            LAKE | {"catalog": Catalog(name="nessie", type="nessie", properties={"branch": "audit"})},
+            PlaceUnsupported,
+            "catalogs.nessie.branch",
+            "attaches 'main' only",
+        ),
+        (
+            LAKE | {"catalog": Catalog(name="polaris", type="polaris", properties={"namespace": "floe"})},
+            PlaceUnsupported,
+            "catalogs.polaris.namespace",
+            "stand below one",
+        ),
         ({"catalog": LAKE["catalog"]}, PlaceUnsupported, "storage.local", "'local' is local"),
         (
             LAKE | {"catalog": LAKE["catalog"].model_copy(update={"properties": {"access_delegation": "none"}})},
@@ -77,7 +106,7 @@ def test_a_python_transform_builds_in_duckdb_and_is_refused_elsewhere(artifact: 
     )
     check_support(product, artifact.environments["dev"])
 
-    postgres = {"compute": Compute(name="warehouse", type="postgres", threads=4)}
+    postgres = {"compute": POSTGRES}
     with pytest.raises(TransformUnsupported, match=r"Python transforms \(scores\).*which is postgres"):
         check_support(product, artifact.environments["dev"].model_copy(update=postgres))
     with pytest.raises(TransformUnsupported, match="has the catalog 'polaris' attached"):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -11,24 +11,25 @@ import boto3
 import duckdb
 import pytest
 from moto.server import ThreadedMotoServer
+from pyiceberg.catalog.sql import SqlCatalog
 
 from floe_chassis.testing import eventually
 from floe_contracts.artifacts import Catalog, CompiledArtifacts, CompiledEnvironment, Storage
 from floe_contracts.events import RunOptions
 from floe_contracts.nodes import Node, NodeGraph, NodeLanding
 from floe_contracts.runs import RunRecord
-from floe_executor.adapters.landing.catalog_places import catalog_properties
 from floe_executor.adapters.landing.iceberg_landing import IcebergLander
 from floe_executor.core.landing_journal import planned_landing
 from floe_executor.core.ports import BuildRequest, Landed
 from floe_lakehouse.catalogs import open_catalog
-from floe_lakehouse.errors import CopyFailed, LakeKeysInvalid, LakeUnsupported, SchemaBroken
+from floe_lakehouse.compiled_catalogs import CatalogHandles
+from floe_lakehouse.errors import CopyFailed, SchemaBroken
 from floe_lakehouse.identifiers import Identifier
+from floe_lakehouse.testing.rest_server import RestServer, serving
 
 TABLE: Identifier = ("default", "dev", "shop", "main", "orders")
 UPSERT = NodeLanding(mode="upsert")
 APPEND = NodeLanding(mode="append", watermark="id", partition_by=("bucket[2](id)",))
-S3_KEYS = {"lake-keys": "writer:s3cret", "catalog-uri": "", "half": "writer"}
 
 
 def orders(landing: NodeLanding | None = None, name: str = "orders") -> Node:
@@ -51,11 +52,14 @@ class Product:
 
     def __init__(self, folder: Path, record: RunRecord, artifact: CompiledArtifacts) -> None:
         self.database = folder / "shop.duckdb"
+        self.secrets = {"lake-keys": "writer:s3cret"}
         self.lake = folder / "lake"
         self._uri = f"sqlite:///{folder}/catalog.db"
         self._record = record
         self._artifact = artifact
-        self.lander = IcebergLander(self._uri, f"file://{self.lake}", lambda place: self.database, S3_KEYS.__getitem__)
+        local = {"uri": self._uri, "warehouse": f"file://{self.lake}"}
+        self.handles = CatalogHandles(local, lambda tenant: self.secrets.__getitem__)
+        self.lander = IcebergLander(self.handles, lambda place: self.database, lambda tenant: self.secrets.__getitem__)
         self._runs = 0
 
     def build(self, *statements: str) -> None:
@@ -247,45 +251,71 @@ async def test_a_run_lands_in_the_bucket_that_the_platform_names(stack: Any, s3:
     assert table.scan().count() == 3
 
 
-def properties_of(
-    environment: CompiledEnvironment, secrets: Callable[[str], str] = S3_KEYS.__getitem__
-) -> Mapping[str, str]:
-    return catalog_properties(environment, {"uri": "sqlite:///own.db", "warehouse": "/own"}, secrets)
+@pytest.mark.parametrize("kind", ["rest", "polaris"])
+@pytest.mark.parametrize("vended", [True, False], ids=["vended keys", "own keys"])
+async def test_tables_land_in_a_catalog_of_the_rest_protocol(
+    product: Product, artifact: CompiledArtifacts, s3: str, tmp_path: Path, kind: str, vended: bool
+) -> None:
+    keys = {"s3.endpoint": s3, "s3.access-key-id": "writer", "s3.secret-access-key": "s3cret", "s3.region": "us-east-1"}
+    uri = f"sqlite:///{tmp_path}/rest.db?check_same_thread=false"
+    with serving(
+        SqlCatalog("rest", uri=uri, warehouse="s3://lake/house", **keys), **(keys if vended else {})
+    ) as server:
+        product.secrets["rest-secret"] = server.client_secret
+        own = {} if vended else {"credentials": {"mode": "static"}}
+        environment = in_rest(
+            in_bucket(artifact.environments["dev"], endpoint=s3, region="us-east-1", **own), server, kind
+        )
+        if vended:
+            environment = environment.model_copy(
+                update={"storage": environment.storage.model_copy(update={"secrets": {}})}
+            )
+        product.build("create table orders as select * from (values (1, 'a'), (2, 'b')) t(id, word)")
+        first = await product.land(orders(UPSERT), environment=environment)
+        product.build("update orders set word = 'B' where id = 2")
+        second = await product.land(orders(UPSERT), environment=environment)
+
+        table = product.handles.open("default", "dev", environment).load_table(TABLE)
+        assert sorted(row["word"] for row in table.scan().to_arrow().to_pylist()) == ["B", "a"]
+        assert (first.created, second.created) == (True, False)
+        assert table.location().startswith("s3://lake/house/")
+        assert product.files() == []
 
 
-def test_places_are_the_platforms_where_it_names_them(artifact: CompiledArtifacts) -> None:
-    environment = artifact.environments["dev"]
-    assert properties_of(environment) == {"type": "sql", "uri": "sqlite:///own.db", "warehouse": "/own"}
-
+def in_rest(environment: CompiledEnvironment, server: RestServer, kind: str) -> CompiledEnvironment:
     catalog = Catalog(
-        name="c",
-        type="sql",
-        properties={"warehouse": "/theirs", "properties": {"a": "b"}},
-        secrets={"uri": "catalog-uri"},
+        name="rest",
+        type=kind,
+        properties={
+            "uri": server.url,
+            "warehouse": "lake",
+            "namespace": "floe.lakes",
+            "credentials": {"mode": "oauth2", "client_id": server.client_id},
+        },
+        secrets={"credentials.client_secret": "rest-secret"},
     )
-    secrets = {"catalog-uri": "postgresql://catalog"}.__getitem__
-    assert properties_of(environment.model_copy(update={"catalog": catalog}), secrets) == {
-        "type": "sql",
-        "uri": "postgresql://catalog",
-        "warehouse": "/theirs",
-        "a": "b",
-    }
-    bucket = in_bucket(environment, path_style_access=False, credentials={"mode": "static"}, region="eu-north-1")
-    assert properties_of(bucket) == {
-        "type": "sql",
-        "uri": "sqlite:///own.db",
-        "warehouse": "s3://lake/tables",
-        "s3.access-key-id": "writer",
-        "s3.secret-access-key": "s3cret",
-        "s3.region": "eu-north-1",
-        "s3.force-virtual-addressing": "true",
-    }
+    return environment.model_copy(update={"catalog": catalog})
 
 
-def test_keys_that_cannot_be_used_are_refused_without_being_told(artifact: CompiledArtifacts) -> None:
-    environment = artifact.environments["dev"]
-    with pytest.raises(LakeKeysInvalid, match="FLOE-LAKE-026") as caught:
-        properties_of(in_bucket(environment, "half", credentials={"mode": "static"}))
-    assert "writer" not in str(caught.value)
-    with pytest.raises(LakeUnsupported, match="no static credentials"):
-        properties_of(in_bucket(environment, credentials={"mode": "iam_role", "role_arn": "arn:aws:iam::1:role/lake"}))
+async def test_tables_land_in_glue(product: Product, artifact: CompiledArtifacts, s3: str) -> None:
+    catalog = Catalog(
+        name="glue",
+        type="glue",
+        properties={
+            "region": "us-east-1",
+            "credentials": {"mode": "static"},
+            "properties": {"glue.endpoint": s3},
+        },
+        secrets={"credentials": "lake-keys"},
+    )
+    credentials = {"mode": "static"}
+    environment = in_bucket(artifact.environments["dev"], endpoint=s3, region="us-east-1", credentials=credentials)
+    environment = environment.model_copy(update={"catalog": catalog})
+    product.build("create table orders as select 1 as id")
+    landed = await product.land(orders(UPSERT), environment=environment)
+    product.build("insert into orders values (2)")
+    await product.land(orders(UPSERT), environment=environment)
+
+    table = product.handles.open("default", "dev", environment).load_table(TABLE)
+    assert sorted(row["id"] for row in table.scan().to_arrow().to_pylist()) == [1, 2]
+    assert landed.table.identifier == "default.dev.shop.main.orders"

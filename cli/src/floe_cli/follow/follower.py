@@ -46,6 +46,8 @@ _LOOK_AGAIN_SECONDS: Final = 2.0
 _TELL_SECONDS: Final = 20.0
 _AWAY_SECONDS: Final = 30.0
 _EVENT_ID: Final = "ce-id"
+_NO_SNAPSHOT: Final = -1
+"""What a run says of a table that dbt has made and written nothing to."""
 _REQUESTS: Final = tuple(f"{subjects.ROOT}.{kind}." for kind in (EventKind.SPEC_SUBMITTED, EventKind.RUN_REQUESTED))
 RUN_ENDS: Final = tuple(event.kind for event in (RunCompleted, RunFailed, RunCancelled, RunSuperseded))
 
@@ -163,7 +165,7 @@ class Follower:
         if rendered and self.progress.rendered is None:
             return "semantic"
         tables = getattr(self.progress.outcome, "tables", ())
-        landed = {(table.identifier, table.snapshot_id) for table in tables}
+        landed = {(table.identifier, table.snapshot_id) for table in tables if table.snapshot_id != _NO_SNAPSHOT}
         return None if landed <= self.progress.committed else "catalog"
 
     async def _news_came(self) -> bool:
@@ -230,7 +232,7 @@ class Follower:
             compiled = self.progress.compiled
             return compiled is not None and event.artifact_digest == compiled.artifact_digest
         if isinstance(event, TableCommitted):
-            return event.run_id == self.run_id
+            return event.run_id in {self.run_id, None}  # what dbt writes into a catalog itself has no mark of its run
         return isinstance(event, RunEvent) and event.run_id == self.run_id and self.progress.outcome is None
 
     def _show(self, progress: Progress) -> None:

@@ -28,6 +28,7 @@ def show_summary(console: Console, document: dict[str, Any], path: Path) -> None
     floe = _how_to_call()
     suggestions = [
         (f"{floe} trace {document['run_id']} {path}", "verify the chain of ids, offline"),
+        (f"{floe} catalog tables {path}", "what the tables hold; also snapshots, and reading them as they were"),
         (f"{floe} lineage export --run {document['run_id']} {path}", "the OpenLineage events, one JSON a line"),
     ]
     if document["source_digest"] is not None:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from floe_contracts.errors import FloeError, Permanent, Transient
+from floe_contracts.errors import FloeError, Permanent, Transient, Where
+from floe_contracts.requests import RequestProblem
 
 
 class SettingInvalid(FloeError):
@@ -68,6 +69,50 @@ class SpoolUnusable(Transient):
     title = "The local spool for messages to the bus cannot be written"
 
 
+class TooManyRequests(Transient):
+    """More requests wait for a service than it takes on."""
+
+    code = "FLOE-BUS-012"
+    title = "Too many requests wait for a service"
+
+
+class AskerGone(Transient):
+    """Whoever asked takes no more of the answer."""
+
+    code = "FLOE-BUS-013"
+    title = "Nobody takes the answer to a request any more"
+
+
+class RequestRefused(Permanent):
+    """A service answered that what it was asked cannot be done.
+
+    Attributes:
+        problem: what the service said; its code is the one that people look up.
+    """
+
+    code = "FLOE-BUS-014"
+    title = "A service refused a request"
+
+    def __init__(self, problem: RequestProblem) -> None:
+        super().__init__(problem.message, where=_place(problem), hint=problem.hint)
+        self.problem = problem
+
+
+class RequestFailed(Transient):
+    """A service answered that what it was asked cannot be done at the moment.
+
+    Attributes:
+        problem: what the service said; its code is the one that people look up.
+    """
+
+    code = "FLOE-BUS-015"
+    title = "A service could not fulfil a request at the moment"
+
+    def __init__(self, problem: RequestProblem) -> None:
+        super().__init__(problem.message, where=_place(problem), hint=problem.hint)
+        self.problem = problem
+
+
 class BundleRefused(Permanent):
     """A folder holds something that a source bundle does not carry."""
 
@@ -122,3 +167,8 @@ class SecretUnusable(Permanent):
 
     code = "FLOE-SEC-002"
     title = "A secret cannot be used"
+
+
+def _place(problem: RequestProblem) -> Where | None:
+    where = Where(problem.file, problem.line, problem.column, problem.path)
+    return where if where != Where() else None

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import time
 from pathlib import Path
 from typing import Final
 
@@ -23,6 +24,16 @@ async def reach(name: str) -> None:
     go_on = Path(folder, f"{name}.go")
     while not _is_there(go_on):  # noqa: ASYNC110 -- another process makes it
         await asyncio.sleep(_LOOK_AGAIN_SECONDS)
+
+
+def reach_blocking(name: str) -> None:
+    """The same for code that runs in a thread, or in a process without an event loop."""
+    folder = os.environ.get(FOLDER)
+    if folder is None or not _disarm(Path(folder, name)):
+        return
+    go_on = Path(folder, f"{name}.go")
+    while not _is_there(go_on):
+        time.sleep(_LOOK_AGAIN_SECONDS)
 
 
 def _disarm(point: Path) -> bool:

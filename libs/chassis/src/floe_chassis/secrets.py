@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from types import MappingProxyType
 from typing import Final, Protocol
@@ -17,6 +18,8 @@ from floe_contracts.plugins.secret_stores import SecretStore
 from floe_contracts.sections import SECRET_PATTERN
 
 _OWN_PREFIX: Final = "FLOE_"
+_TENANT: Final = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
+_TENANTS_OWN: Final = "--"
 _NO_OPTIONS: Final[Mapping[str, Mapping[str, str]]] = MappingProxyType({})
 
 
@@ -83,6 +86,38 @@ def read_through(stores: Sequence[SecretStore]) -> Secrets:
         return value
 
     return read
+
+
+def of_tenants(read: Secrets) -> Callable[[str], Secrets]:
+    """What tells the secrets of each tenant, by its name: its own where there is one, else what all tenants share.
+
+    The own secret `lake-keys` of the tenant `acme` is called `acme--lake-keys` in the stores. No document can name one
+    of another tenant: a name with two hyphens or underscores in a row is refused. A tenant whose name is not of small
+    letters, digits and single hyphens has no secrets of its own.
+    """
+
+    def secrets_of(tenant: str) -> Secrets:
+        has_own = _TENANT.fullmatch(tenant) and not variable_of(f"{tenant}-").startswith(_OWN_PREFIX)
+
+        def of_tenant(name: str) -> str:
+            if "__" in variable_of(name):
+                raise SecretUnusable(
+                    f"{name!r} would be the secret of one tenant alone", hint="name it by what stands behind the tenant"
+                )
+            own = f"{tenant}{_TENANTS_OWN}{name}"
+            if not has_own or not re.fullmatch(SECRET_PATTERN, own):
+                return read(name)
+            with suppress(SecretMissing):
+                return read(own)
+            try:
+                return read(name)
+            except SecretMissing as error:
+                message = f"{error.message}; nor is there {own!r} for the tenant alone"
+                raise SecretMissing(message, hint=error.hint) from None
+
+        return of_tenant
+
+    return secrets_of
 
 
 def _options(plugin: Plugin, environment: Mapping[str, str]) -> dict[str, str]:

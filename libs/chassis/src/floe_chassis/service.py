@@ -19,6 +19,7 @@ from starlette.responses import JSONResponse
 from starlette.routing import BaseRoute, Route
 
 from floe_chassis import health, telemetry, topology
+from floe_chassis.answers import Answering, Asked
 from floe_chassis.bus import Bus
 from floe_chassis.delivery import Delivery, RawMessage, raw_message
 from floe_chassis.errors import BusClosed, TopologyMissing
@@ -29,6 +30,7 @@ from floe_chassis.topology_apply import consumer_config, consumer_fields, differ
 from floe_contracts.cloudevents import Received, decode
 from floe_contracts.errors import ContractError, FloeError
 from floe_contracts.events import Event
+from floe_contracts.requests import AnswerT, Operation, RequestT
 
 EventT = TypeVar("EventT", bound=Event)
 Hook = Callable[[], Awaitable[None]]
@@ -59,6 +61,7 @@ class Service:
         self.stopping = asyncio.Event()
         self.http_address: str | None = None
         self._subscriptions: list[Subscription] = []
+        self._answering = Answering(self.bus, name)
         self._tasks: dict[str, Hook] = {}
         self._running: dict[str, asyncio.Task[None]] = {}
         self._routes: list[BaseRoute] = []
@@ -116,6 +119,12 @@ class Service:
             await handler(raw_message(message))
 
         self._subscriptions.append(Subscription(topology.consumer(consumer, self.settings), handle, 1))
+
+    def answer(
+        self, operation: Operation[RequestT, AnswerT], handler: Callable[[Asked[RequestT]], Awaitable[AnswerT]]
+    ) -> None:
+        """Answer requests of an operation; what the handler raises is told to whoever asked."""
+        self._answering.add(operation, handler)
 
     def task(self, name: str, factory: Hook) -> None:
         """Run `factory()` while the service runs. If it raises, liveness fails; at stop it is cancelled."""
@@ -184,6 +193,8 @@ class Service:
             left = deadline - time.monotonic()
             with _logged("broker"):
                 await broker.stop_within(max(0.1, left - min(2.0, left / 3)))
+        with _logged("answers"):
+            await self._answering.stop(max(0.1, min(2.0, (deadline - time.monotonic()) / 3)))
         running, self._running = self._running, {}
         for task in running.values():
             task.cancel()
@@ -232,6 +243,7 @@ class Service:
             for subscription in self._subscriptions:
                 self._broker.add(subscription)
             await self._broker.start()
+        await self._answering.start()
         self._phase = "started"
         _log.info("service.started", consumers=sorted(deliveries))
 

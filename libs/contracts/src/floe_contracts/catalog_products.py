@@ -1,7 +1,7 @@
 """Which artifact the catalog service holds a product to, in each environment.
 
-It stands in the bucket `floe_catalog_products` under `<tenant>.<environment>.<product>`, each part escaped: every replica of
-the service finds there which catalogs it looks after, whenever it starts.
+It stands in the bucket `floe_catalog_products` under `<tenant>.<environment>.<product>`, each part escaped: every
+replica of the service finds there which catalogs it looks after, whenever it starts.
 """
 
 from __future__ import annotations
@@ -21,8 +21,13 @@ class CatalogProduct(Data):
     product: str = Field(description="Name of the product.")
     artifact_digest: str = Field(description="Digest of its newest artifact, which names catalog and storage.")
     sequence: int = Field(description="Place of its event in FLOE_ARTIFACTS: an older event changes nothing.")
+    compiled_at: str | None = Field(default=None, description="When its event was published, ISO 8601.")
     last_maintenance_tick: str | None = Field(
         default=None, description="The last tick of the maintenance's schedule that was taken up, ISO 8601."
+    )
+
+    retired: bool = Field(
+        default=False, description="Whether the product is gone: its tables stay, nobody looks after them."
     )
 
     @property

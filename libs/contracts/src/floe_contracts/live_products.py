@@ -8,9 +8,11 @@ from __future__ import annotations
 
 from pydantic import Field
 
+from floe_contracts.artifacts import CompiledArtifacts
 from floe_contracts.compiled_product import CompiledConcurrency, CompiledSchedule, CompiledTrigger
 from floe_contracts.events import Data, FirstMajor, SourceReference
 from floe_contracts.openlineage.naming import Place
+from floe_contracts.repositories import environments_of, full_ref
 
 
 class LiveProduct(Data):
@@ -34,3 +36,15 @@ class LiveProduct(Data):
     def place(self) -> Place:
         """Where it is live."""
         return Place(self.tenant, self.environment, self.product)
+
+
+def live_environments(artifact: CompiledArtifacts, source: SourceReference | None) -> tuple[str, ...]:
+    """Where an artifact becomes live: in the environments that its ref maps to; without a ref, in all that it has.
+
+    Raises:
+        RefInvalid: the ref is no name of a branch or a tag.
+    """
+    if source is None or not source.ref:
+        return tuple(sorted(artifact.environments))
+    refs = {name: environment.refs for name, environment in artifact.environments.items()}
+    return environments_of(full_ref(source.ref), refs)

@@ -79,6 +79,21 @@ _KINDS: Final = frozenset(kind.value for kind in EventKind)
 
 
 @dataclass(frozen=True, slots=True)
+class RequestSubject:
+    """The subject of a request: what is asked of which service, and where; the names are unescaped."""
+
+    service: str
+    operation: str
+    tenant: str
+    environment: str
+
+    def __str__(self) -> str:
+        """The subject as it stands on the wire."""
+        names = (self.service, self.operation, self.tenant, self.environment)
+        return ".".join([ROOT, "request", *(escape(name) for name in names)])
+
+
+@dataclass(frozen=True, slots=True)
 class EventSubject:
     """A parsed event subject; the names are unescaped, and those that its kind does not have are None."""
 
@@ -165,8 +180,11 @@ def template(subject: str) -> str:
     """`subject` without its names, for metric labels: their number must not grow with what somebody publishes."""
     parts = subject.split(".")
     if ".".join(parts[:2]) == ROOT:
-        if parts[2:3] in (["lineage"], ["dlq"]):
+        if parts[2:3] in (["lineage"], ["dlq"], ["answer"], ["flow"]):
             return ".".join(parts[:3])
+        if parts[2:3] == ["request"]:
+            # Service and operation: a service listens to the operations that it has, and to nothing else.
+            return ".".join(parts[:5])
         if ".".join(parts[2:4]) in _KINDS:
             return ".".join(parts[:4])
     return "other"
@@ -187,3 +205,37 @@ def lineage_pattern(tenant: str | None = None, environment: str | None = None, p
 def dead_letter(stream: str, consumer: str) -> str:
     """Where the dead letters of one consumer go."""
     return ".".join([ROOT, "dlq", escape(stream.lower()), escape(consumer)])
+
+
+def parse_request(subject: str) -> RequestSubject:
+    """Read the subject of a request.
+
+    Raises:
+        ContractError: not a subject of a request of this major.
+    """
+    parts = subject.split(".")
+    if ".".join(parts[:3]) != f"{ROOT}.request" or len(parts) != len(ROOT.split(".")) + 5:
+        raise ContractError(f"{subject!r} is not the subject of a request")
+    return RequestSubject(*(unescape(token) for token in parts[3:]))
+
+
+def request_pattern(service: str, operation: str) -> str:
+    """The subscription pattern for the requests of one operation, of all tenants and environments."""
+    return ".".join([ROOT, "request", escape(service), escape(operation), "*", "*"])
+
+
+def answer(service: str, asker: str, token: str) -> str:
+    """Where the parts of one answer of a service go; a stream holds none of them."""
+    return ".".join([ROOT, "answer", escape(service), escape(asker), escape(token)])
+
+
+def is_answer(subject: str, service: str) -> bool:
+    """Whether a reply subject is one that answers of this service may go to."""
+    parts = subject.split(".")
+    of_service = parts[:4] == [*ROOT.split("."), "answer", escape(service)]
+    return of_service and len(parts) == 6 and all(_TOKEN.fullmatch(token) for token in parts[4:])
+
+
+def flow(service: str, token: str) -> str:
+    """Where an asker says how much of an answer it has taken."""
+    return ".".join([ROOT, "flow", escape(service), escape(token)])

@@ -1,8 +1,8 @@
 """What was told of each table last: the catalog service's memory.
 
-It stands in the bucket `floe_tables` under `<tenant>.<environment>.<product>.<identifier>`, each part escaped. The catalog
-service writes it by compare-and-set, after the events that it speaks of are stored; anybody may read it. Whatever the
-catalog shows beyond it is told next.
+It stands in the bucket `floe_tables` under `<tenant>.<environment>.<product>.<identifier>`, each part escaped. The
+catalog service writes it by compare-and-set, after the events that it speaks of are stored; anybody may read it.
+Whatever the catalog shows beyond it is told next.
 """
 
 from __future__ import annotations
@@ -25,8 +25,14 @@ class TableState(Data):
     identifier: str = Field(description="Namespace and name in the catalog.")
     table_uuid: str = Field(description="Iceberg's id of the table.")
     snapshot_id: int | None = Field(default=None, description="The snapshot that was told of last.")
+    sequence_number: int = Field(
+        default=0, description="The largest of Iceberg's sequence numbers of the snapshots that were told of."
+    )
     table_schema: TableSchema = Field(description="The columns and partition fields that were told of last.")
     commits_since_maintenance: int = Field(default=0, description="Commits that were told of since then.")
+    since: str | None = Field(
+        default=None, description="When the first snapshot was committed that was told of, ISO 8601."
+    )
     maintained_at: str | None = Field(default=None, description="When maintenance last came to its end, ISO 8601.")
     drift: tuple[TableDrift, ...] = Field(default=(), description="Differences that were told of last.")
 

@@ -5,10 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Final
-
-ALIAS: Final = "lake"
-"""The catalog's name as a database in dbt, the same in every environment."""
+from typing import Any
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -16,7 +16,7 @@ from typing import Any, Final
 from dbt.adapters.duckdb.plugins import BasePlugin
 from duckdb import DuckDBPyConnection
 
-from floe_dbt.attached_catalog import ALIAS
+from floe_contracts.attached_catalogs import DATABASE
 
 _WRITTEN_BELOW: Final = "data"
 """DuckDB asks for this relative path before it writes any file of an Iceberg table, wherever the table stands."""
@@ -51,12 +51,12 @@ def _attach(connection: DuckDBPyConnection, catalog: Mapping[str, Any]) -> None:
     options = {"type": "iceberg", "endpoint": catalog["endpoint"], **catalog["options"]}
     if catalog["secret"]:
         given = ", ".join(f"{name} {_literal(value)}" for name, value in catalog["secret"].items())
-        connection.execute(f"create temporary secret {ALIAS} (type iceberg, {given})")
-        options["secret"] = ALIAS
+        connection.execute(f"create temporary secret {DATABASE} (type iceberg, {given})")
+        options["secret"] = DATABASE
     else:
         options["authorization_type"] = "none"
     spelled = ", ".join(f"{name} {_literal(value)}" for name, value in options.items())
-    connection.execute(f"attach {_literal(catalog['warehouse'])} as {ALIAS} ({spelled})")
+    connection.execute(f"attach {_literal(catalog['warehouse'])} as {DATABASE} ({spelled})")
 
 
 def _literal(text: str) -> str:

@@ -9,12 +9,15 @@ from collections.abc import Iterable, Iterator
 
 import pyarrow as pa
 from pyiceberg.expressions import AlwaysTrue, BooleanExpression
+from pyiceberg.io import FileIO
 from pyiceberg.io.pyarrow import ArrowScan, _read_all_delete_files, schema_to_pyarrow
 from pyiceberg.schema import Schema
 from pyiceberg.table import FileScanTask, Table
+from pyiceberg.table.metadata import TableMetadata
 
 from floe_lakehouse.errors import SnapshotMissing
 from floe_lakehouse.identifiers import dotted
+from floe_lakehouse.table_at_snapshot import metadata_at
 
 EVERYTHING = AlwaysTrue()
 
@@ -38,14 +41,19 @@ def open_reader(
         SnapshotMissing: the table has no such snapshot.
         ValueError: the filter or the columns name something that the table does not have.
     """
-    if snapshot_id is not None and table.metadata.snapshot_by_id(snapshot_id) is None:
-        raise SnapshotMissing(
-            f"{dotted(table.name())} has no snapshot {snapshot_id}", hint="it may have expired; name a newer one"
-        )
+    metadata = table.metadata
+    if snapshot_id is not None:
+        snapshot = metadata.snapshot_by_id(snapshot_id)
+        if snapshot is None:
+            raise SnapshotMissing(
+                f"{dotted(table.name())} has no snapshot {snapshot_id}", hint="it may have expired; name a newer one"
+            )
+        metadata = metadata_at(metadata, snapshot)
     scan = table.scan(row_filter, selected_fields=columns or ("*",), snapshot_id=snapshot_id)
+    scan = scan.update(table_metadata=metadata)
     projected = scan.projection()
     schema = schema_to_pyarrow(projected, include_field_ids=False)
-    batches = _batches(table, projected, row_filter, scan.plan_files())
+    batches = _batches(table.io, metadata, projected, row_filter, scan.plan_files())
     return pa.RecordBatchReader.from_batches(schema, (_as(batch, schema) for batch in batches))
 
 
@@ -53,17 +61,21 @@ def rows_of(table: Table, task: FileScanTask, columns: tuple[str, ...] = ()) -> 
     """The rows of one data file that are still there, in the table's current schema; only some columns, if named."""
     projected = table.schema().select(*columns) if columns else table.schema()
     schema = schema_to_pyarrow(projected, include_field_ids=False)
-    batches = _batches(table, projected, EVERYTHING, [task])
+    batches = _batches(table.io, table.metadata, projected, EVERYTHING, [task])
     return pa.RecordBatchReader.from_batches(schema, (_as(batch, schema) for batch in batches))
 
 
 def _batches(
-    table: Table, projected: Schema, row_filter: BooleanExpression, tasks: Iterable[FileScanTask]
+    io: FileIO,
+    metadata: TableMetadata,
+    projected: Schema,
+    row_filter: BooleanExpression,
+    tasks: Iterable[FileScanTask],
 ) -> Iterator[pa.RecordBatch]:
-    scan = ArrowScan(table.metadata, table.io, projected, row_filter)
+    scan = ArrowScan(metadata, io, projected, row_filter)
     for task in tasks:
         yield from scan._record_batches_from_scan_tasks_and_deletes(  # noqa: SLF001 -- the public way keeps all files
-            [task], _read_all_delete_files(table.io, [task])
+            [task], _read_all_delete_files(io, [task])
         )
 
 

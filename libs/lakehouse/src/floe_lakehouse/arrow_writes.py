@@ -45,7 +45,7 @@ from floe_lakehouse.identifiers import Identifier, checked, dotted
 from floe_lakehouse.schemas import check_evolution, evolve
 from floe_lakehouse.snapshots import PROPERTY_PREFIX, SchemaField
 from floe_lakehouse.staged import StagedFile
-from floe_lakehouse.tables import RETRIES_OFF, file_io, find_table, plan_table
+from floe_lakehouse.tables import RETRIES_OFF, find_table, io_of, plan_table
 
 WRITE: Final = f"{PROPERTY_PREFIX}write"
 """Snapshot property that names the write, so that it is made once."""
@@ -127,8 +127,10 @@ def write_arrow(catalog: Catalog, rows: pa.RecordBatchReader, write: ArrowWrite,
     _check(name, table, schema, write)
     if table is None:
         ensure_namespace(catalog, write.identifier[:-1], {})
-    location = table.location() if table else plan_table(catalog, write.identifier, schema).table_metadata.location
-    io = file_io(catalog, table, location)
+        planned = plan_table(catalog, write.identifier, schema)
+        location, io = planned.table_metadata.location, io_of(planned)
+    else:
+        location, io = table.location(), table.io
     incoming = _Incoming(name, arrow, schema, write)
     folder = locations.data_folder(location)
     files = write_files(io, folder, arrow, incoming.batches(rows), file_size_bytes=write.file_size_bytes)
@@ -193,7 +195,6 @@ def _commit_in_turn(catalog: Catalog, commit: _Commit, tries: int) -> Written:
         if table and (made := _made(table, write)):
             return _written(table, made, commit)
         _check(dotted(write.identifier), table, commit.schema, write)
-        io = file_io(catalog, table, commit.location)
         rest: tuple[StagedFile, ...] = ()
         try:
             with reaching("the catalog"):
@@ -208,7 +209,8 @@ def _commit_in_turn(catalog: Catalog, commit: _Commit, tries: int) -> Written:
         except CommitStateUnknownException:  # the next look at the table says whether it arrived
             time.sleep(_wait(attempt))
         except _CONFLICTS:
-            remove(io, [file.location for file in rest])
+            if table:
+                remove(table.io, [file.location for file in rest])
             time.sleep(_wait(attempt))
     raise LandingConflict(
         f"{dotted(write.identifier)} could not be committed: others were faster {tries} times",
@@ -247,7 +249,7 @@ def _commit(
         # The files have no field ids; columns are found by name.
         mapping = transaction.table_metadata.schema().name_mapping
         transaction.set_properties({TableProperties.DEFAULT_NAME_MAPPING: mapping.model_dump_json()})
-    io = file_io(catalog, table, commit.location)
+    io = io_of(transaction)
     added = list(described(io, transaction.table_metadata, (*commit.files, *rest), ()))
     snapshot = transaction.update_snapshot(snapshot_properties={**write.properties, WRITE: write.name})
     if write.mode == "append":

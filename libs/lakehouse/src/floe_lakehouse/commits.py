@@ -19,7 +19,7 @@ from floe_lakehouse.replacements import Replacement
 from floe_lakehouse.schemas import check_evolution, evolve
 from floe_lakehouse.snapshots import FENCE
 from floe_lakehouse.staged import StagedFile, StagedTable
-from floe_lakehouse.tables import file_io, plan_table
+from floe_lakehouse.tables import io_of, plan_table
 from floe_lakehouse.transactions import RememberingTransaction
 
 
@@ -52,7 +52,7 @@ def commit(
         mapping = transaction.table_metadata.schema().name_mapping
         updates[TableProperties.DEFAULT_NAME_MAPPING] = mapping.model_dump_json()
     transaction.set_properties(updates)
-    io = file_io(catalog, table, staged.location)
+    io = io_of(transaction)
     added = list(described(io, transaction.table_metadata, (*staged.files, *rewrite.files), rules))
     with _producer(transaction, staged, dict(marks)) as snapshot:
         for file in rewrite.gone:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from typing import TypeAlias
 
 import pyarrow.parquet as pq
 from pyiceberg.io import FileIO
 from pyiceberg.io.pyarrow import (
+    StatisticsCollector,
     _check_pyarrow_schema_compatible,
     compute_statistics_plan,
     data_file_statistics_from_parquet_metadata,
@@ -14,10 +16,14 @@ from pyiceberg.io.pyarrow import (
 )
 from pyiceberg.manifest import DataFile, DataFileContent, FileFormat
 from pyiceberg.table.metadata import TableMetadata
+from pyiceberg.typedef import Record
 
 from floe_lakehouse.errors import StagedFileMissing
 from floe_lakehouse.partitioning import PartitionRule, partition_record
 from floe_lakehouse.staged import StagedFile
+
+_Plan: TypeAlias = tuple[dict[int, StatisticsCollector], dict[str, int]]
+"""Which statistics are kept of which column, and the columns' ids by their paths in a file."""
 
 
 def described(
@@ -37,28 +43,61 @@ def described(
     Raises:
         StagedFileMissing: a file is gone.
     """
-    schema = metadata.schema()
-    plan = compute_statistics_plan(schema, metadata.properties)
-    columns = parquet_path_to_id_mapping(schema)
+    plan = _statistics_plan(metadata)
     for file in files:
-        try:
-            with io.new_input(file.location).open() as stream:
-                footer = pq.read_metadata(stream)
-        except FileNotFoundError as error:
-            raise StagedFileMissing(f"a staged file is gone: {file.location}", hint="run the build again") from error
+        footer = _footer(io, file.location)
         _check_pyarrow_schema_compatible(
-            schema, footer.schema.to_arrow_schema(), format_version=metadata.format_version
+            metadata.schema(), footer.schema.to_arrow_schema(), format_version=metadata.format_version
         )
-        statistics = data_file_statistics_from_parquet_metadata(footer, plan, columns)
-        yield DataFile.from_args(
-            content=DataFileContent.DATA,
-            file_path=file.location,
-            file_format=FileFormat.PARQUET,
-            partition=partition_record(metadata, rules, file.partition),
-            file_size_in_bytes=file.size_bytes,
-            sort_order_id=None,
-            spec_id=metadata.default_spec_id,
-            equality_ids=None,
-            key_metadata=None,
-            **statistics.to_serialized_dict(),
-        )
+        partition = partition_record(metadata, rules, file.partition)
+        yield _data_file(footer, plan, file.location, file.size_bytes, metadata.default_spec_id, partition)
+
+
+def data_file(
+    io: FileIO, metadata: TableMetadata, location: str, size_bytes: int, spec_id: int, partition: Record
+) -> DataFile:
+    """A file as a part of a table, in a partition of any of its specs.
+
+    Args:
+        io: reads it.
+        metadata: the table, whose current schema the file has.
+        location: the file's.
+        size_bytes: how large it is.
+        spec_id: the partition spec under which its rows belong together.
+        partition: their values of that.
+
+    Raises:
+        StagedFileMissing: the file is gone.
+    """
+    return _data_file(_footer(io, location), _statistics_plan(metadata), location, size_bytes, spec_id, partition)
+
+
+def _footer(io: FileIO, location: str) -> pq.FileMetaData:
+    try:
+        with io.new_input(location).open() as stream:
+            return pq.read_metadata(stream)
+    except FileNotFoundError as error:
+        raise StagedFileMissing(f"a staged file is gone: {location}", hint="run the build again") from error
+
+
+def _statistics_plan(metadata: TableMetadata) -> _Plan:
+    schema = metadata.schema()
+    return compute_statistics_plan(schema, metadata.properties), parquet_path_to_id_mapping(schema)
+
+
+def _data_file(
+    footer: pq.FileMetaData, plan: _Plan, location: str, size_bytes: int, spec_id: int, partition: Record
+) -> DataFile:
+    file = DataFile.from_args(
+        content=DataFileContent.DATA,
+        file_path=location,
+        file_format=FileFormat.PARQUET,
+        partition=partition,
+        file_size_in_bytes=size_bytes,
+        sort_order_id=None,
+        equality_ids=None,
+        key_metadata=None,
+        **data_file_statistics_from_parquet_metadata(footer, *plan).to_serialized_dict(),
+    )
+    file.spec_id = spec_id
+    return file

@@ -244,3 +244,87 @@ class LakeUnreachable(Unreachable):
 
     code = "FLOE-LAKE-027"
     title = "The store of the tables is unreachable"
+
+
+class CatalogRefused(Permanent):
+    """The catalog does not take the credentials, or does not let whom they belong to do what was asked."""
+
+    code = "FLOE-LAKE-060"
+    title = "The Iceberg catalog refuses the credentials"
+
+
+class CatalogDriverMissing(Permanent):
+    """A package that a kind of catalog needs is not installed."""
+
+    code = "FLOE-LAKE-061"
+    title = "A driver of an Iceberg catalog is not installed"
+
+
+class CatalogRequestRefused(Permanent):
+    """The catalog answered that a request is wrong: an unknown warehouse, a name or value that it does not take."""
+
+    code = "FLOE-LAKE-062"
+    title = "The Iceberg catalog refuses a request"
+
+
+class CatalogLacks(Permanent):
+    """The catalog's server does not offer what was asked of it."""
+
+    code = "FLOE-LAKE-063"
+    title = "The Iceberg catalog does not offer an operation"
+
+
+class MaintenanceConflict(Transient):
+    """Other writers changed what was rewritten, time after time."""
+
+    code = "FLOE-LAKE-070"
+    title = "The maintenance of a table lost against other writers too often"
+
+
+class RowsMiscounted(Permanent):
+    """Files of a table hold another number of rows than its manifests say, so rewriting them could lose some."""
+
+    code = "FLOE-LAKE-071"
+    title = "A table's files do not hold the rows that it says they do"
+
+
+class FilesNotDeleted(Transient):
+    """The store did not delete files that nothing needs any more."""
+
+    code = "FLOE-LAKE-080"
+    title = "Files of a table could not be deleted"
+
+
+class ReferenceLost(Permanent):
+    """A tag or branch was made just when its snapshot expired, and could not be brought back."""
+
+    code = "FLOE-LAKE-081"
+    title = "A tag was lost to the expiry of its snapshot"
+
+
+class RollbackRefused(Permanent):
+    """The table was never at the snapshot to which it should go back, or is not any more where the caller saw it."""
+
+    code = "FLOE-LAKE-082"
+    title = "A table cannot be rolled back to a snapshot"
+
+
+class ReferenceNameInvalid(Permanent):
+    """A tag or branch has a name that could be taken for something else, or that not every catalog takes."""
+
+    code = "FLOE-LAKE-083"
+    title = "The name of a tag or branch is not usable"
+
+
+class ReferenceMissing(Permanent):
+    """A table has no such tag or branch, or the name belongs to one of the other kind."""
+
+    code = "FLOE-LAKE-084"
+    title = "A table does not have a tag or branch"
+
+
+class RowFilterInvalid(Permanent):
+    """A condition on rows, or a list of columns, that the table's columns do not allow."""
+
+    code = "FLOE-LAKE-085"
+    title = "A condition on the rows of a table is not valid"

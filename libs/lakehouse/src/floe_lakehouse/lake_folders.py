@@ -9,7 +9,8 @@ from urllib.parse import urlsplit
 
 import duckdb
 
-from floe_lakehouse.errors import LakeUnsupported
+from floe_lakehouse.aws_sessions import Keys, store_keys
+from floe_lakehouse.errors import CatalogDriverMissing, LakeUnsupported
 from floe_lakehouse.extension_files import load_extension
 from floe_lakehouse.locations import duckdb_target, local_path
 from floe_lakehouse.sql_text import literal
@@ -30,6 +31,11 @@ class Lake:
     properties: Mapping[str, str] = field(default_factory=dict, repr=False)
 
 
+def is_reachable(location: str) -> bool:
+    """Whether DuckDB is taught to read and write what stands at `location`."""
+    return local_path(location) is not None or urlsplit(location).scheme in _S3_SCHEMES
+
+
 def reach(connection: duckdb.DuckDBPyConnection, lakes: Sequence[Lake]) -> None:
     """Let an instance reach the files of `lakes`, and nothing else once its outside access is closed.
 
@@ -39,8 +45,8 @@ def reach(connection: duckdb.DuckDBPyConnection, lakes: Sequence[Lake]) -> None:
     """
     remote = [lake for lake in lakes if local_path(lake.location) is None]
     for lake in remote:
-        scheme = urlsplit(lake.location).scheme
-        if scheme not in _S3_SCHEMES:
+        if not is_reachable(lake.location):
+            scheme = urlsplit(lake.location).scheme
             raise LakeUnsupported(
                 f"tables cannot be landed under {scheme}://", hint="let the storage be local or s3 in platform.yaml"
             )
@@ -53,12 +59,12 @@ def reach(connection: duckdb.DuckDBPyConnection, lakes: Sequence[Lake]) -> None:
 
 
 def _secret(lake: Lake) -> list[str]:
-    given = lake.properties
+    given, keys = lake.properties, _keys(lake)
     endpoint = urlsplit(given.get("s3.endpoint", ""))
     settings = {
-        "KEY_ID": given.get("s3.access-key-id"),
-        "SECRET": given.get("s3.secret-access-key"),
-        "SESSION_TOKEN": given.get("s3.session-token"),
+        "KEY_ID": keys.access_key if keys else None,
+        "SECRET": keys.secret_key if keys else None,
+        "SESSION_TOKEN": keys.session_token if keys else None,
         "REGION": given.get("s3.region"),
         "ENDPOINT": f"{endpoint.netloc}{endpoint.path.rstrip('/')}" or None,
     }
@@ -68,3 +74,13 @@ def _secret(lake: Lake) -> list[str]:
         style = "vhost" if given.get("s3.force-virtual-addressing") == "true" else "path"
         parts += [f"URL_STYLE '{style}'", f"USE_SSL {'false' if endpoint.scheme == 'http' else 'true'}"]
     return parts
+
+
+def _keys(lake: Lake) -> Keys | None:
+    try:
+        return store_keys(lake.properties)
+    except ModuleNotFoundError as error:
+        raise CatalogDriverMissing(
+            f"{lake.location} is opened without given keys, and that needs the module {error.name!r}",
+            hint="install floe-lakehouse[metastores], or give the storage static credentials",
+        ) from error

@@ -30,7 +30,7 @@ from floe_lakehouse import snapshots
 from floe_lakehouse.catalogs import reaching
 from floe_lakehouse.commits import NO_REWRITE, commit
 from floe_lakehouse.duckdb_files import DEFAULT_ENGINE, Engine
-from floe_lakehouse.errors import LandingConflict, NewerRunLanded
+from floe_lakehouse.errors import CatalogUnreachable, LandingConflict, NewerRunLanded
 from floe_lakehouse.identifiers import Identifier, dotted
 from floe_lakehouse.rewrites import rewritten
 from floe_lakehouse.snapshots import ATTEMPT, FENCE, LATE_ROWS, MODE, RUN_ID, SchemaField
@@ -46,6 +46,8 @@ _CONFLICTS: Final = (
     ValidationException,
 )
 _LONGEST_WAIT_SECONDS: Final = 1.0
+_UNKNOWN_TRIES: Final = 5
+"""So often in a row a commit may end without a word; some servers refuse what they do not take in that way."""
 
 _logger = logging.getLogger(__name__)
 
@@ -118,6 +120,7 @@ def switch_table(
         CatalogUnreachable: the catalog does not answer; the commit may have arrived, a second call finds out.
     """
     marks = {**properties, **_marks(staged, sequence)}
+    unknown = 0
     for attempt in range(tries):
         table = find_table(catalog, staged.identifier)
         if table and snapshots.snapshot_of_run(table.metadata, staged.run_id):
@@ -133,6 +136,12 @@ def switch_table(
                     continue  # the commit may have brought in others' snapshots, which must be looked at first
                 landed = _landed(_switch(catalog, staged, table, marks, fence, engine), staged, already_landed=False)
         except _CONFLICTS as conflict:
+            unknown = unknown + 1 if isinstance(conflict, CommitStateUnknownException) else 0
+            if unknown == _UNKNOWN_TRIES:
+                raise CatalogUnreachable(
+                    f"the catalog does not say what became of the commit of {dotted(staged.identifier)}: {conflict}",
+                    hint="see what the catalog's own log says; the landing can be tried again",
+                ) from conflict
             _logger.info("landing of %s starts over: %s", dotted(staged.identifier), conflict)
             time.sleep(random.uniform(0, min(_LONGEST_WAIT_SECONDS, 0.02 * 2**attempt)))  # noqa: S311 - jitter
             continue

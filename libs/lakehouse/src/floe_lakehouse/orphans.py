@@ -13,6 +13,7 @@ from typing import Final
 
 import duckdb
 from pyiceberg.catalog import Catalog
+from pyiceberg.io import FileIO
 from pyiceberg.table import Table
 
 from floe_lakehouse import locations
@@ -40,15 +41,15 @@ def discard_staged(catalog: Catalog, staged: StagedTable) -> int:
         CatalogUnreachable: the catalog does not answer.
     """
     table = find_table(catalog, staged.identifier)
-    io = file_io(catalog, table, staged.location)
+    io = file_io(catalog, staged.identifier, table, staged.location)
     lake = Lake(locations.data_folder(staged.location), io.properties)
     with open_closed([lake], _LISTING) as connection:
         found = _files_of_attempts(connection, lake, staged.run_id, range(staged.attempt, staged.attempt + 1))
-    return _remove_unheld(catalog, table, staged.location, found)
+    return _remove_unheld(io, table, staged.location, found)
 
 
 def discard_earlier(
-    catalog: Catalog,
+    io: FileIO,
     table: Table | None,
     connection: duckdb.DuckDBPyConnection,
     location: str,
@@ -61,7 +62,7 @@ def discard_earlier(
     it would have to write its journal first, and the run's record is not its own any more.
 
     Args:
-        catalog: the catalog.
+        io: removes the files.
         table: the table as it was loaded; None while there is none.
         connection: of a closed instance, over the table's folder of data files.
         location: the table's location.
@@ -70,7 +71,7 @@ def discard_earlier(
     """
     lake = Lake(locations.data_folder(location))
     found = _files_of_attempts(connection, lake, run_id, range(1, attempt)) if attempt > 1 else ()
-    return _remove_unheld(catalog, table, location, found)
+    return _remove_unheld(io, table, location, found)
 
 
 def left_beside(connection: duckdb.DuckDBPyConnection, staged: StagedTable) -> tuple[str, ...]:
@@ -91,11 +92,11 @@ def _files_of_attempts(
     return tuple(file for (file,) in files if (match := named.fullmatch(file)) and int(match[1]) in attempts)
 
 
-def _remove_unheld(catalog: Catalog, table: Table | None, location: str, files: Iterable[str]) -> int:
+def _remove_unheld(io: FileIO, table: Table | None, location: str, files: Iterable[str]) -> int:
     unheld = set(files)
     if table and unheld:
         unheld -= set(map(locations.duckdb_target, data_files(table, *table.metadata.snapshots)))
-    removed = remove_files(file_io(catalog, table, location), unheld)
+    removed = remove_files(io, unheld)
     for folder in {Path(file).parent for file in unheld if locations.local_path(file)}:
         _remove_empty(folder, Path(locations.duckdb_target(locations.data_folder(location))))
     return removed

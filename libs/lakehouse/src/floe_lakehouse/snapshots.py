@@ -31,6 +31,10 @@ MODE: Final = "floe.mode"
 WATERMARK: Final = "floe.watermark"
 WATERMARK_COLUMN: Final = "floe.watermark-column"
 LATE_ROWS: Final = "floe.late-rows"
+LANDING: Final = "floe.landing"
+"""Names, in a snapshot of maintenance, the landing on whose rows it stands: that may expire, or not be shown."""
+MAINTENANCE: Final = "floe.maintenance"
+"""Says that a snapshot holds the rows of the one before it, and which action made it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,8 +125,12 @@ def list_tables(catalog: Catalog, namespace: Identifier) -> tuple[Identifier, ..
 
 
 def snapshot_of_run(metadata: TableMetadata, run_id: str) -> Snapshot | None:
-    """The snapshot that a run landed, if the table still knows one, on whatever branch."""
-    return next((snapshot for snapshot in metadata.snapshots if summary_of(snapshot).get(RUN_ID) == run_id), None)
+    """The snapshot that a run landed, if the table stands on it.
+
+    One that was rolled back is not landed any more, although it can still be read.
+    """
+    standing_on = ancestors_of(metadata.current_snapshot(), metadata)
+    return next((one for one in standing_on if summary_of(one).get(RUN_ID) == run_id), None)
 
 
 def newest_fence(metadata: TableMetadata) -> int | None:

@@ -27,7 +27,7 @@ from floe_lakehouse.sql_text import quoted
 from floe_lakehouse.staged import LandingRequest, StagedTable, Warehouse, Watermark
 from floe_lakehouse.staged_copy import copy_rows, copying
 from floe_lakehouse.table_rows import AlikeFiles, alike_files, current_files, table_columns
-from floe_lakehouse.tables import file_io, find_table, plan_table
+from floe_lakehouse.tables import find_table, io_of, plan_table
 from floe_lakehouse.transactions import RememberingTransaction
 from floe_lakehouse.types import LandedColumn, iceberg_schema, landed_columns, projection
 from floe_lakehouse.upserts import changed_rows
@@ -94,7 +94,7 @@ class Staging:
             request.source.read(connection) as source,
         ):
             on_open(connection)
-            discard_earlier(self.catalog, to.table, connection, to.location, request.run_id, request.attempt)
+            discard_earlier(to.io, to.table, connection, to.location, request.run_id, request.attempt)
             return _stage(source, to, request)
 
 
@@ -129,8 +129,10 @@ def stage_table(catalog: Catalog, request: LandingRequest) -> StagedTable:
 
 
 def _destination(catalog: Catalog, identifier: Identifier, table: Table | None) -> _Destination:
-    location = table.location() if table else plan_table(catalog, identifier, Schema()).table_metadata.location
-    return _Destination(table, location, file_io(catalog, table, location))
+    if table:
+        return _Destination(table, table.location(), table.io)
+    planned = plan_table(catalog, identifier, Schema())
+    return _Destination(None, planned.table_metadata.location, io_of(planned))
 
 
 def _stage(source: OpenSource, to: _Destination, request: LandingRequest) -> StagedTable:

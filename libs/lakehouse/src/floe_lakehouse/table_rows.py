@@ -50,6 +50,12 @@ class AlikeFiles:
         reading = _reading(self.files, f", filename = {literal(name)}")
         return f"SELECT {self._cast(columns)}, {quoted(name)} FROM {reading}"  # noqa: S608 - names are quoted
 
+    def select_with_place(self, columns: Sequence[TableColumn], file: str, row: str, files: Sequence[str]) -> str:
+        """The rows of some of the files with two other columns: the file in which a row stands, and where, from 0."""
+        reading = _reading(files, f", filename = {literal(file)}, file_row_number = true")
+        place = f"{quoted(file)}, file_row_number AS {quoted(row)}"
+        return f"SELECT {self._cast(columns)}, {place} FROM {reading}"  # noqa: S608 - names are quoted
+
     def _cast(self, columns: Sequence[TableColumn]) -> str:
         return ", ".join(
             f"CAST({quoted(self.names[column.field_id]) if column.field_id in self.names else 'NULL'} "

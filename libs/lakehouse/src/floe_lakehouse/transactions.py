@@ -21,6 +21,8 @@ class _Remembered:
         self._metadata: TableMetadata | None = None
 
     def get(self, base: TableMetadata, updates: tuple[TableUpdate, ...]) -> TableMetadata:
+        if not updates:
+            return base
         if self._metadata is None or self._of is None or self._of[0] is not base or self._of[1] is not updates:
             self._of, self._metadata = (base, updates), update_table_metadata(base, updates)
         return self._metadata

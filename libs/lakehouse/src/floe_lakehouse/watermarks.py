@@ -11,11 +11,11 @@ from dataclasses import dataclass
 
 import duckdb
 from pyiceberg.table import Table
-from pyiceberg.table.snapshots import Snapshot, ancestors_of
+from pyiceberg.table.snapshots import ancestors_of
 
 from floe_lakehouse.errors import WatermarkMoved
 from floe_lakehouse.identifiers import dotted
-from floe_lakehouse.snapshots import RUN_ID, WATERMARK, WATERMARK_COLUMN, summary_of
+from floe_lakehouse.snapshots import LANDING, RUN_ID, WATERMARK, WATERMARK_COLUMN, summary_of
 from floe_lakehouse.sql_text import literal, quoted
 from floe_lakehouse.staged import StagedTable, Watermark
 
@@ -51,8 +51,7 @@ def rows_above(
         duckdb_type: its type.
         largest_present: finds the largest value among the table's own rows.
     """
-    landing = last_landing(table)
-    told = summary_of(landing)
+    landing, told = last_landing(table)
     before = told.get(WATERMARK) if told.get(WATERMARK_COLUMN) == column else largest_present()
     held = int(summary_of(table.current_snapshot()).get("total-records", 0)) if table else 0
     name = quoted(column)
@@ -67,7 +66,7 @@ def rows_above(
     if before is None and not held:
         condition, late = f"({condition} OR {name} IS NULL)", 0
     after = before if largest is None else largest
-    return RowsAbove(condition, Watermark(column, before, after, _id(landing)), late)
+    return RowsAbove(condition, Watermark(column, before, after, landing), late)
 
 
 def refuse_if_moved(table: Table | None, staged: StagedTable) -> None:
@@ -78,7 +77,7 @@ def refuse_if_moved(table: Table | None, staged: StagedTable) -> None:
     """
     if staged.watermark is None:
         return
-    if _id(last_landing(table)) != staged.watermark.landing:
+    if last_landing(table)[0] != staged.watermark.landing:
         raise WatermarkMoved(
             f"{dotted(staged.identifier)} was landed, or rolled back, since the rows above "
             f"{staged.watermark.before} were staged",
@@ -86,13 +85,26 @@ def refuse_if_moved(table: Table | None, staged: StagedTable) -> None:
         )
 
 
-def last_landing(table: Table | None) -> Snapshot | None:
-    """The snapshot of floe's last landing on which the table's current one stands."""
-    if table is None:
-        return None
-    return next(
-        (one for one in ancestors_of(table.current_snapshot(), table.metadata) if RUN_ID in summary_of(one)), None
-    )
+def last_landing(table: Table | None) -> tuple[str | None, Mapping[str, str]]:
+    """The id of floe's last landing on which the table's current snapshot stands, as a text, and what it says.
+
+    Where there is none, None and nothing. Maintenance says it again, as the landing itself may have expired since.
+    """
+    for one in ancestors_of(table.current_snapshot(), table.metadata) if table else ():
+        told = summary_of(one)
+        if RUN_ID in told:
+            return str(one.snapshot_id), told  # a text: it has 64 bits, more than a number of JSON
+        if LANDING in told:
+            return told[LANDING], told
+    return None, {}
+
+
+def stands_on(table: Table) -> Mapping[str, str]:
+    """What a snapshot that moves the table's rows into other files says of the landing that they are of."""
+    landing, told = last_landing(table)
+    if landing is None:
+        return {}
+    return {LANDING: landing, **{name: told[name] for name in (WATERMARK_COLUMN, WATERMARK) if name in told}}
 
 
 def stamp(watermark: Watermark | None) -> Mapping[str, str]:
@@ -100,11 +112,6 @@ def stamp(watermark: Watermark | None) -> Mapping[str, str]:
     if watermark is None or watermark.after is None:
         return {}
     return {WATERMARK_COLUMN: watermark.column, WATERMARK: watermark.after}
-
-
-def _id(snapshot: Snapshot | None) -> str | None:
-    """As a text: it has 64 bits, more than a number of JSON."""
-    return str(snapshot.snapshot_id) if snapshot else None
 
 
 def _value(text: str, duckdb_type: str) -> str:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from functools import partial
 
 from floe_chassis.blobs import BlobStore, open_blobs
-from floe_chassis.secrets import open_secrets
+from floe_chassis.secrets import of_tenants, open_secrets
 from floe_chassis.service import Service
 from floe_chassis.settings import ChassisSettings, load_settings
 from floe_chassis.spool import Spool
@@ -39,6 +39,7 @@ from floe_executor.runs.run_worker import RunWorker
 from floe_executor.runs.tellings import Tellings
 from floe_executor.runs.waiting_runs import WaitingRuns
 from floe_executor.settings import ExecutorSettings
+from floe_lakehouse.compiled_catalogs import CatalogHandles
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,7 +163,9 @@ def _attempts(
     dbt = shared.acquire(dbt_folder)
     database_of = partial(database_file, settings.warehouse_dir.resolve())
     mounted = {"mounted": {"folder": str(settings.secrets_dir)}}
-    secrets = open_secrets(chassis.secret_stores, environment, mounted)
+    secrets = of_tenants(open_secrets(chassis.secret_stores, environment, mounted))
+    local = {"uri": settings.catalog_uri, "warehouse": settings.catalog_warehouse}
+    handles = CatalogHandles(local, secrets)
     service.task("dagster", partial(asyncio.to_thread, dagster.prepare))
 
     async def stop() -> None:
@@ -176,9 +179,7 @@ def _attempts(
         sources=ProjectSources(state.blobs, work / "sources"),
         earlier=earlier,
         builder=DagsterBuilder(dbt, dagster, work / "builds", database_of, secrets, settings.child_limits),
-        lander=AttachedTables(
-            IcebergLander(settings.catalog_uri, settings.catalog_warehouse, database_of, secrets), secrets
-        ),
+        lander=AttachedTables(IcebergLander(handles, database_of, secrets), handles),
     )
 
 

@@ -60,9 +60,12 @@ class TableCommitted(TableEvent):
     snapshot_id: int = Field(description="Iceberg's id of the snapshot: 64 bits, more than a double holds.")
     parent_snapshot_id: int | None = Field(default=None, description="The snapshot that was current before.")
     operation: str = Field(description="append, overwrite, replace or delete, as Iceberg calls it.")
-    rows: int = Field(description="Rows of the table in this snapshot.")
+    rows: int = Field(description="Rows of the data files, by the snapshot's own summary.")
     files: int = Field(description="Data files of the snapshot.")
     bytes: int = Field(description="Size of the data files.")
+    delete_files: int = Field(
+        default=0, description="Files beside them that say which rows are gone; `rows` counts those still."
+    )
     run_id: str | None = Field(default=None, description="The run that committed it, if floe did.")
     artifact_digest: str | None = Field(default=None, description="The artifact of that run.")
     committed_at: str | None = Field(default=None, description="When, by the table's own account, ISO 8601.")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import random
 import sqlite3
 import time
@@ -24,6 +25,8 @@ from floe_lakehouse.locations import warehouse_location
 # Writers of one SQLite file queue up; a commit takes milliseconds, so this long a queue means a stuck process.
 _BUSY_TIMEOUT_SECONDS: Final = 60
 _CREATION_TRIES: Final = 20
+_POSTGRES: Final = "postgresql"
+_POSTGRES_DRIVER: Final = "psycopg2"
 
 
 class SqlOptions(Section):
@@ -53,13 +56,16 @@ def _open(name: str, options: SqlOptions, properties: Mapping[str, str]) -> Cata
         ) from error
     if url.get_backend_name() == "sqlite":
         url = _shared_sqlite(url)
+    elif url.drivername == _POSTGRES and importlib.util.find_spec(_POSTGRES_DRIVER):
+        url = url.set(drivername=f"{_POSTGRES}+{_POSTGRES_DRIVER}")  # an address names no driver of Python's
+    checks = {} if url.get_backend_name() == "sqlite" else {"pool_pre_ping": "true"}  # a server may have restarted
     place = {
         "uri": url.render_as_string(hide_password=False),
         "warehouse": warehouse_location(options.warehouse),
     }
     for _ in range(_CREATION_TRIES):
         try:
-            return SqlCatalog(name, **{**properties, **place})
+            return SqlCatalog(name, **{**checks, **properties, **place})
         except OperationalError as error:
             # pyiceberg looks for its two tables and then creates them, so that of two first openers one fails.
             if "already exists" not in str(error.orig):

@@ -33,6 +33,7 @@ class MaintenanceReport:
         bytes_before: size of the first.
         bytes_after: size of the second.
         snapshots_removed: the ids of snapshots that are gone.
+        refs_removed: the names of tags and branches that are gone, as they became older than they may.
         removed: the files that are gone from the storage.
         bytes_removed: their size, as far as it is known.
     """
@@ -48,5 +49,6 @@ class MaintenanceReport:
     bytes_before: int = 0
     bytes_after: int = 0
     snapshots_removed: tuple[int, ...] = ()
+    refs_removed: tuple[str, ...] = ()
     removed: tuple[str, ...] = ()
     bytes_removed: int = 0

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from pydantic import ValidationError
+from pydantic import BaseModel, ValidationError
 from pyiceberg.catalog.rest import TableResponse
 from pyiceberg.exceptions import (
     CommitFailedException,
@@ -31,6 +31,7 @@ ENDPOINTS: Final = [
         "namespaces/{namespace}/properties": ("POST",),
         "namespaces/{namespace}/tables": ("GET", "POST"),
         "namespaces/{namespace}/tables/{table}": ("GET", "HEAD", "POST", "DELETE"),
+        "namespaces/{namespace}/tables/{table}/credentials": ("GET",),
         "namespaces/{namespace}/tables/{table}/metrics": ("POST",),
         "namespaces/{namespace}/register": ("POST",),
         "tables/rename": ("POST",),
@@ -83,14 +84,37 @@ def change(body: Mapping[str, Any], identifier: tuple[str, ...]) -> CommitTableR
     return CommitTableRequest.model_validate({**body, "identifier": named})
 
 
-def loaded(table: Table, config: Mapping[str, str]) -> Response:
-    """A table as it is."""
-    return _table(TableResponse(**{"metadata-location": table.metadata_location}, metadata=table.metadata), config)
+def loaded(table: Table, keys: Mapping[str, str]) -> Response:
+    """A table as it is, with keys that open its files."""
+    response = TableResponse(**{"metadata-location": table.metadata_location}, metadata=table.metadata)
+    return _table(response, table.location(), keys)
 
 
-def staged(table: StagedTable, config: Mapping[str, str]) -> Response:
-    """A table as it would be."""
-    return _table(TableResponse(metadata=table.metadata), config)
+def staged(table: StagedTable, keys: Mapping[str, str]) -> Response:
+    """A table as it would be, with keys that open its files."""
+    return _table(TableResponse(metadata=table.metadata), table.location(), keys)
+
+
+def committed(table: Table) -> Response:
+    """A table after a commit: where its metadata is, and what they say."""
+    document = {"metadata-location": table.metadata_location, "metadata": _document(table.metadata)}
+    return JSONResponse(document)
+
+
+def credentials(location: str, keys: Mapping[str, str]) -> dict[str, Any]:
+    """Keys that open what is under a location."""
+    return {"storage-credentials": [{"prefix": location, "config": dict(keys)}] if keys else []}
+
+
+def page(name: str, found: Sequence[Any], asked: Mapping[str, str], largest: int) -> Response:
+    """A part of what was found, and the token of the next; all of it for a client that asks for no page."""
+    if "pageToken" not in asked and "pageSize" not in asked:
+        return JSONResponse({name: found})
+    size, start = min(int(asked.get("pageSize") or largest), largest), int(asked.get("pageToken") or 0)
+    if size < 1 or start < 0:
+        raise ValueError("a page begins at its token and has one entry at least")
+    following = str(start + size) if start + size < len(found) else None
+    return JSONResponse({name: found[start : start + size], "next-page-token": following})
 
 
 def there(found: bool) -> Response:
@@ -116,7 +140,10 @@ def problem(status: int, kind: str, message: str) -> Response:
     return JSONResponse({"error": {"message": message, "type": kind, "code": status}}, status)
 
 
-def _table(response: TableResponse, config: Mapping[str, str]) -> Response:
-    document = json.loads(response.model_dump_json(by_alias=True, exclude_none=True))
-    credentials = [{"prefix": "s3://", "config": dict(config)}] if config else []
-    return JSONResponse(document | {"config": dict(config), "storage-credentials": credentials})
+def _table(response: TableResponse, location: str, keys: Mapping[str, str]) -> Response:
+    return JSONResponse(_document(response) | {"config": dict(keys)} | credentials(location, keys))
+
+
+def _document(model: BaseModel) -> dict[str, Any]:
+    document: dict[str, Any] = json.loads(model.model_dump_json(by_alias=True, exclude_none=True))
+    return document

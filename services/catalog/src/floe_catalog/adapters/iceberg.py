@@ -1,78 +1,115 @@
-"""The Iceberg catalog, through `floe_lakehouse`, off the event loop."""
+"""The Iceberg catalogs of all environments, through `floe_lakehouse`, off the event loop."""
 
 from __future__ import annotations
 
 import asyncio
-import threading
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
+from typing import Final
 
 from pyiceberg.catalog import Catalog
 from pyiceberg.exceptions import NoSuchNamespaceError
+from pyiceberg.types import IcebergType
 
+from floe_catalog.adapters.catalog_calls import CatalogCalls
+from floe_catalog.adapters.declared_types import DeclaredTypes
+from floe_catalog.adapters.listed_tables import listed_tables
+from floe_catalog.adapters.registration import create_table, evolve_table
+from floe_catalog.adapters.shown_tables import shown
+from floe_catalog.core.declared_tables import DeclaredTable
+from floe_catalog.core.drift import without_ids
 from floe_catalog.core.namespaces import ProductNamespace, is_superseded
-from floe_catalog.core.ports import FoundSnapshot, FoundTable
-from floe_lakehouse.catalogs import ensure_namespace, open_catalog, reaching
-from floe_lakehouse.identifiers import Identifier
-from floe_lakehouse.snapshots import ARTIFACT_DIGEST, RUN_ID, summary_of
+from floe_catalog.core.ports import ShownTable
+from floe_contracts.artifacts import CompiledEnvironment
+from floe_contracts.openlineage.naming import Place
+from floe_lakehouse.catalogs import ensure_namespace, reaching
+from floe_lakehouse.errors import UnsupportedColumnType
+from floe_lakehouse.identifiers import product_namespace
 from floe_lakehouse.tables import find_table
+from floe_lakehouse.types import landed_columns
+
+_LISTING_SECONDS: Final = 300.0
+"""A catalog may have thousands of tables below one namespace; nobody but the product's own task waits for them."""
 
 
 class IcebergLakehouse:
-    """One catalog for all environments, opened when it is first needed."""
+    """Fulfils `Lakehouse`."""
 
-    def __init__(self, properties: Mapping[str, str]) -> None:
-        self._properties = dict(properties)
-        self._opening = threading.Lock()
-        self._opened: Catalog | None = None
+    def __init__(self, calls: CatalogCalls, local: Callable[[], Catalog]) -> None:
+        """Ask catalogs through `calls`; `local` opens that of the service's own settings."""
+        self._calls = calls
+        self._local = local
+        self._types = DeclaredTypes()
 
-    async def ensure(self, namespace: ProductNamespace) -> None:
-        await asyncio.to_thread(self._ensure, namespace)
+    async def ensure(self, place: Place, environment: CompiledEnvironment, namespace: ProductNamespace) -> None:
+        await self._calls.run(
+            place, environment, lambda catalog: _ensure(catalog, namespace), what=f"the namespace of {place}"
+        )
 
-    async def find(self, identifier: Identifier, snapshot_id: int) -> FoundTable | None:
-        return await asyncio.to_thread(self._find, identifier, snapshot_id)
+    async def find(self, place: Place, environment: CompiledEnvironment, identifier: str) -> ShownTable | None:
+        def look(catalog: Catalog) -> ShownTable | None:
+            table = find_table(catalog, tuple(identifier.split(".")))
+            return None if table is None else shown(identifier, table)
+
+        return await self._calls.run(place, environment, look, what=identifier)
+
+    async def listed(self, place: Place, environment: CompiledEnvironment) -> Mapping[str, str | None]:
+        return await self._calls.run(
+            place,
+            environment,
+            lambda catalog: listed_tables(catalog, product_namespace(place)),
+            what=f"the tables of {place}",
+            seconds=_LISTING_SECONDS,
+        )
+
+    async def types(self, compute: str, words: Iterable[str]) -> Mapping[str, str]:
+        wanted = frozenset(words)
+        return await asyncio.to_thread(
+            lambda: {word: spelled for word in wanted if (spelled := self._spelled(compute, word)) is not None}
+        )
+
+    async def create(self, place: Place, environment: CompiledEnvironment, table: DeclaredTable) -> None:
+        await self._calls.run(
+            place, environment, lambda catalog: create_table(catalog, self._types, table), what=table.identifier
+        )
+
+    async def evolve(self, place: Place, environment: CompiledEnvironment, table: DeclaredTable) -> None:
+        await self._calls.run(
+            place, environment, lambda catalog: evolve_table(catalog, self._types, table), what=table.identifier
+        )
 
     async def ping(self) -> None:
         await asyncio.to_thread(self._ping)
 
-    def _ensure(self, namespace: ProductNamespace) -> None:
-        catalog = self._catalog()
-        with reaching("the catalog"):
-            try:
-                present: Mapping[str, str] = catalog.load_namespace_properties(namespace.levels)
-            except NoSuchNamespaceError:
-                present = {}
-        if not is_superseded(namespace, present):
-            ensure_namespace(catalog, namespace.levels, namespace.properties)
+    async def close(self) -> None:
+        """Ask nobody any more."""
+        await self._calls.close()
+        await asyncio.to_thread(self._types.close)
 
-    def _find(self, identifier: Identifier, snapshot_id: int) -> FoundTable | None:
-        table = find_table(self._catalog(), identifier)
-        if table is None:
+    def _spelled(self, compute: str, word: str) -> str | None:
+        read = self._types.read(compute, word)
+        if read is None:
             return None
-        snapshot = table.metadata.snapshot_by_id(snapshot_id)
-        uuid = str(table.metadata.table_uuid)
-        if snapshot is None:
-            return FoundTable(uuid, None)
-        told = summary_of(snapshot)
-        return FoundTable(
-            uuid,
-            FoundSnapshot(
-                snapshot_id=snapshot.snapshot_id,
-                parent_snapshot_id=snapshot.parent_snapshot_id,
-                operation=snapshot.summary.operation.value if snapshot.summary else "",
-                rows=int(told.get("total-records", 0)),
-                files=int(told.get("total-data-files", 0)),
-                bytes=int(told.get("total-files-size", 0)),
-                run_id=told.get(RUN_ID),
-                artifact_digest=told.get(ARTIFACT_DIGEST),
-            ),
-        )
+        try:
+            (column,) = landed_columns("", [("", read)])
+        except UnsupportedColumnType:
+            return None
+        found: IcebergType = column.iceberg_type
+        return without_ids(str(found))
 
     def _ping(self) -> None:
         with reaching("the catalog"):
-            self._catalog().list_namespaces()
+            self._local().list_namespaces()
 
-    def _catalog(self) -> Catalog:
-        with self._opening:
-            if self._opened is None:
-                self._opened = open_catalog(self._properties)
-            return self._opened
+
+def _ensure(catalog: Catalog, namespace: ProductNamespace) -> None:
+    with reaching("the catalog"):
+        try:
+            present: Mapping[str, str] = catalog.load_namespace_properties(namespace.levels)
+        except NoSuchNamespaceError:
+            present = {}
+    if is_superseded(namespace, present):
+        return
+    ensure_namespace(catalog, namespace.levels, namespace.properties)
+    if removed := {name for name in namespace.removed if name in present}:
+        with reaching("the catalog"):
+            catalog.update_namespace_properties(namespace.levels, removals=removed)

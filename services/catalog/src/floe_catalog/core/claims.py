@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TypeAlias
+from typing import Final, TypeAlias
 
-from floe_catalog.core.ports import FoundSnapshot, FoundTable
-from floe_contracts.events import LandedTable, RunCompleted, TableCommitted
-from floe_contracts.openlineage.naming import Place
-from floe_lakehouse.identifiers import Identifier, product_namespace
+from floe_catalog.core.ports import ShownSnapshot, ShownTable
+from floe_contracts.events import LandedTable, RunCompleted
+
+_NO_SNAPSHOT: Final = -1
+"""What a run says of a table that dbt has made and written nothing to."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,55 +26,39 @@ class Contradiction:
     sentence: str
 
 
-Verdict: TypeAlias = TableCommitted | Missing | Contradiction
-
-
-def identifier_of(run: RunCompleted, claim: LandedTable) -> Identifier | None:
-    """The table that a claim speaks of; None if it is no table of the run's product and environment."""
-    levels = tuple(claim.identifier.split("."))
-    own = product_namespace(Place(run.tenant, run.environment, run.product))
-    return levels if levels[: len(own)] == own and len(levels) > len(own) and all(levels) else None
+Objection: TypeAlias = Missing | Contradiction
 
 
 def outside(run: RunCompleted, claim: LandedTable) -> Contradiction:
-    """The verdict on a claim to somebody else's table."""
+    """The objection to a claim to somebody else's table."""
     return Contradiction(f"{claim.identifier} is no table of {run.product} in {run.environment}")
 
 
-def judge(run: RunCompleted, claim: LandedTable, found: FoundTable | None) -> Verdict:
-    """The event of a claim that holds, or what is wrong with it. All figures are the table's own."""
-    if found is None:
+def objection(run: RunCompleted, claim: LandedTable, shown: ShownTable | None, *, attached: bool) -> Objection | None:
+    """What the table itself says against a claim; None if it bears it out.
+
+    Args:
+        run: who claims.
+        claim: what it says of one table.
+        shown: the table, if there is one.
+        attached: whether dbt has written the table into the catalog itself. It marks no snapshot with a run, and the
+            run has counted what its snapshot may not tell.
+    """
+    if shown is None:
         return Missing(f"there is no table {claim.identifier}")
-    if found.table_uuid != claim.table_uuid:
-        return Contradiction(f"{claim.identifier} has the uuid {found.table_uuid}, not {claim.table_uuid}")
-    snapshot = found.snapshot
+    if shown.table_uuid != claim.table_uuid:
+        return Contradiction(f"{claim.identifier} has the uuid {shown.table_uuid}, not {claim.table_uuid}")
+    if attached and claim.snapshot_id == _NO_SNAPSHOT:
+        return None
+    snapshot = shown.snapshots.get(claim.snapshot_id)
     if snapshot is None:
         return Missing(f"{claim.identifier} has no snapshot {claim.snapshot_id}")
-    if contradictions := _contradictions(run, claim, snapshot):
+    if not attached and (contradictions := _contradictions(run, claim, snapshot)):
         return Contradiction(f"{claim.identifier}, snapshot {claim.snapshot_id}: {', '.join(contradictions)}")
-    return TableCommitted(
-        tenant=run.tenant,
-        environment=run.environment,
-        product=run.product,
-        identifier=claim.identifier,
-        table_uuid=found.table_uuid,
-        snapshot_id=snapshot.snapshot_id,
-        parent_snapshot_id=snapshot.parent_snapshot_id,
-        operation=snapshot.operation,
-        rows=snapshot.rows,
-        files=snapshot.files,
-        bytes=snapshot.bytes,
-        run_id=snapshot.run_id,
-        artifact_digest=snapshot.artifact_digest,
-    )
+    return None
 
 
-def event_id(event: TableCommitted) -> str:
-    """A snapshot is told of once, whoever asks (DESIGN section 4)."""
-    return f"{event.table_uuid}:{event.snapshot_id}"
-
-
-def _contradictions(run: RunCompleted, claim: LandedTable, snapshot: FoundSnapshot) -> list[str]:
+def _contradictions(run: RunCompleted, claim: LandedTable, snapshot: ShownSnapshot) -> list[str]:
     compared = (
         ("run", run.run_id, snapshot.run_id),
         ("artifact", run.artifact_digest, snapshot.artifact_digest),

@@ -15,37 +15,46 @@ from floe_lakehouse.snapshots import ARTIFACT_DIGEST, ENVIRONMENT, PRODUCT, TENA
 OWNER: Final = "owner"
 COMMENT: Final = "comment"
 COMPILED_AT: Final = "floe.compiled-at"
+RETIRED_AT: Final = "floe.retired-at"
+_EVENT_TIMES: Final = (COMPILED_AT, RETIRED_AT)
 
 
 @dataclass(frozen=True, slots=True)
 class ProductNamespace:
-    """A namespace that must be there, with at least these properties."""
+    """A namespace that must be there, with at least these properties, and without those that are `removed`."""
 
     levels: Identifier
     properties: Mapping[str, str]
+    removed: tuple[str, ...] = ()
 
 
-def product_namespaces(
-    artifact: CompiledArtifacts, digest: str, *, tenant: str, compiled_at: datetime
-) -> tuple[ProductNamespace, ...]:
-    """The namespaces of a product: one for each environment that it was compiled for."""
+def live_namespace(
+    artifact: CompiledArtifacts, digest: str, *, place: Place, compiled_at: datetime
+) -> ProductNamespace:
+    """The namespace of a product in an environment that it was compiled for."""
     product = artifact.product
-    shared = {
+    properties = {
         OWNER: product.owner,
         COMMENT: product.description or product.name,
-        TENANT: tenant,
+        TENANT: place.tenant,
+        ENVIRONMENT: place.environment,
         PRODUCT: product.name,
         ARTIFACT_DIGEST: digest,
-        COMPILED_AT: compiled_at.astimezone(UTC).isoformat(timespec="microseconds"),
+        COMPILED_AT: _spelled(compiled_at),
     }
-    return tuple(
-        ProductNamespace(
-            product_namespace(Place(tenant, environment, product.name)), {**shared, ENVIRONMENT: environment}
-        )
-        for environment in artifact.environments
-    )
+    return ProductNamespace(product_namespace(place), properties, (RETIRED_AT,))
+
+
+def retired_namespace(place: Place, retired_at: datetime) -> ProductNamespace:
+    """What the namespace of a retired product says beside all else that it says."""
+    return ProductNamespace(product_namespace(place), {RETIRED_AT: _spelled(retired_at)})
 
 
 def is_superseded(namespace: ProductNamespace, present: Mapping[str, str]) -> bool:
-    """Whether the catalog's namespace speaks of a newer artifact already: events may come in another order."""
-    return namespace.properties[COMPILED_AT] < present.get(COMPILED_AT, "")
+    """Whether the catalog's namespace speaks of something newer already: events may come in another order."""
+    said = max(namespace.properties.get(name, "") for name in _EVENT_TIMES)
+    return any(said < present.get(name, "") for name in _EVENT_TIMES)
+
+
+def _spelled(time: datetime) -> str:
+    return time.astimezone(UTC).isoformat(timespec="microseconds")

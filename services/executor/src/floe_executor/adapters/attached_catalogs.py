@@ -1,4 +1,4 @@
-"""The Iceberg REST catalog of an environment: as DuckDB attaches it, and as pyiceberg opens it."""
+"""The Iceberg REST catalog of an environment, as DuckDB attaches it."""
 
 from __future__ import annotations
 
@@ -6,9 +6,9 @@ from collections.abc import Callable, Mapping
 from typing import Any, Final
 
 from floe_contracts.artifacts import Catalog, CompiledEnvironment
+from floe_contracts.attached_catalogs import is_attached
 from floe_contracts.placeholders import PLACEHOLDER_PREFIX
 from floe_dbt.attached_catalog import AttachedCatalog
-from floe_executor.core.warehouses import is_attached
 from floe_lakehouse.extension_files import extension_file
 
 _EXTENSIONS: Final = ("avro", "httpfs", "iceberg")
@@ -52,30 +52,6 @@ def attached_secrets(environment: CompiledEnvironment, secrets: Callable[[str], 
     if not is_attached(environment):
         return {}
     return {_variable(path): secrets(name) for path, name in sorted(environment.catalog.secrets.items())}
-
-
-def client_properties(environment: CompiledEnvironment, secrets: Callable[[str], str]) -> dict[str, str]:
-    """What pyiceberg opens the catalog with."""
-    catalog = environment.catalog
-
-    def value(path: str) -> str | None:
-        secret = catalog.secrets.get(path)
-        return secrets(secret) if secret is not None else _at(catalog.properties, path)
-
-    client, uri = value("credentials.client_id"), str(value("uri"))
-    found = {
-        "uri": uri,
-        "warehouse": value("warehouse"),
-        "credential": f"{client}:{value('credentials.client_secret')}" if client else None,
-        "scope": value("credentials.scope"),
-        "oauth2-server-uri": value("credentials.server_uri") or (_tokens_of(uri) if client else None),
-        "token": value("credentials.token"),
-    }
-    return {
-        **catalog.properties.get("properties", {}),
-        "type": "rest",
-        **{name: each for name, each in found.items() if each is not None},
-    }
 
 
 def _value(catalog: Catalog, path: str) -> str:

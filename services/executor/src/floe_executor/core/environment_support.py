@@ -5,15 +5,19 @@ from __future__ import annotations
 from typing import Final
 
 from floe_contracts.artifacts import CompiledArtifacts, CompiledEnvironment
+from floe_contracts.attached_catalogs import is_attached
 from floe_contracts.errors import Where
-from floe_executor.core.warehouses import SUPPORTED, is_attached, is_landed
+from floe_executor.core.warehouses import SUPPORTED, is_landed
 from floe_executor.errors import ComputeUnsupported, PlaceUnsupported, TransformUnsupported
 
 TRANSFORMED: Final = "duckdb"
 """Where Python transforms build: their children open the DuckDB file."""
 _STORAGES: Final = ("local", "s3")
-_CATALOGS: Final = ("sql",)
-"""Where tables land; the executor's settings say where a local storage and its catalog are."""
+_CATALOGS: Final = ("glue", "hive", "nessie", "polaris", "rest", "sql")
+"""Where tables land; the executor's settings say where a local storage and an `sql` catalog beside it are."""
+
+_BRANCH: Final = "main"
+"""The branch that Nessie shows where none is asked for."""
 
 
 def check_support(artifact: CompiledArtifacts, environment: CompiledEnvironment) -> None:
@@ -34,11 +38,11 @@ def check_support(artifact: CompiledArtifacts, environment: CompiledEnvironment)
     storage, catalog = environment.storage, environment.catalog
     _check_place("storage", storage.name, storage.type, _STORAGES)
     _check_place("catalogs", catalog.name, catalog.type, _CATALOGS)
-    if storage.type == "s3" and storage.properties.get("credentials", {}).get("mode") != "static":
+    if catalog.properties.get("access_delegation") == "remote-signing":
         raise PlaceUnsupported(
-            f"the storage {storage.name!r} has no static credentials, and landings write with no others",
-            where=Where("platform.yaml", path=f"storage.{storage.name}.credentials"),
-            hint="give it `mode: static` and the name of a secret that holds ACCESS_KEY:SECRET_KEY",
+            f"the catalog {catalog.name!r} signs each request to the storage, and landings write with keys",
+            where=Where("platform.yaml", path=f"catalogs.{catalog.name}.accessDelegation"),
+            hint="let it be vended-credentials, or none and give the storage credentials",
         )
 
 
@@ -77,6 +81,18 @@ def _check_attached(environment: CompiledEnvironment) -> None:
             f"the catalog {catalog.name!r} does not vend credentials, and DuckDB opens the storage with no others",
             where=Where("platform.yaml", path=f"catalogs.{catalog.name}.accessDelegation"),
             hint="let it be vended-credentials",
+        )
+    if catalog.properties.get("branch", _BRANCH) != _BRANCH:
+        raise PlaceUnsupported(
+            f"the catalog {catalog.name!r} is read and written on a branch, and DuckDB attaches {_BRANCH!r} only",
+            where=Where("platform.yaml", path=f"catalogs.{catalog.name}.branch"),
+            hint="leave it out, or give the environment a compute that lands",
+        )
+    if catalog.properties.get("namespace"):
+        raise PlaceUnsupported(
+            f"all namespaces of the catalog {catalog.name!r} stand below one, and DuckDB makes them at the top only",
+            where=Where("platform.yaml", path=f"catalogs.{catalog.name}.namespace"),
+            hint="leave it out, or give the environment a compute that lands",
         )
 
 

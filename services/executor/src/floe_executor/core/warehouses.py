@@ -6,9 +6,9 @@ from collections.abc import Iterable
 from typing import Final
 
 from floe_contracts.artifacts import CompiledArtifacts, CompiledEnvironment
+from floe_contracts.attached_catalogs import is_attached, is_in_attached
 from floe_contracts.events import NodeOutcome
 from floe_contracts.nodes import Node, NodeGraph
-from floe_dbt.attached_catalog import ALIAS
 from floe_executor.core.landing_journal import nodes_to_land
 
 READ: Final = frozenset({"duckdb", "postgres"})
@@ -21,18 +21,10 @@ Redshift: its adapter writes no Iceberg, so a product's tables would stay where 
 SUPPORTED: Final = READ | NATIVE
 """Where this executor builds."""
 
-_REST: Final = frozenset({"nessie", "polaris", "rest"})
-"""Catalogs that DuckDB attaches."""
-
 
 def is_landed(compute: str) -> bool:
     """Whether the tables that a compute of this type builds are landed."""
     return compute not in NATIVE
-
-
-def is_attached(environment: CompiledEnvironment) -> bool:
-    """Whether dbt writes into the environment's catalog itself, which DuckDB has attached."""
-    return environment.compute.type == "duckdb" and environment.catalog.type in _REST
 
 
 def nodes_for_lake(
@@ -47,8 +39,4 @@ def nodes_for_lake(
     if not is_attached(environment):
         return nodes_to_land(artifact, graph, outcomes)
     built = {outcome.unique_id for outcome in outcomes if outcome.status in {"success", "warned"}}
-    return tuple(
-        node
-        for node in graph.nodes
-        if node.unique_id in built and node.resource_type != "source" and node.database == ALIAS
-    )
+    return tuple(node for node in graph.nodes if node.unique_id in built and is_in_attached(node))

@@ -12,7 +12,7 @@ from floe_contracts.artifacts import read_artifact
 from floe_contracts.cloudevents import Received
 from floe_contracts.digests import canonical_json
 from floe_contracts.events import ArtifactCompiled, ArtifactRetired
-from floe_contracts.live_products import LiveProduct
+from floe_contracts.live_products import LiveProduct, live_environments
 from floe_contracts.openlineage.naming import Place
 from floe_contracts.run_requests import compiled_run_request_id
 from floe_executor.adapters.state.live_products import LiveProducts
@@ -52,7 +52,7 @@ class ArtifactHandlers:
             Unreachable: the bus does not answer.
         """
         announced = read_announcement(received)
-        environments = going_live.live_environments(announced.artifact, announced.event.source)
+        environments = live_environments(announced.artifact, announced.event.source)
         for environment in environments:
             place = Place(announced.event.tenant, environment, announced.event.product)
             before = await self._products.record(place)

@@ -49,7 +49,7 @@ class DagsterBuilder:
         runs: DagsterRuns,
         folder: Path,
         database_of: Callable[[Place], Path],
-        secrets: Secrets,
+        secrets: Callable[[str], Secrets],
         limits: ChildLimits,
     ) -> None:
         self._dbt = dbt
@@ -144,10 +144,9 @@ class DagsterBuilder:
     def _child_secrets(self, request: BuildRequest) -> dict[str, str]:
         """What the placeholders of the profile stand for; only dbt's environment ever holds it."""
         computes = (request.environment.compute, *request.environment.computes.values())
-        found = {
-            variable: self._secrets(name) for compute in computes for variable, name in sorted(compute.secrets.items())
-        }
-        return found | attached_secrets(request.environment, self._secrets)
+        secrets = self._secrets(request.record.place.tenant)
+        found = {variable: secrets(name) for compute in computes for variable, name in sorted(compute.secrets.items())}
+        return found | attached_secrets(request.environment, secrets)
 
 
 @contextmanager

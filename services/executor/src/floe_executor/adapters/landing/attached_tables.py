@@ -6,19 +6,17 @@ import asyncio
 from collections.abc import Callable, Sequence
 from typing import Any, Final
 
-from pyiceberg.catalog import Catalog, load_catalog
-from pyiceberg.exceptions import OAuthError, RESTError
+from pyiceberg.catalog import Catalog
 from pyiceberg.table import FileScanTask, Table
-from requests.exceptions import ConnectionError as NotConnected
-from requests.exceptions import Timeout
 
+from floe_contracts.attached_catalogs import is_attached
 from floe_contracts.events import LandedTable
 from floe_contracts.nodes import Node
-from floe_executor.adapters.attached_catalogs import client_properties
 from floe_executor.core.landing_journal import StagedNode
 from floe_executor.core.ports import BuildRequest, Landed, Lander
-from floe_executor.core.warehouses import is_attached
-from floe_lakehouse.errors import CatalogUnreachable, TableMissing
+from floe_lakehouse.catalogs import reaching
+from floe_lakehouse.compiled_catalogs import CatalogHandles
+from floe_lakehouse.errors import TableMissing
 from floe_lakehouse.identifiers import dotted
 
 _MODE: Final = "attached"
@@ -27,9 +25,9 @@ _MODE: Final = "attached"
 class AttachedTables:
     """Fulfils `Lander` for environments with an attached catalog, and hands all others on."""
 
-    def __init__(self, other: Lander, secrets: Callable[[str], str]) -> None:
+    def __init__(self, other: Lander, handles: CatalogHandles) -> None:
         self._other = other
-        self._secrets = secrets
+        self._handles = handles
 
     async def stage(self, request: BuildRequest, nodes: Sequence[Node]) -> tuple[StagedNode, ...]:
         if not is_attached(request.environment):
@@ -51,18 +49,13 @@ class AttachedTables:
             await self._other.discard(request, staged)
 
     def _look(self, request: BuildRequest, nodes: Sequence[Node]) -> tuple[StagedNode, ...]:
-        try:
-            catalog = load_catalog("floe", **client_properties(request.environment, self._secrets))
+        place = request.record.place
+        catalog = self._handles.open(place.tenant, place.environment, request.environment)
+        with reaching(f"the catalog {request.environment.catalog.name!r}"):
             return tuple(
                 StagedNode(unique_id=node.unique_id, staged=_found(catalog, (node.schema_name, node.identifier)))
                 for node in nodes
             )
-        except (NotConnected, Timeout, RESTError, OAuthError) as error:
-            name = request.environment.catalog.name
-            raise CatalogUnreachable(
-                f"the catalog {name!r} does not tell of the run's tables: {type(error).__name__}",
-                hint="see whether it runs, and whether it takes the credentials of platform.yaml",
-            ) from error
 
 
 def _found(catalog: Catalog, identifier: tuple[str, ...]) -> dict[str, Any]:

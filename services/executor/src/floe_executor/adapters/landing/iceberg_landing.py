@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import threading
 from collections.abc import Callable, Collection, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack, suppress
@@ -18,12 +17,11 @@ from floe_contracts.artifacts import CompiledEnvironment
 from floe_contracts.events import LandedTable
 from floe_contracts.nodes import Node
 from floe_contracts.openlineage.naming import Place
-from floe_executor.adapters.landing.catalog_places import catalog_properties
 from floe_executor.adapters.landing.row_sources import row_source
 from floe_executor.core.landing_journal import StagedNode, planned_landing
 from floe_executor.core.ports import BuildRequest, Landed
 from floe_lakehouse import snapshots
-from floe_lakehouse.catalogs import open_catalog
+from floe_lakehouse.compiled_catalogs import CatalogHandles
 from floe_lakehouse.duckdb_files import Engine
 from floe_lakehouse.identifiers import dotted, product_table
 from floe_lakehouse.landing import switch_table
@@ -41,16 +39,13 @@ class IcebergLander:
 
     def __init__(
         self,
-        catalog_uri: str,
-        catalog_warehouse: str,
+        handles: CatalogHandles,
         database_of: Callable[[Place], Path],
-        secrets: Callable[[str], str],
+        secrets: Callable[[str], Callable[[str], str]],
     ) -> None:
-        self._local = {"uri": catalog_uri, "warehouse": catalog_warehouse}
+        self._handles = handles
         self._database_of = database_of
         self._secrets = secrets
-        self._opening = threading.Lock()
-        self._opened: dict[frozenset[tuple[str, str]], Catalog] = {}
 
     async def stage(self, request: BuildRequest, nodes: Sequence[Node]) -> tuple[StagedNode, ...]:
         if not nodes:
@@ -88,9 +83,7 @@ class IcebergLander:
         return await asyncio.to_thread(self._switch, request, staged, token, fence)
 
     async def discard(self, request: BuildRequest, staged: StagedNode) -> None:
-        await asyncio.to_thread(
-            lambda: discard_staged(self._catalog(request.environment), StagedTable.from_json(staged.staged))
-        )
+        await asyncio.to_thread(lambda: discard_staged(self._catalog(request), StagedTable.from_json(staged.staged)))
 
     async def _undo(
         self, request: BuildRequest, staging: Sequence[Future[StagedNode]], opened: Sequence[duckdb.DuckDBPyConnection]
@@ -109,7 +102,7 @@ class IcebergLander:
         record = request.record
         plan = planned_landing(node, record.options)
         return LandingRequest(
-            source=row_source(request, node, self._database_of, self._secrets),
+            source=row_source(request, node, self._database_of, self._secrets(record.place.tenant)),
             identifier=product_table(record.place, node.schema_name, node.identifier),
             run_id=record.run_id,
             attempt=record.attempt,
@@ -124,12 +117,12 @@ class IcebergLander:
         """What an environment builds stands in one warehouse."""
         warehouse = next(iter(landings)).source.warehouse
         tables = [landing.identifier for landing in landings]
-        return stack.enter_context(open_staging(self._catalog(request.environment), warehouse, tables))
+        return stack.enter_context(open_staging(self._catalog(request), warehouse, tables))
 
     def _switch(self, request: BuildRequest, staged: StagedNode, token: int, fence: Callable[[], None]) -> Landed:
         place = request.record.place
         landed = switch_table(
-            self._catalog(request.environment),
+            self._catalog(request),
             StagedTable.from_json(staged.staged),
             sequence=token,
             properties={
@@ -154,13 +147,9 @@ class IcebergLander:
         columns = [(field.name, field.type, "") for field in landed.fields]
         return Landed(table, columns, created=landed.parent_snapshot_id is None)
 
-    def _catalog(self, environment: CompiledEnvironment) -> Catalog:
-        properties = catalog_properties(environment, self._local, self._secrets)
-        key = _key(properties)
-        with self._opening:
-            if key not in self._opened:
-                self._opened[key] = open_catalog(properties)
-            return self._opened[key]
+    def _catalog(self, request: BuildRequest) -> Catalog:
+        place = request.record.place
+        return self._handles.open(place.tenant, place.environment, request.environment)
 
 
 def _stage(
@@ -170,10 +159,6 @@ def _stage(
     on_open: Callable[[duckdb.DuckDBPyConnection], None],
 ) -> StagedNode:
     return StagedNode(unique_id=unique_id, staged=staging.stage(landing, on_open=on_open).to_json())
-
-
-def _key(properties: Mapping[str, str]) -> frozenset[tuple[str, str]]:
-    return frozenset(properties.items())
 
 
 def _engine(environment: CompiledEnvironment) -> Engine:

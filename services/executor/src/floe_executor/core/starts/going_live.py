@@ -8,8 +8,8 @@ from datetime import datetime
 
 from floe_contracts.artifacts import CompiledArtifacts
 from floe_contracts.events import ArtifactCompiled, SourceReference
-from floe_contracts.live_products import LiveProduct
-from floe_contracts.repositories import environments_of, full_ref
+from floe_contracts.live_products import LiveProduct, live_environments
+from floe_contracts.repositories import full_ref
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,18 +20,6 @@ class Announcement:
     artifact: CompiledArtifacts
     sequence: int
     at: datetime
-
-
-def live_environments(artifact: CompiledArtifacts, source: SourceReference | None) -> tuple[str, ...]:
-    """Where an artifact becomes live: in the environments that its ref maps to; without a ref, in all that it has.
-
-    Raises:
-        RefInvalid: the ref is no name of a branch or a tag.
-    """
-    if source is None or not source.ref:
-        return tuple(sorted(artifact.environments))
-    refs = {name: environment.refs for name, environment in artifact.environments.items()}
-    return environments_of(full_ref(source.ref), refs)
 
 
 def live(before: LiveProduct | None, announced: Announcement, environment: str) -> LiveProduct | None:

@@ -1,0 +1,1 @@
+"""What `floe catalog` does: asking the catalog service, and showing its answers."""

@@ -1,0 +1,1 @@
+"""`floe catalog`, one module for each group of its commands."""

@@ -1,0 +1,1 @@
+"""What tests of the catalog service, and of what asks it, need."""
