@@ -153,7 +153,8 @@ def test_an_append_lands_though_maintenance_took_the_landing_before_it(
 
     switch(staged, sequence=3)
     assert ids(read()) == [1, 2, 3, 4]
-    assert staged.watermark and after.watermark
+    assert staged.watermark
+    assert after.watermark
     assert (staged.watermark.before, staged.watermark.landing) == (after.watermark.before, after.watermark.landing)
     with pytest.raises(WatermarkMoved):
         switch(after, sequence=4)

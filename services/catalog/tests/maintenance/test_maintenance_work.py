@@ -222,3 +222,18 @@ async def test_who_stops_leaves_nothing_behind(parts, maintenance, write, asked,
     lease = await Lease.acquire(parts.service.bus, parts.chassis, LEASE)
     assert lease is not None
     await lease.release()
+
+
+async def test_work_that_broke_off_in_the_middle_answers_nothing_about_the_next_table(
+    maintenance, write, asked
+) -> None:
+    write(times=3)
+    other = write("customers", times=3)
+
+    def breaks(action: str, done: int, total: int) -> None:
+        raise ValueError("nobody listens")
+
+    with pytest.raises(ValueError, match="nobody listens"):
+        await maintenance.maintain_table(asked("compaction"), breaks)
+    (result,) = await maintenance.maintain_table(asked("compaction", name="customers"))
+    assert (result.outcome, result.table_uuid) == ("done", str(other.metadata.table_uuid))

@@ -257,32 +257,11 @@ async def test_a_rollback_that_a_crash_cut_off_is_finished_by_whoever_comes_next
     new = {name: land("r2", name, rows=2) for name in old}
     await asking(ROLL_BACK, RollBack(table="customers", to="run:r1"))
     third = land("r3", "stock", rows=3)
-    rollback = Rollback(
-        tenant="default",
-        environment="dev",
-        product="shop-orders",
-        cause="c1",
-        requester="cli",
-        to="run:r1",
-        asked_at="2026-01-01T00:00:00+00:00",
-        tables=tuple(
-            TableRollback(
-                identifier=old[name].identifier,
-                table_uuid=old[name].table_uuid,
-                before=new[name].snapshot_id,
-                after=old[name].snapshot_id,
-            )
-            for name in old
-        ),
-    )
+    rollback = _begun(old, new)
     journal = journal_of(bus)
     assert await journal.begin(rollback)
     assert not await journal.begin(rollback)
-
-    async def finished() -> bool:
-        return await journal.find(PLACE) is None
-
-    await eventually(finished, 20)
+    await eventually(lambda: _is_finished(bus, PLACE), 20)
     assert current(lake, old["customers"]) == old["customers"].snapshot_id
     assert current(lake, old["orders"]) == old["orders"].snapshot_id
     assert current(lake, third) == third.snapshot_id
@@ -347,3 +326,56 @@ async def test_a_rollback_that_loses_its_lease_stops_and_is_finished_under_anoth
         await rolling_back
     assert caught.value.problem.code == RollbackUnfinished.code
     await eventually(lambda: current(lake, first) == first.snapshot_id, 20)
+
+
+async def test_a_table_that_cannot_be_read_does_not_keep_the_others_from_going_back(
+    bus: Bus, asking: Asking, known: Known, land: Land, lake: Catalog, told: Told
+) -> None:
+    await known()
+    old = {name: land("r1", name, rows=1) for name in ("customers", "orders")}
+    new = {name: land("r2", name, rows=2) for name in old}
+    broken = lake.load_table(tuple(old["customers"].identifier.split(".")))
+    Path(broken.metadata_location.removeprefix("file://")).write_text("rubbish")
+    assert await journal_of(bus).begin(_begun(old, new))
+    await eventually(lambda: _is_finished(bus, PLACE), 20)
+    assert current(lake, old["orders"]) == old["orders"].snapshot_id
+    found = {one.event.identifier: one.event for one in await told("maintained")}
+    assert [found[old[name].identifier].outcome for name in old] == ["failed", "done"]
+
+
+async def test_a_rollback_of_a_product_that_was_retired_meanwhile_is_given_up(
+    bus: Bus, asking: Asking, known: Known, land: Land, lake: Catalog
+) -> None:
+    """Nobody looks after its tables; should it come back, they are not to jump into the past."""
+    await known()
+    old, new = land("r1", "orders", rows=1), land("r2", "orders", rows=2)
+    gone = _begun({"orders": old}, {"orders": new}).model_copy(update={"product": "shop-gone"})
+    assert await journal_of(bus).begin(gone)
+    await eventually(lambda: _is_finished(bus, gone.place), 20)
+    assert current(lake, new) == new.snapshot_id
+
+
+def _begun(old: dict[str, LandedTable], new: dict[str, LandedTable]) -> Rollback:
+    """The journal of a rollback that a crash cut off before its first table."""
+    return Rollback(
+        tenant="default",
+        environment="dev",
+        product="shop-orders",
+        cause="c1",
+        requester="cli",
+        to="run:r1",
+        asked_at="2026-01-01T00:00:00+00:00",
+        tables=tuple(
+            TableRollback(
+                identifier=old[name].identifier,
+                table_uuid=old[name].table_uuid,
+                before=new[name].snapshot_id,
+                after=old[name].snapshot_id,
+            )
+            for name in old
+        ),
+    )
+
+
+async def _is_finished(bus: Bus, place: Place) -> bool:
+    return await journal_of(bus).find(place) is None

@@ -33,6 +33,7 @@ def snapshot(number: int, parent: int | None, *, maintenance: bool = False) -> S
         rows=number,
         files=1,
         bytes=1,
+        delete_files=number - 1,
         run_id=None,
         artifact_digest=None,
         committed_at="2026-01-01T00:00:00.000+00:00",

@@ -47,7 +47,12 @@ class SnapshotNames:
         self._bus = bus
 
     async def change_tag(self, asked: Asked[ChangeTag]) -> ReferenceChanged:
-        """Make, move or remove a tag; raises what finding table and snapshot raises, and what changing the tag does."""
+        """Make, move or remove a tag.
+
+        Raises:
+            CatalogLacks: the catalog would forget it.
+            FloeError: what finding table and snapshot raises, and what changing the tag does.
+        """
         return await self._change(asked, tag_snapshot)
 
     async def change_branch(self, asked: Asked[ChangeBranch]) -> ReferenceChanged:

@@ -17,9 +17,8 @@ from floe_catalog.tables.products import Product
 from floe_catalog.tables.telling import Teller
 from floe_chassis.answers import Asked
 from floe_contracts.catalog_requests import MaintenanceResult, MaintenanceResults, RollBack
-from floe_contracts.events.tables import MaintenanceOutcome
 from floe_contracts.rollbacks import Rollback, TableRollback
-from floe_lakehouse.errors import SnapshotMissing
+from floe_lakehouse.errors import CatalogLacks, SnapshotMissing
 from floe_lakehouse.history.past_snapshots import find_snapshot
 from floe_lakehouse.history.runs import RunTable, run_tables
 from floe_lakehouse.identifiers import dotted
@@ -49,12 +48,13 @@ async def roll_back(lake: Lake, rollbacks: Rollbacks, teller: Teller, asked: Ask
         NothingToRollBack: no table has anything of the run.
         RunNotWhole: something that the run left has expired.
         RollbackUnfinished: it stopped in the middle; the service goes on by itself.
+        CatalogLacks: the catalog shows no snapshot but the current one.
         FloeError: what finding the tables raises.
     """
     tables = await _tables(lake, asked)
     product = tables[0].product
     if reason := await lake.ask(product, why_not_ours, f"the catalog of {product.place}"):
-        return _results([_nothing(table.identifier, reason, "unsupported") for table in tables])
+        raise CatalogLacks(f"tables of {product.place} cannot be rolled back: {reason}")
     if asked.request.dry_run:
         plan = await _plan(lake, asked, product, tables)
         would = tuple(_would(table) for table in plan.tables)
@@ -157,8 +157,8 @@ def _would(table: TableRollback) -> MaintenanceResult:
     )
 
 
-def _nothing(identifier: str, reason: str, outcome: MaintenanceOutcome = "nothing_to_do") -> MaintenanceResult:
-    return MaintenanceResult(identifier=identifier, action="rollback", outcome=outcome, reason=reason)
+def _nothing(identifier: str, reason: str) -> MaintenanceResult:
+    return MaintenanceResult(identifier=identifier, action="rollback", outcome="nothing_to_do", reason=reason)
 
 
 def _results(results: Sequence[MaintenanceResult]) -> MaintenanceResults:

@@ -25,7 +25,7 @@ from floe_catalog.core.maintenance_actions import (
     options_of,
 )
 from floe_catalog.core.rollback_plans import CurrentTable, next_step
-from floe_catalog.errors import ProductBusy, RollbackUnfinished
+from floe_catalog.errors import ActionFailed, ProductBusy, ProductUnknown, RollbackUnfinished
 from floe_catalog.tables.products import Product, Products
 from floe_catalog.tables.telling import Teller
 from floe_chassis.bus import Bus
@@ -113,7 +113,12 @@ class Rollbacks:
             _log.warning("rollback.unfinished", place=str(place), error=str(error))
 
     async def _finish(self, rollback: Rollback, lease: Lease) -> dict[str, ActionResult]:
-        product = await self._products.find(rollback.place)
+        try:
+            product = await self._products.find(rollback.place)
+        except ProductUnknown:  # it was retired meanwhile: its tables stay as they are, also should it come back
+            _log.warning("rollback.given_up", place=str(rollback.place), tables=len(rollback.tables))
+            await self._journal.end(rollback.place)
+            raise
         results = {}
         for table in rollback.tables:
             try:
@@ -131,11 +136,11 @@ class Rollbacks:
         began = time.monotonic()
         try:
             result = await self._switched(product, table, self._fence(lease))
-        except Permanent as error:
-            failure = Failure(code=error.code, message=error.message, hint=error.hint)
+        except Exception as error:  # noqa: BLE001 -- a table that cannot be read keeps no other from going back
+            failure = _failure(table, error)
             result = ActionResult(action="rollback", table_uuid=table.table_uuid, failure=failure)
         result = replace(result, seconds=time.monotonic() - began)
-        await self._teller.tell_table(product.place, table.identifier)
+        await self._tell(product, table)
         work = TableWork(
             place=product.place,
             identifier=table.identifier,
@@ -147,6 +152,12 @@ class Rollbacks:
         event = maintained(work, result)
         await self._bus.publish(event, id=maintained_id(work, event))
         return result
+
+    async def _tell(self, product: Product, table: TableRollback) -> None:
+        try:
+            await self._teller.tell_table(product.place, table.identifier)
+        except Exception as error:  # noqa: BLE001 -- likewise; what it shows once it can be read the reconciler tells
+            _failure(table, error)
 
     async def _switched(self, product: Product, table: TableRollback, fence: Callable[[], None]) -> ActionResult:
         ask = partial(self._calls.run, product.place, product.environment, what=table.identifier)
@@ -188,6 +199,20 @@ class Rollbacks:
             f"run {running} builds {place.product} in {place.environment}",
             hint=f"wait for its end, or end it with floe runs cancel {running}",
         )
+
+
+def _failure(table: TableRollback, error: Exception) -> Failure:
+    """What keeps a table from being rolled back.
+
+    Raises:
+        FloeError: it may pass by itself, or the lease is lost: the rollback is to go on later.
+    """
+    if isinstance(error, FloeError) and not isinstance(error, Permanent):
+        raise error
+    if isinstance(error, FloeError):
+        return Failure(code=error.code, message=error.message, hint=error.hint)
+    _log.error("rollback.unexpected", table=table.identifier, exc_info=error)
+    return Failure(code=ActionFailed.code, message=f"{type(error).__name__}: {error}")
 
 
 def _current(identifier: str, catalog: Catalog) -> CurrentTable | None:
