@@ -19,7 +19,7 @@ from floe_cli.follow.session import compile_product, run_product
 from floe_cli.products import Product, read_product
 from floe_cli.stack.connection import Connection
 from floe_contracts.cloudevents import decode
-from floe_contracts.events import ArtifactCompiled, SpecSubmitted
+from floe_contracts.events import ArtifactCompiled, LandedTable, RunCompleted, RunSeconds, SpecSubmitted, TableCommitted
 from floe_contracts.openlineage.naming import Place
 
 pytestmark = pytest.mark.bus
@@ -93,3 +93,34 @@ async def test_what_came_while_the_bus_was_away_is_read_from_the_stream(
     follower = Follower(connection.bus, Place("default", "dev", "shop"), "s1", lambda _: None)
     progress = await asyncio.wait_for(follower.until_compiled(), 10)
     assert progress.compiled == compiled
+
+
+async def test_tables_that_dbt_wrote_itself_are_told_without_the_mark_of_a_run(connection: Connection) -> None:
+    """And one that it only made, and wrote nothing to, has no commit to be told of."""
+    place = {"tenant": "default", "environment": "dev", "product": "shop"}
+    facts = {"table_uuid": "u", "rows": 1, "files": 1, "bytes": 1}
+    tables = [
+        LandedTable(identifier=f"gold.{name}", unique_id=name, snapshot_id=snapshot_id, mode="attached", **facts)
+        for name, snapshot_id in (("orders", 7), ("empty", -1))
+    ]
+    completed = RunCompleted(
+        **place,
+        run_id="r1",
+        artifact_digest="sha256:00",
+        attempt=1,
+        nodes=(),
+        tables=tuple(tables),
+        lineage_events=0,
+        seconds=RunSeconds(run=1.0, land=0.5),
+    )
+    follower = Follower(connection.bus, Place(**place), "s1", lambda _: None)
+    await connection.bus.publish(completed, id="completed")
+    await asyncio.wait_for(follower.until_ended("r1"), 10)
+    for run_id, snapshot_id in (("r0", 6), (None, 7)):
+        event = TableCommitted(
+            **place, identifier="gold.orders", snapshot_id=snapshot_id, operation="append", run_id=run_id, **facts
+        )
+        await connection.bus.publish(event, id=f"u:{snapshot_id}")
+
+    progress = await asyncio.wait_for(follower.until_told(rendered=False), 10)
+    assert progress.committed == {("gold.orders", 7)}

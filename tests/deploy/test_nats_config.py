@@ -20,6 +20,11 @@ import nkeys
 import pytest
 from nats.errors import Error as NatsError
 
+from floe_catalog.adapters.catalog_products import CatalogProducts
+from floe_catalog.adapters.rollback_journal import RollbackJournal
+from floe_catalog.adapters.run_leases import is_running
+from floe_catalog.adapters.snapshot_pins import SnapshotPins
+from floe_catalog.adapters.table_states import TableStates
 from floe_chassis.answers import Asked
 from floe_chassis.bus import Bus
 from floe_chassis.dead_letters import watch_advisories
@@ -51,12 +56,16 @@ from floe_chassis.topology_apply import apply
 from floe_compiler.adapters.artifact_history import StreamArtifactHistory
 from floe_compiler.adapters.product_registry import ProductRegistry
 from floe_contracts import subjects
+from floe_contracts.catalog_products import CatalogProduct
 from floe_contracts.errors import Unreachable
-from floe_contracts.events import ArtifactCompiled
+from floe_contracts.events import ArtifactCompiled, TableSchema
 from floe_contracts.live_products import LiveProduct
+from floe_contracts.openlineage.naming import Place
 from floe_contracts.requests import Answer, Operation, Request
-from floe_contracts.runs import RunRecord, RunStatus
+from floe_contracts.rollbacks import Rollback
+from floe_contracts.runs import RunRecord, RunStatus, place_key
 from floe_contracts.subjects import EventKind
+from floe_contracts.table_states import TableState
 from floe_executor.adapters.state.live_products import LiveProducts
 from floe_executor.adapters.state.run_store import RunStore
 from floe_executor.starts.restoring import Restoring
@@ -415,6 +424,47 @@ async def test_the_executor_keeps_what_is_live_and_restores_it_from_the_artifact
     await Restoring(executor, products).restore()
     assert [message async for message in read_stream(executor.js, ARTIFACTS, "floe.v1.artifacts.compiled.none.*")] == []
     assert executor.forbidden == []
+
+
+async def test_the_catalog_remembers_products_tables_pins_and_rollbacks(connect: Connect) -> None:
+    catalog = await connect("catalog")
+    place = Place("acme", "dev", "orders")
+    products = CatalogProducts(lambda: catalog.key_value(CATALOG_PRODUCTS_BUCKET))
+    product = CatalogProduct(
+        tenant="acme", environment="dev", product="orders", artifact_digest="sha256:" + "0" * 64, sequence=1
+    )
+    await products.change(place, lambda _: product)
+    assert await products.live() == (product,)
+    journal = RollbackJournal(lambda: catalog.key_value(CATALOG_PRODUCTS_BUCKET))
+    rollback = Rollback(
+        tenant="acme", environment="dev", product="orders", cause="c", requester="cli", to="1", asked_at="", tables=()
+    )
+    assert await journal.begin(rollback)
+    assert await journal.all() == [rollback]
+    await journal.end(place)
+
+    states = TableStates(lambda: catalog.key_value(TABLES_BUCKET))
+    state = TableState(
+        tenant="acme",
+        environment="dev",
+        product="orders",
+        identifier="main.orders",
+        table_uuid="u1",
+        table_schema=TableSchema(schema_id=0, columns=()),
+    )
+    assert await states.write(state, 0)
+    assert await states.of_product(place) == (state,)
+    await states.forget(place, state.identifier)
+
+    pins = SnapshotPins(lambda: catalog.key_value(SNAPSHOT_PINS_BUCKET))
+    async with pins.hold("u1", 7):
+        assert await pins.pinned("u1") == {7}
+    lease = await Lease.acquire(catalog, catalog.settings, place_key(place))
+    assert lease is not None
+    assert await is_running(catalog, place)
+    await lease.confirm()
+    await lease.release()
+    assert catalog.forbidden == []
 
 
 async def test_the_compiler_remembers_refs_and_owners(connect: Connect) -> None:

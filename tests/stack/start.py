@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import signal
 import sys
 import tempfile
@@ -21,6 +22,7 @@ _SERVERS: Final[dict[str, tuple[Start, int]]] = {"Nessie": (nessie, 19120), "Ice
 def run() -> int:
     """Returns the exit code: 4 (something needed is unreachable) if no server could be started."""
     signal.signal(signal.SIGTERM, signal.default_int_handler)
+    logging.getLogger("werkzeug").setLevel(logging.WARNING)  # the store would tell of each request
     with suppress(KeyboardInterrupt), ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="floe-stack-")))
         store = stack.enter_context(s3_store(_STORE_PORT))

@@ -1,4 +1,4 @@
-"""Products whose platform names Nessie, from the user's door: `floe run`, what other readers find, and the catalog's past.
+"""Products whose platform names Nessie, from the user's door: their runs, other readers, and requests to the catalog.
 
 One builds in Nessie, which DuckDB has attached; the other in PostgreSQL, from where its tables land there.
 """
@@ -21,6 +21,9 @@ from servers import BUCKET, REGION, CatalogServer
 from floe_chassis.stream_reader import read_stream
 from floe_chassis.testing_postgres import PostgresDatabase
 from floe_chassis.topology import EVENTS
+from floe_contracts.cloudevents import decode
+from floe_contracts.events import TableCommitted
+from floe_contracts.subjects import ROOT, EventKind
 from floe_lakehouse.extension_files import load_extension
 
 pytestmark = [pytest.mark.bus, pytest.mark.dbt, pytest.mark.timeout(300)]
@@ -114,7 +117,6 @@ def stack(tmp_path_factory: pytest.TempPathFactory, database: PostgresDatabase) 
 
 @pytest.fixture(scope="module")
 def shop(
-    stack: RunningStack,
     nessie_server: CatalogServer,
     database: PostgresDatabase,
     tmp_path_factory: pytest.TempPathFactory,
@@ -125,7 +127,6 @@ def shop(
 
 @pytest.fixture(scope="module")
 def stall(
-    stack: RunningStack,
     nessie_server: CatalogServer,
     database: PostgresDatabase,
     tmp_path_factory: pytest.TempPathFactory,
@@ -152,12 +153,12 @@ def well(done: subprocess.CompletedProcess[str]) -> str:
     return done.stdout
 
 
-async def committed(stack: RunningStack, identifier: str) -> list[dict[str, Any]]:
+async def committed(stack: RunningStack, identifier: str) -> list[TableCommitted]:
     """What was told of a table's commits, the newest last."""
     async with stack.bus() as bus:
-        stored = read_stream(bus.js, EVENTS, "floe.table.committed.>")
-        events = [json.loads(message.data) async for message in stored]
-    return [event for event in events if event["identifier"] == identifier]
+        stored = read_stream(bus.js, EVENTS, f"{ROOT}.{EventKind.TABLE_COMMITTED}.>")
+        events = [decode(message.subject, message.headers, message.data).event async for message in stored]
+    return [event for event in events if isinstance(event, TableCommitted) and event.identifier == identifier]
 
 
 async def test_what_dbt_builds_in_nessie_is_told_and_read_by_others(
@@ -185,8 +186,8 @@ async def test_what_dbt_builds_in_nessie_is_told_and_read_by_others(
     assert rows == ROWS
 
     first, second = await committed(stack, "main_gold.customers")
-    assert (first["rows"], first["delete_files"]) == (2, 0)
-    assert (second["rows"], second["delete_files"]) == (4, 1)  # DuckDB marks the old rows, and leaves them there
+    assert (first.rows, first.delete_files) == (2, 0)
+    assert (second.rows, second.delete_files) == (4, 1)  # DuckDB marks the old rows, and leaves them there
 
 
 async def test_what_lands_in_nessie_has_one_snapshot_to_look_at(
@@ -196,7 +197,7 @@ async def test_what_lands_in_nessie_has_one_snapshot_to_look_at(
     old, new = (str(told[LANDED_TABLE]["snapshot_id"]) for told in (first, second))
     read = reader.load_table(tuple(LANDED_TABLE.split("."))).scan().to_arrow().to_pylist()
     assert sorted(tuple(row.values()) for row in read) == ROWS
-    assert [str(one["snapshot_id"]) for one in await committed(stack, LANDED_TABLE)] == [old, new]
+    assert [str(one.snapshot_id) for one in await committed(stack, LANDED_TABLE)] == [old, new]
 
     shown = json.loads(well(stack.floe("catalog", "snapshots", LANDED_TABLE, "--json")))
     assert [str(one["snapshot_id"]) for one in shown["snapshots"]] == [new]
@@ -210,8 +211,7 @@ async def test_what_lands_in_nessie_has_one_snapshot_to_look_at(
         assert done.returncode != 0, name
         assert "keeps the past of tables in commits of its own" in " ".join(done.stderr.split()), done.stderr
     for action in ("expire", "orphans"):
-        (result,) = json.loads(well(stack.floe("catalog", action, "--table", LANDED_TABLE, "--json", "--yes")))[
-            "results"
-        ]
+        answer = well(stack.floe("catalog", action, "--table", LANDED_TABLE, "--json"))
+        (result,) = json.loads(answer)["results"]
         assert result["outcome"] == "unsupported"
     assert reader.load_table(tuple(LANDED_TABLE.split("."))).scan().count() == len(ROWS)

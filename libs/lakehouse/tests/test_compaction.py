@@ -15,6 +15,7 @@ from pyiceberg.table import Table
 from pyiceberg.transforms import IdentityTransform
 from pyiceberg.typedef import Record
 
+from floe_lakehouse import table_rows
 from floe_lakehouse.arrow_writes import ArrowWrite, Written, write_arrow
 from floe_lakehouse.errors import RowsMiscounted, TableMissing
 from floe_lakehouse.maintenance.compaction import CompactionOptions, compact_table
@@ -91,6 +92,13 @@ def test_a_second_compaction_finds_nothing_to_do(table: Table, compact: Any) -> 
     again = compact()
     assert (again.outcome, again.files_before, again.snapshot_after) == ("nothing_to_do", 0, done.snapshot_after)
     assert again.reason
+
+
+def test_files_are_looked_at_a_few_at_a_time(
+    table: Table, compact: Any, read: Read, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(table_rows, "_FOOTERS_AT_ONCE", 2)
+    assert (compact().files_before, ids(read)) == (3, list(range(30)))
 
 
 def test_too_few_small_files_are_left(table: Table, compact: Any) -> None:

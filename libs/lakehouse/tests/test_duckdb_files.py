@@ -8,7 +8,7 @@ import duckdb
 import pytest
 
 from floe_contracts.errors import Permanent
-from floe_lakehouse.duckdb_files import DuckDBTable, Engine
+from floe_lakehouse.duckdb_files import DEFAULT_ENGINE, DuckDBTable, Engine, open_closed
 from floe_lakehouse.errors import CopyFailed
 from floe_lakehouse.lake_folders import Lake
 
@@ -82,3 +82,15 @@ def test_more_rows_than_memory_are_staged(stage: Any, tmp_path: Path) -> None:
     assert staged.rows == 3_000_000
     assert sum(file.size_bytes for file in staged.files) > 20_000_000
     assert not list(tmp_path.glob("*.spill"))
+
+
+@pytest.mark.parametrize("keep", [True, False], ids=["kept", "not_kept"])
+def test_what_was_read_is_kept_only_where_that_is_wanted(tmp_path: Path, keep: bool) -> None:
+    (tmp_path / "data").mkdir()
+    file = tmp_path / "data" / "rows.parquet"
+    duckdb.sql("select range as id from range(10000)").write_parquet(str(file))
+
+    with open_closed([Lake(tmp_path.as_uri())], DEFAULT_ENGINE, keep_read=keep) as connection:
+        assert connection.execute(f"select sum(id) from read_parquet('{file}')").fetchall() == [(49_995_000,)]
+        ((kept,),) = connection.execute("select count(*) from duckdb_external_file_cache()").fetchall()
+    assert (kept > 0) is keep

@@ -205,6 +205,22 @@ def test_files_of_others_are_read_by_field_id_when_they_renamed_a_column(
     assert by_id(read()) == [{"id": 1, "text": "a"}, {"id": 2, "text": "mine"}, {"id": 3, "text": "c"}]
 
 
+def test_fields_inside_of_structs_that_others_renamed_are_refused(
+    stage: Any, switch: Any, read: Read, catalog: Catalog, identifier: Any
+) -> None:
+    switch(stage("select 1::bigint as id, {'n': 1} as point union all select 2, {'n': 2}", **KEYED))
+    early = stage("select 1::bigint as id", run_id="run-2", **KEYED)
+    with catalog.load_table(identifier).update_schema() as update:
+        update.rename_column(("point", "n"), "number")
+    before = read()
+
+    with pytest.raises(UpsertUnsupported, match=r"'point'.*'n'"):
+        stage("select 1::bigint as id, {'number': 3} as point", run_id="run-3", **KEYED)
+    with pytest.raises(UpsertUnsupported, match=r"'point'.*'n'"):
+        switch(early, sequence=2)
+    assert read() == before
+
+
 def test_what_floe_cannot_rewrite_is_refused(stage: Any, catalog: Catalog, identifier: Any) -> None:
     ensure_namespace(catalog, identifier[:-1], {})
     fields = (NestedField(1, "id", LongType(), required=False), NestedField(2, "code", UUIDType(), required=False))

@@ -38,6 +38,7 @@ async def test_every_landed_table_is_told_of_with_its_own_figures(
         "rows": 5,
         "files": tables[0].files,
         "bytes": tables[0].bytes,
+        "delete_files": 0,
         "run_id": "run-1",
         "artifact_digest": digest,
         "committed_at": datetime.fromtimestamp(snapshot.timestamp_ms / 1000, UTC).isoformat(timespec="milliseconds"),

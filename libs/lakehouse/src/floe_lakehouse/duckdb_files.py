@@ -125,6 +125,7 @@ def open_closed(
     *,
     spill: Path | None = None,
     attach: Callable[[duckdb.DuckDBPyConnection], None] = lambda connection: None,
+    keep_read: bool = True,
 ) -> Iterator[duckdb.DuckDBPyConnection]:
     """A connection to a private instance that reaches what `attach` attaches and `lakes`; no other file or setting.
 
@@ -133,6 +134,7 @@ def open_closed(
         engine: what the instance may take.
         spill: the folder in which what exceeds the memory is kept; the system's for temporary files if None.
         attach: attaches the warehouse, before everything else is closed.
+        keep_read: whether what was read of files stays in memory for the next query, as long as there is room.
 
     Raises:
         duckdb.Error: the warehouse cannot be attached.
@@ -144,6 +146,7 @@ def open_closed(
                 "memory_limit": engine.memory_limit,
                 "threads": engine.threads,
                 "temp_directory": spilled,
+                "enable_external_file_cache": keep_read,
                 "preserve_insertion_order": False,  # else a COPY holds rows back until those before them are written
                 "autoinstall_known_extensions": False,
                 "autoload_known_extensions": False,

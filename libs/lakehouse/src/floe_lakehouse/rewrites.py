@@ -17,6 +17,7 @@ from floe_lakehouse.commits import Rewrite, planned
 from floe_lakehouse.duckdb_files import Engine, open_closed
 from floe_lakehouse.identifiers import dotted
 from floe_lakehouse.lake_folders import Lake
+from floe_lakehouse.nested_fields import check_nesting
 from floe_lakehouse.orphans import left_beside
 from floe_lakehouse.staged import StagedTable
 from floe_lakehouse.staged_copy import copy_rows, copying, remove_files
@@ -59,6 +60,7 @@ def _rewrite(catalog: Catalog, staged: StagedTable, table: Table, connection: du
     files = current_files(table, locations.data_folder(staged.location))
     mapping = transaction.table_metadata.name_mapping()
     present = alike_files(connection, files, mapping, schema)
+    check_nesting(table, schema, mapping, present)
     columns = table_columns(schema)
     keep_keys(connection, [locations.duckdb_target(file.location) for file in staged.files], staged.unique_key, columns)
     affected = affected_files(connection, present, staged.unique_key, columns)

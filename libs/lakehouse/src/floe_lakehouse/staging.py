@@ -20,6 +20,7 @@ from floe_lakehouse.duckdb_files import OpenSource, columns_of
 from floe_lakehouse.errors import LandingColumnMissing
 from floe_lakehouse.identifiers import Identifier, checked, dotted
 from floe_lakehouse.lake_folders import Lake
+from floe_lakehouse.nested_fields import check_nesting
 from floe_lakehouse.orphans import discard_earlier
 from floe_lakehouse.partitioning import partition_rules
 from floe_lakehouse.schemas import check_evolution, evolve
@@ -191,8 +192,9 @@ def _choose(
         case "upsert":
             key = tuple(_named(request, "unique_key", name, names) for name in request.unique_key or ("",))
             present = _present(source, table, future)
-            if not present:
+            if table is None or not present:
                 return _Chosen(rows, key)
+            check_nesting(table, future, table.metadata.name_mapping(), present)
             wanted = table_columns(future)
             query = changed_rows(source.connection, rows, present, columns=wanted, landed=names, key=key)
             return _Chosen(query, key)

@@ -9,8 +9,8 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import groupby
-from typing import Any
+from itertools import groupby, islice
+from typing import Any, Final
 
 import duckdb
 from pyiceberg.manifest import DataFile, FileFormat, ManifestContent
@@ -23,6 +23,10 @@ from floe_lakehouse.errors import UpsertUnsupported
 from floe_lakehouse.identifiers import dotted
 from floe_lakehouse.sql_text import literal, quoted
 from floe_lakehouse.types import duckdb_type
+
+_FOOTERS_AT_ONCE: Final = 100
+"""Files whose footers are in memory together."""
+_LOOKED_AT: Final = "file_name, name, num_children, field_id"
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,18 +119,18 @@ def alike_files(
         mapping: the table's; finds the columns of files without field ids.
         schema: the table's; does so where there is no mapping.
     """
-    listed = ", ".join(literal(file) for file in files)
-    if not listed:
-        return ()
-    rows = connection.execute(f"SELECT * FROM parquet_schema([{listed}])").fetchall()  # noqa: S608 - quoted
-    names = [column[0] for column in connection.description or ()]
-    place, name, children, field_id = (names.index(one) for one in ("file_name", "name", "num_children", "field_id"))
     alike: dict[tuple[Any, ...], list[str]] = defaultdict(list)
-    for file, elements in groupby(rows, key=lambda row: row[place]):
-        alike[tuple((*row[:place], *row[place + 1 :]) for row in elements)].append(file)
+    left = iter(files)
+    while some := tuple(islice(left, _FOOTERS_AT_ONCE)):
+        listed = ", ".join(map(literal, some))
+        rows = connection.execute(
+            f"SELECT {_LOOKED_AT}, * EXCLUDE ({_LOOKED_AT}) FROM parquet_schema([{listed}])"  # noqa: S608 - quoted
+        ).fetchall()
+        for file, elements in groupby(rows, key=lambda row: row[0]):
+            alike[tuple(row[1:] for row in elements)].append(file)
     groups = []
     for footer, members in alike.items():
-        found = _columns_of_footer([(row[name - 1], row[children - 1], row[field_id - 1]) for row in footer])
+        found = _columns_of_footer([row[:3] for row in footer])
         ids = {_field_id(one, written, mapping, schema): one for one, written in found}
         groups.append(AlikeFiles(tuple(members), {key: one for key, one in ids.items() if key is not None}))
     return tuple(groups)

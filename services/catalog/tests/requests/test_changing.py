@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 from pyiceberg.catalog import Catalog
+from pyiceberg.table import Table
 
 from floe_catalog.adapters.rollback_journal import RollbackJournal
 from floe_catalog.errors import NothingToRollBack, ProductBusy, RollbackUnfinished, RunNotWhole
@@ -55,6 +56,11 @@ def current(lake: Catalog, landed: LandedTable) -> int | None:
 
 def rows(lake: Catalog, landed: LandedTable) -> int:
     return int(lake.load_table(tuple(landed.identifier.split("."))).scan().to_arrow().num_rows)
+
+
+def spoil(table: Table) -> None:
+    """Make a table's metadata unreadable."""
+    Path(table.metadata_location.removeprefix("file://")).write_text("rubbish")
 
 
 def journal_of(bus: Bus) -> RollbackJournal:
@@ -131,7 +137,7 @@ async def test_tables_are_maintained_with_the_secrets_of_their_own_tenant(
     assert result.outcome == "nothing_to_do"
 
 
-async def test_files_of_the_last_day_are_nobodys_to_remove(asking: Asking, known: Known) -> None:
+def test_files_of_the_last_day_are_nobodys_to_remove() -> None:
     """A run that is at work has written such files, and is about to commit them."""
     with pytest.raises(ValueError, match="greater than or equal to 1"):
         RemoveOrphans(min_age_days=0)
@@ -334,8 +340,7 @@ async def test_a_table_that_cannot_be_read_does_not_keep_the_others_from_going_b
     await known()
     old = {name: land("r1", name, rows=1) for name in ("customers", "orders")}
     new = {name: land("r2", name, rows=2) for name in old}
-    broken = lake.load_table(tuple(old["customers"].identifier.split(".")))
-    Path(broken.metadata_location.removeprefix("file://")).write_text("rubbish")
+    spoil(lake.load_table(tuple(old["customers"].identifier.split("."))))
     assert await journal_of(bus).begin(_begun(old, new))
     await eventually(lambda: _is_finished(bus, PLACE), 20)
     assert current(lake, old["orders"]) == old["orders"].snapshot_id

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import socket
 from collections.abc import Iterator
+from pathlib import Path
 
 import duckdb
 import pyarrow as pa
 import pytest
+from pyiceberg.table import Table
 
 from floe_chassis.testing import eventually
 from floe_lakehouse.extension_files import load_extension
@@ -91,6 +93,25 @@ async def test_what_was_committed_while_nobody_listened_is_told(
     assert await kinds(told) == ["created", "committed"]
     async with running(environment):
         await eventually(lambda: told_so(told, "created", *["committed"] * 3))
+
+
+async def test_a_declared_table_that_cannot_be_read_hides_no_other(service, bus, compiled, node, lake, told) -> None:
+    await bus.publish(compiled(nodes=(node("orders", "id: bigint"),)), id="c1")
+    await eventually(lambda: is_created(told, ".".join(ORDERS)))
+    spoil(lake.load_table(ORDERS))
+    changed = compiled(nodes=(node("orders", "id: bigint", "note: text"),), version="1.1.0")
+    await bus.publish(changed, id="c2")
+    lake.create_table((SCHEMA, "notes"), schema=rows(1).schema)
+    await eventually(lambda: is_created(told, f"{SCHEMA}.notes"))
+
+
+async def is_created(told, identifier: str) -> bool:
+    return identifier in {received.event.identifier for received in await told("created")}
+
+
+def spoil(table: Table) -> None:
+    """Make a table's metadata unreadable."""
+    Path(table.metadata_location.removeprefix("file://")).write_text("rubbish")
 
 
 async def test_tables_of_others_below_the_namespace_are_told_of(service, bus, compiled, lake, told, states) -> None:

@@ -158,7 +158,8 @@ class _Compaction:
             return True
         whole = True
         lake = Lake(plan.table.location(), plan.table.io.properties)
-        with copying(dotted(self.identifier)), open_closed([lake], self.engine) as connection:
+        # Each file is read once: kept in memory, many would fill all that the engine may take.
+        with copying(dotted(self.identifier)), open_closed([lake], self.engine, keep_read=False) as connection:
             for group in groups:
                 try:
                     written.append(_Written(group, self._rewrite_one(connection, plan, group)))

@@ -8,9 +8,6 @@ from dataclasses import dataclass
 from typing import Final
 
 import duckdb
-import pyarrow as pa
-import pyarrow.parquet as pq
-from pyiceberg.io.pyarrow import pyarrow_to_schema
 from pyiceberg.manifest import DataFile
 from pyiceberg.table import Table
 from pyiceberg.typedef import Record
@@ -21,6 +18,7 @@ from floe_lakehouse.data_files import data_file
 from floe_lakehouse.errors import RowsMiscounted
 from floe_lakehouse.identifiers import dotted
 from floe_lakehouse.maintenance.live_files import LiveFile
+from floe_lakehouse.nested_fields import unreadable_nesting
 from floe_lakehouse.sql_text import literal, quoted
 from floe_lakehouse.staged_copy import remove_files
 from floe_lakehouse.table_rows import AlikeFiles, TableColumn, alike_files, table_columns
@@ -84,7 +82,8 @@ def rewrite_group(connection: duckdb.DuckDBPyConnection, table: Table, group: Re
         return None
     columns = table_columns(schema)
     alike = alike_files(connection, targets, table.metadata.name_mapping(), schema)
-    _check_nested(table, alike)
+    if reason := unreadable_nesting(table, schema, table.metadata.name_mapping(), alike):
+        raise FilesUnreadable(reason)
     query = " UNION ALL ".join(_selects(alike, columns, targets, spoken_of))
     location = f"{locations.data_folder(table.location())}/{PREFIX}{uuid.uuid4().hex}.parquet"
     target = locations.duckdb_target(location)
@@ -166,56 +165,3 @@ def _ids(field_id: int, field_type: IcebergType) -> str:
         case _:
             return str(field_id)
     return f"{{'__duckdb_field_id': {field_id}, {inner}}}"
-
-
-def _check_nested(table: Table, alike: Sequence[AlikeFiles]) -> None:
-    """See that fields inside of structs are called what the table calls them: DuckDB finds them by name.
-
-    Raises:
-        FilesUnreadable: a field inside of a column was renamed, or another one came under its name.
-    """
-    nested = [field for field in table.schema().fields if not field.field_type.is_primitive]
-    if not nested:
-        return
-    for files in alike:
-        present = [field for field in nested if field.field_id in files.names]
-        written = _written_types(table, files, present)
-        for field in present:
-            if other := _renamed(field.field_type, written[field.field_id]):
-                raise FilesUnreadable(
-                    f"a field inside of the column {field.name!r} of {dotted(table.name())} is called {other!r} in "
-                    f"{files.files[0]}, and otherwise in the table"
-                )
-
-
-def _written_types(table: Table, files: AlikeFiles, columns: Sequence[NestedField]) -> dict[int, IcebergType]:
-    """The types of columns as a file has them, with the ids that the file or the table's mapping gives their fields."""
-    with table.io.new_input(files.files[0]).open() as stream:
-        footer = pq.read_schema(stream)
-    mapping = table.metadata.name_mapping() or table.schema().name_mapping
-    only = pa.schema([footer.field(files.names[column.field_id]) for column in columns])
-    try:
-        written = pyarrow_to_schema(only, name_mapping=mapping)
-    except ValueError as error:
-        raise FilesUnreadable(f"fields inside of columns have no id in {files.files[0]}: {error}") from error
-    return {field.field_id: field.field_type for field in written.fields}
-
-
-def _renamed(wanted: IcebergType, written: IcebergType) -> str | None:
-    """The name of a field in a file that is another one in the table."""
-    match wanted, written:
-        case StructType(), StructType():
-            ids = {field.field_id: field for field in wanted.fields}
-            names = {field.name.casefold(): field for field in wanted.fields}
-            for field in written.fields:
-                same = ids.get(field.field_id)
-                if same != names.get(field.name.casefold()):
-                    return field.name
-                if same and (found := _renamed(same.field_type, field.field_type)):
-                    return found
-            return None
-        case ListType(), ListType():
-            return _renamed(wanted.element_type, written.element_type)
-        case MapType(), MapType():
-            return _renamed(wanted.key_type, written.key_type) or _renamed(wanted.value_type, written.value_type)
-    return None

@@ -13,6 +13,7 @@ from pyiceberg.transforms import IdentityTransform, VoidTransform
 
 from floe_catalog.core.ports import ShownSnapshot, ShownTable
 from floe_contracts.events import TableColumn, TableSchema
+from floe_lakehouse.pasts import why_not_ours
 from floe_lakehouse.snapshots import ARTIFACT_DIGEST, MAINTENANCE, RUN_ID, schema_fields, summary_of
 
 
@@ -28,6 +29,7 @@ def shown(identifier: str, table: Table) -> ShownTable:
         schema=shown_schema(metadata),
         snapshot_id=current.snapshot_id if current else None,
         snapshots={snapshot.snapshot_id: _shown_snapshot(snapshot) for snapshot in metadata.snapshots},
+        forgets=why_not_ours(table.catalog) is not None,
     )
 
 

@@ -51,6 +51,8 @@ def objection(run: RunCompleted, claim: LandedTable, shown: ShownTable | None, *
     if attached and claim.snapshot_id == _NO_SNAPSHOT:
         return None
     snapshot = shown.snapshots.get(claim.snapshot_id)
+    if snapshot is None and shown.forgets and shown.snapshot_id is not None:
+        return None  # others have committed since, and nobody can look any more
     if snapshot is None:
         return Missing(f"{claim.identifier} has no snapshot {claim.snapshot_id}")
     if not attached and (contradictions := _contradictions(run, claim, snapshot)):

@@ -46,6 +46,7 @@ class ShownTable:
         schema: columns and partition fields.
         snapshot_id: the current snapshot; None for a table that nothing was written to.
         snapshots: all that it has, by id, on whatever branch.
+        forgets: whether its catalog shows the current one only.
     """
 
     identifier: str
@@ -55,6 +56,7 @@ class ShownTable:
     schema: TableSchema
     snapshot_id: int | None
     snapshots: Mapping[int, ShownSnapshot]
+    forgets: bool = False
 
 
 class Lakehouse(Protocol):

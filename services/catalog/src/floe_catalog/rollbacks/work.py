@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+import traceback
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import replace
@@ -211,7 +212,7 @@ def _failure(table: TableRollback, error: Exception) -> Failure:
         raise error
     if isinstance(error, FloeError):
         return Failure(code=error.code, message=error.message, hint=error.hint)
-    _log.error("rollback.unexpected", table=table.identifier, exc_info=error)
+    _log.error("rollback.unexpected", table=table.identifier, last="".join(traceback.format_exception(error)))
     return Failure(code=ActionFailed.code, message=f"{type(error).__name__}: {error}")
 
 

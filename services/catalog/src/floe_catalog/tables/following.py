@@ -29,7 +29,7 @@ class Following:
 
     What is remembered is written before any catalog is asked, and is all that an event must have led to: a catalog may
     need rights that are derived from it, or be out of reach, as production's is from a laptop. What could not be done
-    at once the reconciler does.
+    at once the reconciler does, in the environments where the artifact is live.
     """
 
     def __init__(

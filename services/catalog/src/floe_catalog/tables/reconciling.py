@@ -110,17 +110,18 @@ class Reconciler:
 
     async def _name(self, product: Product, record: CatalogProduct) -> None:
         """Give the product its namespace, where nobody could when it was compiled."""
-        if record.compiled_at is None or self._named.get(product.place) == product.artifact_digest:
+        if record.compiled_at is None or self._named.get(product.place) == record.compiled_at:
             return
         compiled_at = datetime.fromisoformat(record.compiled_at)
         namespace = live_namespace(
             product.artifact, product.artifact_digest, place=product.place, compiled_at=compiled_at
         )
         await self._lakehouse.ensure(product.place, product.environment, namespace)
-        self._named[product.place] = product.artifact_digest
+        self._named[product.place] = record.compiled_at
 
     async def _reconcile(self, product: Product) -> None:
-        await self._registrar.register(product)
+        # A declared table that cannot be made ready hides no other: what came of it is raised when all are told.
+        results: list[object] = [*await asyncio.gather(self._registrar.register(product), return_exceptions=True)]
         listed = await self._lakehouse.listed(product.place, product.environment)
         there = frozenset(listed) | {table.identifier for table in product.tables.values() if table.attached}
         before = self._there.get(product.place)
@@ -135,7 +136,8 @@ class Reconciler:
             async with limit:
                 await self._teller.tell(product, identifier)
 
-        for result in await asyncio.gather(*map(one, sorted(looked_at)), return_exceptions=True):
+        results += await asyncio.gather(*map(one, sorted(looked_at)), return_exceptions=True)
+        for result in results:
             if isinstance(result, BaseException):
                 raise result
         self._there[product.place] = there
