@@ -259,8 +259,10 @@ def test_maintenance(floe: Floe, folder: Path, orders: Callable[[], Table]) -> N
         (["rollback", "--run", "nobody", "--yes"], 64, "FLOE-CAT-033"),
         (["tag", "orders", "x", "--at", "main", "--remove"], 64, "leave --at out"),
         (["read", "orders", "--arrow", "x", "--json"], 64, "does not go with --json"),
+        (["expire", "--older-than", "inf"], 64, "not in the range"),
+        (["orphans", "--older-than", "nan"], 64, "no number of days"),
     ],
-    ids=["table", "product", "time", "filter", "all-to-one", "nothing", "run", "both", "formats"],
+    ids=["table", "product", "time", "filter", "all-to-one", "nothing", "run", "both", "formats", "for-ever", "nan"],
 )
 def test_what_is_wrong_is_said(floe: Floe, folder: Path, arguments: list[str], code: int, said: str) -> None:
     named = 2 if arguments[0] in ("describe", "read") else 3 if arguments[0] == "tag" else 1

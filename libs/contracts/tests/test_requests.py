@@ -51,11 +51,12 @@ def test_a_request_reads_back() -> None:
         ({"version": "1.7", "keep_branches": True}, "keep_branches"),
         ({"version": "2.0"}, "version"),
         ({"max_age_days": -1}, "max_age_days"),
+        ({"max_age_days": float("inf")}, "max_age_days"),
         ({"dry_run": "perhaps"}, "dry_run"),
         ([], "the request"),
         (None, "the request"),
     ],
-    ids=["mistyped", "newer-minor", "newer-major", "range", "type", "list", "nothing"],
+    ids=["mistyped", "newer-minor", "newer-major", "range", "for-ever", "type", "list", "nothing"],
 )
 def test_what_a_service_does_not_know_it_does_not_do(document: object, said: str) -> None:
     """Ignoring a field, as readers of events do, would delete where only a look was asked for."""

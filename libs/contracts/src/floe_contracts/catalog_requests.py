@@ -14,7 +14,7 @@ from pydantic import Field, model_validator
 from floe_contracts.catalog_access import GRANTS
 from floe_contracts.data import Data
 from floe_contracts.events.tables import MaintenanceAction, TableColumn, TableDrift, TableSchema
-from floe_contracts.maintenance import CompiledMaintenance
+from floe_contracts.maintenance import MOST_DAYS, CompiledMaintenance
 from floe_contracts.requests import Answer, Operation, Request
 
 RUN: Final = "run:"
@@ -254,7 +254,7 @@ class RewriteManifests(MaintenanceRequest):
 class ExpireSnapshots(MaintenanceRequest):
     """Let old snapshots go, and the files that only they hold; what is left out is as the product's policies say."""
 
-    max_age_days: float | None = Field(default=None, ge=0, description="How old a snapshot may be.")
+    max_age_days: float | None = Field(default=None, ge=0, le=MOST_DAYS, description="How old a snapshot may be.")
     min_snapshots: int | None = Field(default=None, ge=1, description="How many of the newest stay in any case.")
 
 
@@ -262,7 +262,10 @@ class RemoveOrphans(MaintenanceRequest):
     """Remove files that no snapshot holds; what is left out is as the product's policies say."""
 
     min_age_days: float | None = Field(
-        default=None, ge=1, description="How old a file is before it counts: a run may be about to commit younger ones."
+        default=None,
+        ge=1,
+        le=MOST_DAYS,
+        description="How old a file is before it counts: a run may be about to commit younger ones.",
     )
 
 

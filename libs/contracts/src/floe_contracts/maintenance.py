@@ -6,7 +6,7 @@ of `CompiledMaintenance` do.
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated, Any, Final
 
 from pydantic import Field
 
@@ -14,7 +14,9 @@ from floe_contracts.data import Data
 from floe_contracts.product.schedule import Cron, TimeZone
 from floe_contracts.sections import Section
 
-_Days = Annotated[int, Field(ge=0, le=36_500)]
+MOST_DAYS: Final = 36_500
+"""How old anything can be asked to become: JSON has no infinity, and would tell it as nothing said."""
+_Days = Annotated[int, Field(ge=0, le=MOST_DAYS)]
 _Count = Annotated[int, Field(ge=1, le=1_000_000)]
 
 
@@ -53,7 +55,7 @@ class OrphanRemoval(Section):
     """Files that no snapshot ever held go."""
 
     enabled: bool | None = Field(default=None, description="Whether orphans are removed; left out, they are.")
-    min_age_days: Annotated[int, Field(ge=1, le=36_500)] | None = Field(
+    min_age_days: Annotated[int, Field(ge=1, le=MOST_DAYS)] | None = Field(
         default=None, description="How old a file is before it counts as left behind; left out, 3 days."
     )
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TypeVar
@@ -15,6 +16,18 @@ from floe_cli.commands.catalog.results import report
 FunctionT = TypeVar("FunctionT", bound=Callable[..., Any])
 
 _POLICY = "as the product's policy says, where left out"
+_MOST_DAYS = 36_500
+"""The contract's limit, written here so that `floe --help` need not load the contracts."""
+
+
+class _Days(click.FloatRange):
+    """A number of days; `nan` lies in every range of click's."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        days = super().convert(value, param, ctx)
+        if math.isnan(days):
+            self.fail(f"{value} is no number of days.", param, ctx)
+        return days
 
 
 def _maintenance(function: FunctionT) -> FunctionT:
@@ -59,7 +72,7 @@ def manifests(path: Path, environment: str | None, as_json: bool, min_manifests:
 
 @click.command()
 @_maintenance
-@click.option("--older-than", type=click.FloatRange(min=0), metavar="DAYS", help=f"How old they are; {_POLICY}.")
+@click.option("--older-than", type=_Days(min=0, max=_MOST_DAYS), metavar="DAYS", help=f"How old they are; {_POLICY}.")
 @click.option("--keep", type=click.IntRange(min=1), metavar="N", help=f"How many of the newest stay; {_POLICY}.")
 def expire(
     path: Path, environment: str | None, as_json: bool, older_than: float | None, keep: int | None, **named: Any
@@ -73,7 +86,7 @@ def expire(
 
 @click.command()
 @_maintenance
-@click.option("--older-than", type=click.FloatRange(min=1), metavar="DAYS", help=f"How old they are; {_POLICY}.")
+@click.option("--older-than", type=_Days(min=1, max=_MOST_DAYS), metavar="DAYS", help=f"How old they are; {_POLICY}.")
 def orphans(path: Path, environment: str | None, as_json: bool, older_than: float | None, **named: Any) -> int:
     """Delete files below tables that no snapshot holds, as a writer that died leaves them.
 
