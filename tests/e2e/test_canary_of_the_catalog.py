@@ -20,7 +20,6 @@ import psutil
 import pyarrow as pa
 import pytest
 from canary_search import Search
-from moto.server import ThreadedMotoServer
 from pyiceberg.catalog import Catalog
 from pyiceberg.catalog.sql import SqlCatalog
 
@@ -40,6 +39,7 @@ from floe_contracts.nodes import NodeGraph
 from floe_lakehouse.catalogs import open_catalog
 from floe_lakehouse.testing.rest_server import RestServer, serving
 from floe_lakehouse.testing.rest_tokens import Tokens
+from floe_lakehouse.testing.s3_server import serving_s3
 
 pytestmark = pytest.mark.bus
 
@@ -132,10 +132,11 @@ class Lake:
 @pytest.fixture
 def lake(tmp_path: Path) -> Iterator[Lake]:
     tokens = {name: f"canary-{secrets.token_hex(16)}" for name in ("client secret", "storage keys", "catalog uri")}
-    moto = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
-    moto.start()
-    host, port = moto.get_host_and_port()
-    endpoint = f"http://{host}:{port}"
+    with serving_s3() as endpoint:
+        yield from _lake_at(endpoint, tmp_path, tokens)
+
+
+def _lake_at(endpoint: str, tmp_path: Path, tokens: dict[str, str]) -> Iterator[Lake]:
     stored = SqlCatalog(
         "lake",
         uri=f"sqlite:///{tmp_path}/server.db",
@@ -156,7 +157,6 @@ def lake(tmp_path: Path) -> Iterator[Lake]:
             yield lake
     finally:
         bus.stop()
-        moto.stop()
 
 
 async def publish(bus: Bus, lake: Lake) -> None:

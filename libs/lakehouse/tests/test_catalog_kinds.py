@@ -9,7 +9,6 @@ from typing import Any
 
 import boto3
 import pytest
-from moto.server import ThreadedMotoServer
 from pyiceberg.catalog.sql import SqlCatalog
 
 from floe_contracts.errors import Permanent, Transient
@@ -23,6 +22,7 @@ from floe_lakehouse.testing.lake_under_test import LakeUnderTest
 from floe_lakehouse.testing.landing_behaviour import LandingBehaviour
 from floe_lakehouse.testing.namespace_behaviour import NamespaceBehaviour
 from floe_lakehouse.testing.rest_server import RestServer, serving
+from floe_lakehouse.testing.s3_server import serving_s3
 from floe_lakehouse.testing.table_behaviour import TableBehaviour
 
 ROLE = "arn:aws:iam::123456789012:role/lake"
@@ -32,14 +32,10 @@ NAMESPACES = [("acme",), ("acme", "dev"), ("acme", "dev_2", "Größe"), ("a_", "
 @pytest.fixture(scope="module")
 def aws() -> Iterator[str]:
     """A server of S3, Glue and STS."""
-    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
-    server.start()
-    host, port = server.get_host_and_port()
-    endpoint = f"http://{host}:{port}"
     keys = {"aws_access_key_id": "k", "aws_secret_access_key": "s", "region_name": "us-east-1"}
-    boto3.client("s3", endpoint_url=endpoint, **keys).create_bucket(Bucket="lake")  # type: ignore[call-overload]
-    yield endpoint
-    server.stop()
+    with serving_s3() as endpoint:
+        boto3.client("s3", endpoint_url=endpoint, **keys).create_bucket(Bucket="lake")  # type: ignore[call-overload]
+        yield endpoint
 
 
 @pytest.fixture

@@ -7,7 +7,6 @@ from typing import Any
 import boto3
 import duckdb
 import pytest
-from moto.server import ThreadedMotoServer
 from pyiceberg.catalog import Catalog
 
 from floe_contracts.errors import LeaseLost, Transient
@@ -22,17 +21,15 @@ from floe_lakehouse.maintenance.orphan_files import remove_orphans
 from floe_lakehouse.orphans import discard_staged
 from floe_lakehouse.staged import LandingRequest
 from floe_lakehouse.staging import stage_table
+from floe_lakehouse.testing.s3_server import serving_s3
 
 KEYS = {"s3.access-key-id": "writer", "s3.secret-access-key": "s3cret", "s3.region": "us-east-1"}
 
 
 @pytest.fixture(scope="module")
 def endpoint() -> Iterator[str]:
-    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
-    server.start()
-    host, port = server.get_host_and_port()
-    yield f"http://{host}:{port}"
-    server.stop()
+    with serving_s3() as address:
+        yield address
 
 
 @pytest.fixture

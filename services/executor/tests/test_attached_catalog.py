@@ -9,12 +9,12 @@ from typing import Any
 
 import boto3
 import pytest
-from moto.server import ThreadedMotoServer
 from pyiceberg.catalog import load_catalog
 from pyiceberg.catalog.sql import SqlCatalog
 
 from floe_contracts.artifacts import Catalog, Storage, read_artifact
 from floe_lakehouse.testing.rest_server import RestServer, serving
+from floe_lakehouse.testing.s3_server import serving_s3
 
 pytestmark = [pytest.mark.bus, pytest.mark.dbt]
 
@@ -55,20 +55,16 @@ models:
 @pytest.fixture(scope="module")
 def storage() -> Iterator[dict[str, str]]:
     """An empty bucket of a server that speaks S3, as pyiceberg's properties for it."""
-    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
-    server.start()
-    host, port = server.get_host_and_port()
-    properties = {
-        "s3.endpoint": f"http://{host}:{port}",
-        "s3.access-key-id": "key",
-        "s3.secret-access-key": "secret",
-        "s3.region": "us-east-1",
-        "s3.path-style-access": "true",
-    }
     keys = {"aws_access_key_id": "key", "aws_secret_access_key": "secret", "region_name": "us-east-1"}
-    boto3.client("s3", endpoint_url=properties["s3.endpoint"], **keys).create_bucket(Bucket=BUCKET)
-    yield properties
-    server.stop()
+    with serving_s3() as endpoint:
+        boto3.client("s3", endpoint_url=endpoint, **keys).create_bucket(Bucket=BUCKET)
+        yield {
+            "s3.endpoint": endpoint,
+            "s3.access-key-id": "key",
+            "s3.secret-access-key": "secret",
+            "s3.region": "us-east-1",
+            "s3.path-style-access": "true",
+        }
 
 
 @pytest.fixture

@@ -10,7 +10,6 @@ from typing import Any
 import boto3
 import duckdb
 import pytest
-from moto.server import ThreadedMotoServer
 from pyiceberg.catalog.sql import SqlCatalog
 
 from floe_chassis.testing import eventually
@@ -26,6 +25,7 @@ from floe_lakehouse.compiled_catalogs import CatalogHandles
 from floe_lakehouse.errors import CopyFailed, SchemaBroken
 from floe_lakehouse.identifiers import Identifier
 from floe_lakehouse.testing.rest_server import RestServer, serving
+from floe_lakehouse.testing.s3_server import serving_s3
 
 TABLE: Identifier = ("default", "dev", "shop", "main", "orders")
 UPSERT = NodeLanding(mode="upsert")
@@ -187,14 +187,10 @@ MODELS = {"models/one.sql": "select * from range(3)", "models/two.sql": "select 
 
 @pytest.fixture
 def s3() -> Iterator[str]:
-    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
-    server.start()
-    host, port = server.get_host_and_port()
-    endpoint = f"http://{host}:{port}"
     keys = {"aws_access_key_id": "writer", "aws_secret_access_key": "s3cret", "region_name": "us-east-1"}
-    boto3.client("s3", endpoint_url=endpoint, **keys).create_bucket(Bucket="lake")  # type: ignore[call-overload]
-    yield endpoint
-    server.stop()
+    with serving_s3() as endpoint:
+        boto3.client("s3", endpoint_url=endpoint, **keys).create_bucket(Bucket="lake")  # type: ignore[call-overload]
+        yield endpoint
 
 
 def in_bucket(environment: CompiledEnvironment, keys: str = "lake-keys", **properties: Any) -> CompiledEnvironment:

@@ -1,0 +1,27 @@
+"""A server that speaks S3 (and Glue and STS), in this process."""
+
+from __future__ import annotations
+
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from moto.server import ThreadedMotoServer
+
+
+@contextmanager
+def serving_s3() -> Iterator[str]:
+    """Run an empty server on a free port, and give its endpoint. It takes any keys.
+
+    All servers of a process share what they hold, so that it is emptied first: one at a time.
+    """
+    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
+    server.start()
+    try:
+        host, port = server.get_host_and_port()
+        endpoint = f"http://{host}:{port}"
+        emptied = urllib.request.Request(f"{endpoint}/moto-api/reset", method="POST")  # noqa: S310 - it is http
+        urllib.request.urlopen(emptied, timeout=30).close()  # noqa: S310
+        yield endpoint
+    finally:
+        server.stop()
