@@ -79,4 +79,5 @@ async def test_the_server_ends_with_the_process_that_started_it(own_postgres: Po
         return True
 
     await eventually(gone, timeout=20)
+    await eventually(lambda: not (folder / "data" / "postmaster.pid").exists(), timeout=20)  # the last that it removes
     shutil.rmtree(folder)

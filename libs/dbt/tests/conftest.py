@@ -25,9 +25,10 @@ from floe_dbt.warm_dbt import WarmDbt
 Wait = Callable[..., None]
 
 SLEEPING = """
-import time
+import pathlib, time
 
 def model(dbt, session):
+    pathlib.Path("sleeping").touch()
     time.sleep(600)
     return session.sql("select 1 as one")
 """

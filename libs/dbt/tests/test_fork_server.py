@@ -77,8 +77,9 @@ def test_interrupt_of_the_client_cancels_the_query(dbt, make_project, begun, chi
 
 
 @pytest.mark.fault
-def test_dbt_that_does_not_end_when_cancelled_is_killed(dbt, endless, begun):
+def test_dbt_that_does_not_end_when_cancelled_is_killed(dbt, endless, begun, wait_until):
     client = begun(endless.start(dbt, "build"))
+    wait_until((endless.sources / "sleeping").exists, "the model sleeps")  # until then dbt ends by itself
     client.send_signal(signal.SIGINT)
     client.communicate(timeout=20)
     assert client.returncode == 128 + signal.SIGKILL

@@ -21,7 +21,7 @@ T = TypeVar("T")
 
 pytest_plugins = ("floe_chassis.testing_postgres",)
 
-_ACCOUNTS: Final = 400
+_ACCOUNTS: Final = 1000
 _LOOK_AGAIN: Final = 0.02
 
 _numbers = itertools.count()
