@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import os
-import signal
 
 import pytest
 
@@ -12,7 +10,7 @@ from floe_chassis.bus import Bus
 from floe_chassis.leases import Lease, lease_key
 from floe_chassis.nats_server import NatsServer
 from floe_chassis.settings import ChassisSettings
-from floe_chassis.testing import eventually
+from floe_chassis.testing import eventually, frozen
 from floe_chassis.topology import LEASES_BUCKET, declared
 from floe_chassis.topology_apply import apply
 from floe_contracts.errors import LeaseLost, Unreachable
@@ -124,11 +122,8 @@ async def test_a_server_that_stalls_does_not_lose_a_lease(
     own_server: NatsServer, own_bus: Bus, own_settings: ChassisSettings
 ) -> None:
     lease = await taken(own_bus, own_settings)
-    assert own_server.pid is not None
-    os.kill(own_server.pid, signal.SIGSTOP)
-    with pytest.raises(TimeoutError):
+    with frozen(own_server.pid), pytest.raises(TimeoutError):
         await asyncio.wait_for(lease.lost.wait(), 2.2)
-    os.kill(own_server.pid, signal.SIGCONT)
     with pytest.raises(TimeoutError):
         await asyncio.wait_for(lease.lost.wait(), 2.0)
     await lease.verify()

@@ -22,7 +22,7 @@ from floe_chassis.nats_server import NatsServer
 from floe_chassis.settings import ChassisSettings
 from floe_chassis.spool import Outgoing, Spool
 from floe_chassis.stream_reader import read_stream
-from floe_chassis.testing import eventually
+from floe_chassis.testing import eventually, frozen
 from floe_chassis.topology import LINEAGE, declared
 from floe_chassis.topology_apply import apply
 from floe_contracts.errors import Unreachable
@@ -106,16 +106,12 @@ async def test_a_server_that_hangs_costs_one_message_its_patience(
     prepared: Bus, own_server: NatsServer, make: Make
 ) -> None:
     spool = make()
-    assert own_server.pid is not None
-    os.kill(own_server.pid, signal.SIGSTOP)
-    try:
+    with frozen(own_server.pid):
         started = time.monotonic()
         for number in range(50):
             await spool.put(message(number))
         assert time.monotonic() - started < 4
         assert spool.waiting == 50
-    finally:
-        os.kill(own_server.pid, signal.SIGCONT)
     await spool.settled(20)
     # The first one reached the hanging server too; its id lets it count once.
     assert await stored(prepared) == list(range(50))

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import os
-import signal
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
@@ -20,7 +18,7 @@ from floe_chassis.nats_server import NatsServer
 from floe_chassis.settings import ChassisSettings
 from floe_chassis.spool import Spool
 from floe_chassis.stream_reader import read_stream
-from floe_chassis.testing import eventually
+from floe_chassis.testing import eventually, frozen
 from floe_chassis.topology import EVENTS
 from floe_contracts.artifacts import CompiledArtifacts
 from floe_contracts.cloudevents import decode
@@ -267,17 +265,13 @@ async def test_no_bus_holds_up_what_is_told(
     """A server that hangs is the worst: nothing says that it is away."""
     telling = tellings.of(record)
     await telling.run_began(lineage(record), again=False)
-    assert own_server.pid is not None
-    os.kill(own_server.pid, signal.SIGSTOP)
-    try:
+    with frozen(own_server.pid):
         began = asyncio.get_running_loop().time()
         for number in range(100):
             await telling.node(NodeBegan(f"model.shop.m{number}", NOW))
             await telling.node(NodeDone(f"model.shop.m{number}", NOW, NodeStatus.SUCCESS, 0.1))
         assert asyncio.get_running_loop().time() - began < 5  # the first one waits two seconds, the others not at all
         assert spool.waiting == 400
-    finally:
-        os.kill(own_server.pid, signal.SIGCONT)
     await spool.settled(20)
     assert len(await told(bus, record)) == 201
 

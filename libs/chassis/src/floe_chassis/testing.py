@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import inspect
 import itertools
+import os
+import signal
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from pathlib import Path
@@ -53,6 +56,22 @@ async def eventually(predicate: Callable[[], T | Awaitable[T]], timeout: float =
         if time.monotonic() > deadline:
             raise AssertionError(f"not within {timeout} s: {inspect.getsource(predicate).strip()}") from refusal
         await asyncio.sleep(_LOOK_AGAIN)
+
+
+@contextlib.contextmanager
+def frozen(pid: int | None) -> Iterator[None]:
+    """A process that was started here and hangs meanwhile: none of its threads runs from the first line of the body on.
+
+    The signal alone would not do: the threads of a process take it one after the other, some after `kill` returned.
+    """
+    if pid is None:
+        raise ValueError("the process does not run")
+    os.kill(pid, signal.SIGSTOP)
+    try:
+        os.waitid(os.P_PID, pid, os.WSTOPPED)  # told by the kernel when the last thread has stopped
+        yield
+    finally:
+        os.kill(pid, signal.SIGCONT)
 
 
 @pytest.fixture(scope="session")

@@ -8,11 +8,13 @@ import os
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from floe_catalog.adapters.catalog_products import CatalogProducts
 from floe_catalog.testing.polaris_server import Polaris
 from floe_chassis.bus import Bus
 from floe_chassis.service import Service
@@ -92,11 +94,8 @@ async def known(bus: Bus, service: Service, compiled: Callable[..., ArtifactComp
     event = compiled(nodes=(node("orders", "id: bigint"),))
     await bus.publish(event, id="first")
 
-    async def is_known() -> bool:
-        keys = await (await bus.key_value(CATALOG_PRODUCTS_BUCKET)).keys()
-        return any("shop-orders" in key and "dev" in key for key in keys)
-
-    await eventually(is_known)
+    records = CatalogProducts(partial(bus.key_value, CATALOG_PRODUCTS_BUCKET))
+    await eventually(lambda: records.live(product="shop-orders"))
 
 
 Floe = Callable[..., Any]
