@@ -7,20 +7,13 @@ it. Whatever fails before that leaves neither rows nor a table. The commit owns 
 
 from __future__ import annotations
 
-import random
-import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final, Literal
 
 import pyarrow as pa
 from pyiceberg.catalog import Catalog
-from pyiceberg.exceptions import (
-    CommitFailedException,
-    CommitStateUnknownException,
-    TableAlreadyExistsError,
-    ValidationException,
-)
+from pyiceberg.exceptions import CommitStateUnknownException
 from pyiceberg.expressions import AlwaysTrue, BooleanExpression
 from pyiceberg.manifest import DataFile
 from pyiceberg.schema import Schema
@@ -33,6 +26,7 @@ from floe_lakehouse.arrow_matching import Filtered, Matching, keys_of
 from floe_lakehouse.arrow_rewrites import rewritten
 from floe_lakehouse.arrow_schemas import iceberg_schema_of, landed_batch, landed_schema
 from floe_lakehouse.catalogs import ensure_namespace, reaching
+from floe_lakehouse.commit_conflicts import OVERTAKEN, wait_to_retry
 from floe_lakehouse.data_files import described
 from floe_lakehouse.errors import (
     CatalogUnreachable,
@@ -50,13 +44,6 @@ from floe_lakehouse.tables import RETRIES_OFF, find_table, io_of, plan_table
 WRITE: Final = f"{PROPERTY_PREFIX}write"
 """Snapshot property that names the write, so that it is made once."""
 Mode = Literal["replace", "append", "upsert", "partition"]
-_CONFLICTS: Final = (
-    CommitFailedException,
-    CommitStateUnknownException,
-    TableAlreadyExistsError,
-    ValidationException,
-)
-_LONGEST_WAIT_SECONDS: Final = 1.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -207,11 +194,11 @@ def _commit_in_turn(catalog: Catalog, commit: _Commit, tries: int) -> Written:
                 if made := _made(made_table, write):
                     return _written(made_table, made, commit)
         except CommitStateUnknownException:  # the next look at the table says whether it arrived
-            time.sleep(_wait(attempt))
-        except _CONFLICTS:
+            wait_to_retry(attempt)
+        except OVERTAKEN:
             if table:
                 remove(table.io, [file.location for file in rest])
-            time.sleep(_wait(attempt))
+            wait_to_retry(attempt)
     raise LandingConflict(
         f"{dotted(write.identifier)} could not be committed: others were faster {tries} times",
         hint="find out who else writes this table",
@@ -301,7 +288,3 @@ def _written(table: Table, snapshot: Snapshot, commit: _Commit | None) -> Writte
         fields=snapshots.schema_fields(schema),
         already_written=commit is None,
     )
-
-
-def _wait(attempt: int) -> float:
-    return random.uniform(0, min(_LONGEST_WAIT_SECONDS, 0.02 * 2**attempt))  # noqa: S311 - jitter

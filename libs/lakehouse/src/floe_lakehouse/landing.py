@@ -11,23 +11,17 @@ snapshot it looked at, start over on conflict.
 from __future__ import annotations
 
 import logging
-import random
-import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Final
 
 from pyiceberg.catalog import Catalog
-from pyiceberg.exceptions import (
-    CommitFailedException,
-    CommitStateUnknownException,
-    TableAlreadyExistsError,
-    ValidationException,
-)
+from pyiceberg.exceptions import CommitStateUnknownException
 from pyiceberg.table import Table
 
 from floe_lakehouse import snapshots
 from floe_lakehouse.catalogs import reaching
+from floe_lakehouse.commit_conflicts import CONFLICTS, wait_to_retry
 from floe_lakehouse.commits import NO_REWRITE, commit
 from floe_lakehouse.duckdb_files import DEFAULT_ENGINE, Engine
 from floe_lakehouse.errors import CatalogUnreachable, LandingConflict, NewerRunLanded
@@ -38,14 +32,6 @@ from floe_lakehouse.staged import StagedTable
 from floe_lakehouse.tables import RETRIES_OFF, find_table
 from floe_lakehouse.watermarks import refuse_if_moved, stamp
 
-# An unknown outcome is a conflict too: the next look at the table says whether the commit arrived.
-_CONFLICTS: Final = (
-    CommitFailedException,
-    CommitStateUnknownException,
-    TableAlreadyExistsError,
-    ValidationException,
-)
-_LONGEST_WAIT_SECONDS: Final = 1.0
 _UNKNOWN_TRIES: Final = 5
 """So often in a row a commit may end without a word; some servers refuse what they do not take in that way."""
 
@@ -135,7 +121,7 @@ def switch_table(
                     _turn_retries_off(table)
                     continue  # the commit may have brought in others' snapshots, which must be looked at first
                 landed = _landed(_switch(catalog, staged, table, marks, fence, engine), staged, already_landed=False)
-        except _CONFLICTS as conflict:
+        except CONFLICTS as conflict:
             unknown = unknown + 1 if isinstance(conflict, CommitStateUnknownException) else 0
             if unknown == _UNKNOWN_TRIES:
                 raise CatalogUnreachable(
@@ -143,7 +129,7 @@ def switch_table(
                     hint="see what the catalog's own log says; the landing can be tried again",
                 ) from conflict
             _logger.info("landing of %s starts over: %s", dotted(staged.identifier), conflict)
-            time.sleep(random.uniform(0, min(_LONGEST_WAIT_SECONDS, 0.02 * 2**attempt)))  # noqa: S311 - jitter
+            wait_to_retry(attempt)
             continue
         _warn(landed)
         return landed

@@ -8,11 +8,11 @@ from typing import Final
 
 import duckdb
 from pyiceberg.catalog import Catalog
-from pyiceberg.exceptions import CommitFailedException, TableAlreadyExistsError, ValidationException
 from pyiceberg.table import Table
 
 from floe_contracts.errors import FloeError
 from floe_lakehouse import locations
+from floe_lakehouse.commit_conflicts import OVERTAKEN
 from floe_lakehouse.commits import Rewrite, planned
 from floe_lakehouse.duckdb_files import Engine, open_closed
 from floe_lakehouse.identifiers import dotted
@@ -48,7 +48,7 @@ def rewritten(catalog: Catalog, staged: StagedTable, table: Table, engine: Engin
         rewrite = _rewrite(catalog, staged, table, connection)
     try:
         yield rewrite
-    except (FloeError, CommitFailedException, TableAlreadyExistsError, ValidationException):
+    except (FloeError, *OVERTAKEN):
         remove_files(table.io, [file.location for file in rewrite.files])
         raise
     remove_files(table.io, leftovers)

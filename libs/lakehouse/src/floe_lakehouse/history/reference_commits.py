@@ -3,23 +3,21 @@
 from __future__ import annotations
 
 import logging
-import random
-import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
 
 from pyiceberg.catalog import Catalog
-from pyiceberg.exceptions import CommitFailedException, CommitStateUnknownException
+from pyiceberg.exceptions import CommitStateUnknownException
 from pyiceberg.table import Table
 from pyiceberg.table.update import TableRequirement, TableUpdate
 
 from floe_lakehouse.catalogs import reaching
+from floe_lakehouse.commit_conflicts import CONFLICTS, wait_to_retry
 from floe_lakehouse.errors import CatalogRequestRefused, MaintenanceConflict
 from floe_lakehouse.identifiers import Identifier, dotted
 from floe_lakehouse.maintenance.rewrite_commits import load
 
-_LONGEST_WAIT_SECONDS: Final = 1.0
 _TRIES: Final = 20
 
 _logger = logging.getLogger(__name__)
@@ -66,7 +64,7 @@ def change_references(
         try:
             with reaching("the catalog"):
                 catalog.commit_table(table, change.requirements, change.updates)
-        except (CommitFailedException, CommitStateUnknownException) as conflict:
+        except CONFLICTS as conflict:
             unknown = table if isinstance(conflict, CommitStateUnknownException) else unknown
             _logger.info("a change of references of %s starts over: %s", dotted(identifier), conflict)
         except (ValueError, CatalogRequestRefused):  # the snapshot has just expired, or the name was taken away
@@ -74,7 +72,7 @@ def change_references(
                 raise
         else:
             return table, True
-        time.sleep(random.uniform(0, min(_LONGEST_WAIT_SECONDS, 0.02 * 2**attempt)))  # noqa: S311 - jitter
+        wait_to_retry(attempt)
     raise MaintenanceConflict(
         f"references of {dotted(identifier)} could not be changed: others were faster {_TRIES} times",
         hint="try again",

@@ -8,18 +8,13 @@ leaves files that nothing reaches: the removal of orphans finds them.
 from __future__ import annotations
 
 import logging
-import random
 import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
 from pyiceberg.catalog import Catalog
-from pyiceberg.exceptions import (
-    CommitFailedException,
-    CommitStateUnknownException,
-    ValidationException,
-)
+from pyiceberg.exceptions import CommitStateUnknownException
 from pyiceberg.io import FileIO
 from pyiceberg.table import Table
 from pyiceberg.table.metadata import TableMetadata
@@ -33,6 +28,7 @@ from pyiceberg.table.update import (
 )
 
 from floe_lakehouse.catalogs import reaching
+from floe_lakehouse.commit_conflicts import OVERTAKEN, wait_to_retry
 from floe_lakehouse.errors import CatalogRequestRefused, MaintenanceConflict
 from floe_lakehouse.identifiers import Identifier, dotted
 from floe_lakehouse.maintenance.deletions import delete_files, why_forbidden
@@ -45,10 +41,8 @@ from floe_lakehouse.pasts import why_not_ours
 
 __all__ = ["ExpiryOptions", "expire_snapshots"]
 
-_CONFLICTS: Final = (CommitFailedException, CommitStateUnknownException, ValidationException)
 # What catalogs raise when a snapshot to remove, or a tag, is gone already.
 _GONE_ALREADY: Final = (ValueError, CatalogRequestRefused)
-_LONGEST_WAIT_SECONDS: Final = 1.0
 _TOO_YOUNG: Final = "no snapshot is old enough"
 
 _logger = logging.getLogger(__name__)
@@ -168,12 +162,12 @@ def _commit(
         except CommitStateUnknownException as unknown:
             tried.append((table, choice))
             _logger.info("expiry of %s looks whether it arrived: %s", dotted(identifier), unknown)
-        except _CONFLICTS as conflict:
+        except OVERTAKEN as conflict:
             _logger.info("expiry of %s starts over: %s", dotted(identifier), conflict)
         except _GONE_ALREADY:
             if load(catalog, identifier).metadata_location == table.metadata_location:
                 raise
-        time.sleep(random.uniform(0, min(_LONGEST_WAIT_SECONDS, 0.02 * 2**attempt)))  # noqa: S311 - jitter
+        wait_to_retry(attempt)
     raise MaintenanceConflict(
         f"the expiry of {dotted(identifier)} could not be committed: others were faster {tries} times",
         hint="it is tried again with the next maintenance",

@@ -3,18 +3,15 @@
 from __future__ import annotations
 
 import logging
-import random
-import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Final
 
 from pyiceberg.catalog import Catalog
-from pyiceberg.exceptions import CommitFailedException, CommitStateUnknownException, ValidationException
 from pyiceberg.manifest import DataFile
 from pyiceberg.table import Table
 
 from floe_lakehouse.catalogs import reaching
+from floe_lakehouse.commit_conflicts import CONFLICTS, OVERTAKEN, wait_to_retry
 from floe_lakehouse.errors import MaintenanceConflict, TableMissing
 from floe_lakehouse.identifiers import Identifier, dotted
 from floe_lakehouse.maintenance.live_files import ManifestReader
@@ -24,8 +21,6 @@ from floe_lakehouse.snapshots import MAINTENANCE
 from floe_lakehouse.tables import find_table
 from floe_lakehouse.transactions import RememberingTransaction
 from floe_lakehouse.watermarks import stands_on
-
-_LONGEST_WAIT_SECONDS: Final = 1.0
 
 _logger = logging.getLogger(__name__)
 
@@ -110,9 +105,9 @@ def commit_rewrite(
         except FileNotFoundError:  # a newer snapshot came while its manifests were read, and expiry took this one
             if attempt == tries - 1:
                 raise
-        except (CommitFailedException, CommitStateUnknownException, ValidationException) as conflict:
+        except CONFLICTS as conflict:
             _logger.info("%s of %s starts over: %s", action, dotted(identifier), conflict)
-        time.sleep(random.uniform(0, min(_LONGEST_WAIT_SECONDS, 0.02 * 2**attempt)))  # noqa: S311 - jitter
+        wait_to_retry(attempt)
     raise MaintenanceConflict(
         f"the {action} of {dotted(identifier)} could not be committed: others were faster {tries} times",
         hint="it is tried again with the next maintenance",
@@ -133,7 +128,7 @@ def _commit(table: Table, reader: ManifestReader, action: Action, chosen: Rewrit
     before, made.unknown = made.unknown, True
     try:
         table._do_commit(updates=updates, requirements=requirements)  # noqa: SLF001 - pyiceberg has no public name
-    except (CommitFailedException, ValidationException):
+    except OVERTAKEN:
         made.unknown = before
         snapshot.discard()
         raise

@@ -5,12 +5,6 @@ from __future__ import annotations
 from typing import Final
 
 from pyiceberg.catalog import Catalog
-from pyiceberg.exceptions import (
-    CommitFailedException,
-    CommitStateUnknownException,
-    TableAlreadyExistsError,
-    ValidationException,
-)
 from pyiceberg.schema import Schema
 from pyiceberg.table import Table
 
@@ -18,6 +12,7 @@ from floe_catalog.adapters.declared_types import DeclaredTypes
 from floe_catalog.core.declared_tables import DeclaredTable
 from floe_catalog.errors import TableContended
 from floe_lakehouse.catalogs import ensure_namespace, reaching
+from floe_lakehouse.commit_conflicts import CONFLICTS
 from floe_lakehouse.identifiers import checked
 from floe_lakehouse.partitioning import PartitionRule, evolve_spec, partition_rules, spec_of
 from floe_lakehouse.schemas import check_evolution, evolve
@@ -25,13 +20,6 @@ from floe_lakehouse.tables import find_table, plan_table
 from floe_lakehouse.transactions import RememberingTransaction
 from floe_lakehouse.types import iceberg_schema, landed_columns
 
-# An unknown outcome is a conflict too: the next look at the table says whether the commit arrived.
-_CONFLICTS: Final = (
-    CommitFailedException,
-    CommitStateUnknownException,
-    TableAlreadyExistsError,
-    ValidationException,
-)
 _TRIES: Final = 5
 
 
@@ -53,7 +41,7 @@ def create_table(catalog: Catalog, types: DeclaredTypes, declared: DeclaredTable
     try:
         with reaching("the catalog"):
             plan_table(catalog, identifier, schema, spec=spec_of(rules, schema)).commit_transaction()
-    except _CONFLICTS as conflict:
+    except CONFLICTS as conflict:
         if find_table(catalog, identifier) is None:
             raise TableContended(f"{declared.identifier} could not be created: {conflict}") from conflict
 
@@ -76,7 +64,7 @@ def evolve_table(catalog: Catalog, types: DeclaredTypes, declared: DeclaredTable
         try:
             with reaching("the catalog"):
                 _evolve(table, declared, schema, rules)
-        except _CONFLICTS:
+        except CONFLICTS:
             continue
         return
     raise TableContended(f"{declared.identifier} could not be evolved: others were faster {_TRIES} times")
