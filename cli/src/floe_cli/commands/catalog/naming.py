@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -13,19 +14,26 @@ from floe_cli.commands.catalog.answering import ask_once, print_json
 if TYPE_CHECKING:
     from floe_contracts.catalog_requests import ReferenceChanged
 
-_at = click.option("--at", metavar="AT", help=options.AT_HELP)
-_remove = click.option("--remove", is_flag=True, help="Take it away.")
+_PARAMETERS = (
+    options.table,
+    click.argument("name"),
+    options.path,
+    click.option("--at", metavar="AT", help=options.AT_HELP),
+    click.option("--remove", is_flag=True, help="Take it away."),
+    options.product,
+    options.environment,
+    options.as_json,
+)
 
 
-@click.command()
-@options.table
-@click.argument("name")
-@options.path
-@_at
-@_remove
-@options.product
-@options.environment
-@options.as_json
+def _naming(command: Callable[..., None]) -> click.Command:
+    """A command that gives a snapshot a name, or takes the name away."""
+    for parameter in reversed(_PARAMETERS):
+        command = parameter(command)
+    return click.command()(command)
+
+
+@_naming
 def tag(
     table: str,
     name: str,
@@ -44,15 +52,7 @@ def tag(
     _show("tag", ask_once(path, environment, CHANGE_TAG, request), as_json=as_json)
 
 
-@click.command()
-@options.table
-@click.argument("name")
-@options.path
-@_at
-@_remove
-@options.product
-@options.environment
-@options.as_json
+@_naming
 def branch(
     table: str,
     name: str,
