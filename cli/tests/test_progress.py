@@ -45,7 +45,9 @@ TABLE = LandedTable(
     rows=1234,
     files=1,
     bytes=10,
+    mode="replace",
 )
+ATTACHED = TABLE.model_copy(update={"identifier": "gold.customers", "mode": "attached"})
 SECONDS = RunSeconds(run=1.25, land=0.5)
 PROBLEM = Problem(code="FLOE-RUN-001", message="1 node failed")
 RENDERED = SemanticRendered(
@@ -189,7 +191,9 @@ def test_the_document_of_a_completed_run(compiled: ArtifactCompiled) -> None:
     made = document(fold(*well(compiled), completed(), RENDERED))
     assert made["status"] == "completed"
     assert made["source_digest"] == digest_of(b"bundle")
-    assert made["tables"] == [{"identifier": TABLE.identifier, "snapshot_id": 2**62 + 1, "rows": 1234}]
+    assert made["tables"] == [
+        {"identifier": TABLE.identifier, "snapshot_id": 2**62 + 1, "rows": 1234, "mode": "replace"}
+    ]
     assert made["nodes"][0] == {"unique_id": "model.shop.orders", "status": "success", "seconds": 0.25}
     assert made["cube_bundle_digest"] == digest_of(b"cubes")
     assert made["seconds"] == {"compile": 0.5, "run": 1.25, "land": 0.5, "total": 3.142}
@@ -259,3 +263,22 @@ def test_the_summary_names_the_whole_chain(compiled: ArtifactCompiled, served: b
     assert ("not served" in text) is not served
     assert "compile 0.50 s · dbt 1.25 s · land 0.50 s · total 3.14 s" in text
     assert "floe trace r1 examples/orders" in text
+
+
+@pytest.mark.parametrize(
+    ("tables", "said"),
+    [
+        ((TABLE,), "1 table, below; each snapshot carries the run and the artifact"),
+        ((ATTACHED,), "1 table, below; written in the catalog by dbt itself"),
+        ((TABLE, ATTACHED), "2 tables, below; those that landed carry the run and the artifact, 1 dbt wrote"),
+        ((), "none: nothing of this run lands"),
+    ],
+    ids=["landed", "attached", "both", "neither"],
+)
+def test_the_summary_says_which_snapshots_name_the_run(
+    compiled: ArtifactCompiled, tables: tuple[LandedTable, ...], said: str
+) -> None:
+    ended = completed().model_copy(update={"tables": tables})
+    console = Console(record=True, width=120)
+    show_summary(console, document(fold(*well(compiled), ended)), Path("examples/orders"))
+    assert said in console.export_text()

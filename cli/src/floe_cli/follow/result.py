@@ -26,7 +26,8 @@ def result_document(progress: Progress, *, tenant: str, environment: str, produc
         "reason": reason_of(outcome) if outcome else None,
         "nodes": [node.model_dump() for node in nodes],
         "tables": [
-            table.model_dump(include={"identifier", "snapshot_id", "rows"}) for table in getattr(outcome, "tables", ())
+            table.model_dump(include={"identifier", "snapshot_id", "rows", "mode"})
+            for table in getattr(outcome, "tables", ())
         ],
         "lineage_events": getattr(outcome, "lineage_events", 0),
         "cube_bundle_digest": progress.rendered.bundle_digest

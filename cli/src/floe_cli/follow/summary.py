@@ -53,17 +53,24 @@ def _chain(document: dict[str, Any]) -> list[tuple[str, str]]:
         ("artifact", document["artifact_digest"]),
         ("run", document["run_id"]),
         ("partition", document["partition"]),
-        ("snapshots", _snapshots(len(tables))),
+        ("snapshots", _snapshots(tables)),
         ("lineage", f"{document['lineage_events']} OpenLineage events, each names the run and the artifact"),
         ("Cube bundle", (document["cube_bundle_digest"] or "not served") if compiled else None),
     ]
     return [(name, value) for name, value in chain if value is not None]
 
 
-def _snapshots(tables: int) -> str:
+def _snapshots(tables: list[dict[str, Any]]) -> str:
+    """How many there are, and which of them name the run: dbt's own commits in an attached catalog do not."""
     if not tables:
         return "none: nothing of this run lands"
-    return f"{tables} table{'s' if tables > 1 else ''}, below; each snapshot carries the run and the artifact"
+    count = f"{len(tables)} table{'s' if len(tables) > 1 else ''}, below"
+    attached = sum(table["mode"] == "attached" for table in tables)
+    if not attached:
+        return f"{count}; each snapshot carries the run and the artifact"
+    if attached == len(tables):
+        return f"{count}; written in the catalog by dbt itself"
+    return f"{count}; those that landed carry the run and the artifact, {attached} dbt wrote in the catalog itself"
 
 
 def _tables(document: dict[str, Any]) -> Table:
