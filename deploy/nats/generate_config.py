@@ -21,7 +21,8 @@ from floe_contracts.subjects import EventKind
 TARGET = Path(__file__).with_name("nats-server.conf")
 LINEAGE_BACKENDS = ("file", "http")
 PUBLISHES: dict[str, tuple[str, ...]] = {
-    "gateway": (EventKind.SPEC_SUBMITTED,),
+    # Lineage of foreign producers, beside specs.
+    "gateway": (EventKind.SPEC_SUBMITTED, "lineage"),
     "compiler": (
         EventKind.ARTIFACT_COMPILED,
         EventKind.ARTIFACT_PLANNED,

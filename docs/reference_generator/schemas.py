@@ -18,6 +18,7 @@ from floe_contracts.governance.reports import EnforcementReport
 from floe_contracts.nodes import CLASSIFICATION_PATTERN, NodeGraph, Sensitivity
 from floe_contracts.openlineage import run_facets
 from floe_contracts.platform_spec import PlatformSpec
+from reference_generator import standard_facets
 
 DRAFT: Final = "https://json-schema.org/draft/2020-12/schema"
 _CORE: Final = "https://openlineage.io/spec/2-0-2/OpenLineage.json#/$defs"
@@ -70,6 +71,7 @@ def contract_schemas() -> dict[str, str]:
     schemas = {path: _with_address(f"{SCHEMA_ROOT}/{path}", schema_of(model)) for path, model in models.items()}
     for facet in (_artifact_facet(), _trace_facet(), _classification_facet()):
         schemas[facet["$id"].removeprefix(f"{SCHEMA_ROOT}/")] = facet
+    schemas[standard_facets.PATH] = standard_facets.standard_facets()
     return {path: json.dumps(schema, indent=2, ensure_ascii=False) + "\n" for path, schema in schemas.items()}
 
 

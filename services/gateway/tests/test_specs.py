@@ -329,5 +329,5 @@ async def test_without_temporary_storage_the_caller_is_asked_to_come_again(door,
 
 
 async def test_what_nobody_foresaw_is_a_problem_object_too(door, product, packed, monkeypatch) -> None:
-    monkeypatch.setattr("floe_gateway.handlers.read_submission", lambda *_, **__: 1 / 0)
+    monkeypatch.setattr("floe_gateway.specs.endpoints.read_submission", lambda *_, **__: 1 / 0)
     assert problem(await door.submit(packed(product))) == (500, "FLOE-CORE-001")

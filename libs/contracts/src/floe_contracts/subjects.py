@@ -6,6 +6,7 @@ and can be read back from it.
 
 from __future__ import annotations
 
+import hashlib
 import re
 from dataclasses import dataclass
 from enum import StrEnum
@@ -17,6 +18,8 @@ ROOT: Final = "floe.v1"
 _PLAIN: Final = frozenset(b"abcdefghijklmnopqrstuvwxyz0123456789-")
 _TOKEN: Final = re.compile(r"(?:[a-z0-9-]|_[0-9a-f]{2})+")
 _ESCAPED: Final = re.compile(r"_([0-9a-f]{2})")
+_LONGEST_TOKEN: Final = 500
+_KEPT_OF_LONG_NAME: Final = 30
 
 
 class Scope(StrEnum):
@@ -191,9 +194,24 @@ def template(subject: str) -> str:
 
 
 def lineage(tenant: str, environment: str, product: str, job: str, event_type: str) -> str:
-    """The subject of one OpenLineage event; `event_type` is START, COMPLETE, FAIL, ABORT, RUNNING or OTHER."""
-    names = (tenant, environment, product, job, event_type.lower())
+    """The subject of one OpenLineage event.
+
+    Args:
+        tenant: whose it is.
+        environment: where it happened.
+        product: floe's product, or the name of a foreign producer.
+        job: the name of the job, or of the dataset. One of over 500 bytes, escaped, is cut and ends in its digest: the
+            server takes no line of over 4096 bytes, and the body has the whole name.
+        event_type: START, COMPLETE, FAIL, ABORT, RUNNING or OTHER; JOB or DATASET of an event without a run.
+    """
+    names = (tenant, environment, product, _cut(job), event_type.lower())
     return ".".join([ROOT, "lineage", *(escape(name) for name in names)])
+
+
+def _cut(name: str) -> str:
+    if len(escape(name)) <= _LONGEST_TOKEN:
+        return name
+    return f"{name[:_KEPT_OF_LONG_NAME]}-{hashlib.sha256(name.encode()).hexdigest()[:32]}"
 
 
 def lineage_pattern(tenant: str | None = None, environment: str | None = None, product: str | None = None) -> str:

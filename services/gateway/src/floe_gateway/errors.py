@@ -87,3 +87,17 @@ class WorkspaceFailed(Transient):
 
     code = "FLOE-GATE-012"
     title = "The gateway's temporary storage failed"
+
+
+class LineageBodyInvalid(Permanent):
+    """The body of a request is not OpenLineage."""
+
+    code = "FLOE-GATE-013"
+    title = "A body is not OpenLineage"
+
+
+class LineageTooLarge(Permanent):
+    """An event, or the body that it came in, is over the limit."""
+
+    code = "FLOE-GATE-014"
+    title = "A lineage event is too large"

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import ipaddress
+from typing import Annotated
 
-from pydantic import Field, SecretStr
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic import Field, SecretStr, field_validator
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
+from floe_gateway.core.producers import Producer, read_producer
 from floe_gateway.errors import GatewayOpen
 
 
@@ -22,8 +24,23 @@ class GatewaySettings(BaseSettings):
         default=False,
         description="Whether a submitted platform.yaml is ignored, because the compiler has its own.",
     )
+    lineage_producers: Annotated[tuple[Producer, ...], NoDecode] = Field(
+        default=(),
+        description="Who may send lineage, as name:environment, separated by commas; the token of each is the secret "
+        "lineage-producer-<name>. Without any, whoever reaches a gateway on loopback that has no token.",
+    )
     upload_seconds: float = Field(default=60.0, gt=0, description="How long a body may take to arrive.")
     publish_seconds: float = Field(default=10.0, gt=0, description="How long to wait for the bus before answering 503.")
+
+    @field_validator("lineage_producers", mode="before")
+    @classmethod
+    def _split(cls, value: object) -> object:
+        if not isinstance(value, str):
+            return value
+        producers = tuple(read_producer(text.strip()) for text in value.split(",") if text.strip())
+        if len({producer.name for producer in producers}) != len(producers):
+            raise ValueError("a producer is named twice")
+        return producers
 
 
 def check_exposure(settings: GatewaySettings, host: str) -> None:

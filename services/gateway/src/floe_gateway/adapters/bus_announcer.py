@@ -1,8 +1,9 @@
-"""Announcing submissions on the bus."""
+"""Publishing on the bus, for callers who do not wait long."""
 
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Mapping
 
 from floe_chassis.bus import Bus
 from floe_contracts.errors import Unreachable
@@ -27,4 +28,18 @@ class BusAnnouncer:
             raise Unreachable(
                 f"the bus did not store the event within {self._seconds:g} s", hint="send the same submission again"
             ) from error
+        return bool(stored.duplicate)
+
+
+class BusLineage:
+    """Stores foreign lineage on its stream, or says soon that it cannot."""
+
+    def __init__(self, bus: Bus, seconds: float) -> None:
+        self._bus = bus
+        self._seconds = seconds
+
+    async def store(self, subject: str, body: bytes, headers: Mapping[str, str], message_id: str) -> bool:
+        if not self._bus.connected:
+            raise Unreachable("the bus is not connected")
+        stored = await self._bus.publish_raw(subject, body, headers, message_id, budget=self._seconds)
         return bool(stored.duplicate)

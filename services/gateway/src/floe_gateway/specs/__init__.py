@@ -1,0 +1,1 @@
+"""Specs over HTTP: an archive comes in, `spec.submitted` goes out."""
