@@ -11,7 +11,6 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import duckdb
 import pytest
 import yaml
 from pyiceberg.catalog import Catalog, load_catalog
@@ -24,9 +23,9 @@ from floe_chassis.topology import EVENTS
 from floe_contracts.cloudevents import decode
 from floe_contracts.events import TableCommitted
 from floe_contracts.subjects import ROOT, EventKind
-from floe_lakehouse.extension_files import load_extension
+from floe_lakehouse.testing.other_engine import duckdb_with_iceberg
 
-pytestmark = [pytest.mark.bus, pytest.mark.dbt, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.bus, pytest.mark.dbt, pytest.mark.timeout(900)]
 
 MODEL = "select customer, count(*) as orders from {{ ref('raw_orders') }} group by customer"
 ATTACHED = {
@@ -175,9 +174,7 @@ async def test_what_dbt_builds_in_nessie_is_told_and_read_by_others(
         assert table.io.properties["s3.session-token"]
         assert table.io.properties["s3.access-key-id"] != nessie_server.store.access_key
 
-    with duckdb.connect() as connection:
-        for extension in ("avro", "httpfs", "iceberg"):
-            load_extension(connection, extension)
+    with duckdb_with_iceberg() as connection:
         connection.execute(
             f"ATTACH '{nessie_server.warehouse}' AS lake "
             f"(TYPE iceberg, ENDPOINT '{nessie_server.uri}', AUTHORIZATION_TYPE 'none')"

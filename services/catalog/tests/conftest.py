@@ -96,6 +96,12 @@ def profile(request: pytest.FixtureRequest, environment: dict[str, str]) -> dict
 
 
 @pytest.fixture
+def local() -> dict[str, Any]:
+    """A profile in the lake itself, for a product beside one that stands elsewhere."""
+    return dict(LOCAL)
+
+
+@pytest.fixture
 async def service(bus: Bus, environment: dict[str, str]) -> AsyncIterator[Service]:
     """A running catalog service."""
     async with _running(environment) as running:

@@ -15,7 +15,7 @@ from floe_contracts.catalog_access import GRANTS
 from floe_contracts.data import Data
 from floe_contracts.events.tables import MaintenanceAction, TableColumn, TableDrift, TableSchema
 from floe_contracts.maintenance import MOST_DAYS, CompiledMaintenance
-from floe_contracts.requests import Answer, Operation, Request
+from floe_contracts.requests import Answer, Operation, Request, RequestProblem
 
 RUN: Final = "run:"
 """What the id of a run stands behind, where a snapshot is named by it."""
@@ -23,6 +23,14 @@ _SERVICE: Final = "catalog"
 _PRODUCT: Final = "Only of this product; left out, of all in the environment."
 _DRY_RUN: Final = "Say what would be done, and change nothing."
 _AT: Final = "A snapshot's id, a tag, a branch, an ISO time, or run:<id>; left out, the current one."
+_UNANSWERED: Final = "Products that could not be asked in full, as their catalog is away; none where one is named."
+
+
+class Unanswered(Data):
+    """A product that could not be asked; what there is of others is answered all the same."""
+
+    product: str = Field(description="The product.")
+    problem: RequestProblem = Field(description="Why.")
 
 
 class SnapshotEntry(Data):
@@ -61,6 +69,7 @@ class NamespaceList(Answer):
     """The namespaces, by name."""
 
     namespaces: tuple[NamespaceEntry, ...] = Field(description="All of them.")
+    unanswered: tuple[Unanswered, ...] = Field(default=(), description=_UNANSWERED)
 
 
 class ListTables(Request):
@@ -82,6 +91,7 @@ class TableList(Answer):
     """The tables, by name."""
 
     tables: tuple[TableEntry, ...] = Field(description="All of them.")
+    unanswered: tuple[Unanswered, ...] = Field(default=(), description=_UNANSWERED)
 
 
 class TableRequest(Request):
@@ -273,6 +283,7 @@ class MaintenanceResults(Answer):
     """What the action came to, table by table."""
 
     results: tuple[MaintenanceResult, ...] = Field(description="One for each table, by name.")
+    unanswered: tuple[Unanswered, ...] = Field(default=(), description=_UNANSWERED)
 
 
 class RollBack(Request):

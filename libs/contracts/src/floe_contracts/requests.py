@@ -8,13 +8,13 @@ travel, are in `floe_chassis.requests`.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Generic, TypeVar
+from typing import Generic, Self, TypeVar
 
 from pydantic import Field, ValidationError
 
 from floe_contracts import subjects
 from floe_contracts.data import Data, FirstMajor
-from floe_contracts.errors import ContractError
+from floe_contracts.errors import ContractError, FloeError, Permanent
 from floe_contracts.events import Problem
 
 
@@ -79,3 +79,8 @@ class RequestProblem(Problem):
     """Why a request was not fulfilled."""
 
     transient: bool = Field(description="Whether the same request may be fulfilled later.")
+
+    @classmethod
+    def of(cls, error: FloeError) -> Self:
+        """The problem that `error` tells of."""
+        return cls(**Problem.of(error).model_dump(), transient=not isinstance(error, Permanent))

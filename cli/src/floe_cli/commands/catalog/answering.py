@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
+from floe_cli.exit_codes import ExitCode
+
 if TYPE_CHECKING:
     from rich.console import RenderableType
 
+    from floe_contracts.catalog_requests import Unanswered
     from floe_contracts.requests import Answer, AnswerT, Operation, RequestT
 
 
@@ -40,3 +44,17 @@ def print_parts(*parts: RenderableType) -> None:
     console = table_console()
     for number, part in enumerate(parts):
         console.print(*([""] if number else []), part, sep="\n", markup=False)
+
+
+def show_unanswered(unanswered: Sequence[Unanswered]) -> ExitCode:
+    """Say which products could not be asked and why, and tell the exit code: an answer with gaps is no whole one."""
+    from floe_cli.show_problems import show_problems
+
+    problems = [
+        each.problem.model_copy(update={"message": f"{each.product} could not be asked: {each.problem.message}"})
+        for each in unanswered
+    ]
+    show_problems(problems)
+    if not problems:
+        return ExitCode.OK
+    return ExitCode.UNREACHABLE if any(problem.transient for problem in problems) else ExitCode.RUN_FAILED

@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 from floe_cli.commands.catalog import options
-from floe_cli.commands.catalog.answering import ask_once, print_json, print_parts
+from floe_cli.commands.catalog.answering import ask_once, print_json, print_parts, show_unanswered
 
 
 @click.command()
@@ -15,7 +15,7 @@ from floe_cli.commands.catalog.answering import ask_once, print_json, print_part
 @options.product
 @options.environment
 @options.as_json
-def namespaces(path: Path, product: str | None, environment: str | None, as_json: bool) -> None:
+def namespaces(path: Path, product: str | None, environment: str | None, as_json: bool) -> int:
     """List the namespaces of products."""
     from floe_cli.catalog.views import namespaces_view
     from floe_contracts.catalog_requests import LIST_NAMESPACES, ListNamespaces
@@ -25,6 +25,7 @@ def namespaces(path: Path, product: str | None, environment: str | None, as_json
         print_json(answer)
     else:
         print_parts(namespaces_view(answer.namespaces) if answer.namespaces else "no namespaces")
+    return show_unanswered(answer.unanswered)
 
 
 @click.command()
@@ -32,7 +33,7 @@ def namespaces(path: Path, product: str | None, environment: str | None, as_json
 @options.product
 @options.environment
 @options.as_json
-def tables(path: Path, product: str | None, environment: str | None, as_json: bool) -> None:
+def tables(path: Path, product: str | None, environment: str | None, as_json: bool) -> int:
     """List the tables of products, with what they hold now."""
     from floe_cli.catalog.views import tables_view
     from floe_contracts.catalog_requests import LIST_TABLES, ListTables
@@ -42,6 +43,7 @@ def tables(path: Path, product: str | None, environment: str | None, as_json: bo
         print_json(answer)
     else:
         print_parts(tables_view(answer.tables) if answer.tables else "no tables")
+    return show_unanswered(answer.unanswered)
 
 
 @click.command()

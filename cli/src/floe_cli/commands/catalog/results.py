@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from floe_cli.commands.catalog.answering import print_json, print_parts
+from floe_cli.commands.catalog.answering import print_json, print_parts, show_unanswered
 from floe_cli.exit_codes import ExitCode
 
 if TYPE_CHECKING:
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 
 def report(answer: MaintenanceResults, *, as_json: bool) -> ExitCode:
-    """Show what came of it for each table, and tell the exit code: what failed was not done."""
+    """Show what came of it for each table, and tell the exit code: what failed or was not asked was not done."""
     if as_json:
         print_json(answer)
     else:
@@ -20,4 +20,5 @@ def report(answer: MaintenanceResults, *, as_json: bool) -> ExitCode:
 
         print_parts(results_view(answer.results) if answer.results else "no tables")
     failed = any(result.outcome == "failed" for result in answer.results)
-    return ExitCode.RUN_FAILED if failed else ExitCode.OK
+    unanswered = show_unanswered(answer.unanswered)
+    return ExitCode.RUN_FAILED if failed else unanswered

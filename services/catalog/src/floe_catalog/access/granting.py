@@ -14,8 +14,7 @@ from floe_catalog.core.polaris_servers import PolarisServer, administered
 from floe_catalog.errors import NamespaceTaken
 from floe_catalog.tables.products import Product
 from floe_contracts.catalog_access import GrantDifference, GrantsAnswer, GrantsRequest, PrincipalCredentials
-from floe_contracts.errors import FloeError, Transient
-from floe_contracts.events import Problem
+from floe_contracts.errors import FloeError
 from floe_contracts.requests import RequestProblem
 from floe_lakehouse.identifiers import dotted
 
@@ -119,7 +118,7 @@ class Repair:
             for principal in [name for client in renewed if (name := self._names.principal(client)) not in new]:
                 self._tell(principal, access.renew(principal))
         except FloeError as error:
-            self.problem = RequestProblem(**Problem.of(error).model_dump(), transient=isinstance(error, Transient))
+            self.problem = RequestProblem.of(error)
 
     def _tell(self, principal: str, made: tuple[str, str]) -> None:
         service = next(client for client in Client if self._names.principal(client) == principal)

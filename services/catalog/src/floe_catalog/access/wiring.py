@@ -19,7 +19,7 @@ def answer_grants(parts: Parts) -> None:
     administration = Administration(_server(parts.settings), parts.secrets, _open)
 
     async def answer(asked: Asked[GrantsRequest]) -> GrantsAnswer:
-        (product,) = await lake.products(asked, asked.request.product)
+        product = await lake.product(asked, asked.request.product)
         return await asyncio.to_thread(grants, asked.request, product, administration)
 
     parts.service.answer(GRANTS, answer)

@@ -19,6 +19,7 @@ from floe_catalog.adapters.catalog_calls import CatalogCalls
 from floe_catalog.adapters.listed_tables import listed_tables
 from floe_catalog.core.table_names import NamedTable, find_named
 from floe_catalog.errors import ProductUnknown, TableUnknown
+from floe_catalog.requests.gaps import Gaps
 from floe_catalog.tables.products import Product, Products
 from floe_chassis.answers import Asked
 from floe_contracts.catalog_requests import TableRequest
@@ -58,11 +59,17 @@ class Lake:
         self._products = products
         self._calls = calls
 
-    async def products(self, asked: Asked[Any], name: str | None) -> tuple[Product, ...]:
+    async def product(self, asked: Asked[Any], name: str) -> Product:
+        """The product of that name in the environment of a request; raises what `products` raises."""
+        (product,) = await self.products(asked, name, Gaps(name))
+        return product
+
+    async def products(self, asked: Asked[Any], name: str | None, gaps: Gaps) -> tuple[Product, ...]:
         """The products that live in the environment of a request, or the one of that name.
 
         Raises:
             ProductUnknown: none of that name lives there.
+            FloeError: its artifact cannot be read; without a name that is a gap.
         """
         place = (asked.tenant, asked.environment)
         records = await self._products.live()
@@ -71,18 +78,23 @@ class Lake:
             raise ProductUnknown(
                 f"there is no product {name!r} in {asked.environment}", hint=meant_or_known(name, there)
             )
-        wanted = there if name is None else [name]
-        return tuple([await self._products.find(Place(asked.tenant, asked.environment, each)) for each in wanted])
+        found = []
+        for each in there if name is None else [name]:
+            with gaps.of(each):
+                found.append(await self._products.find(Place(asked.tenant, asked.environment, each)))
+        return tuple(found)
 
-    async def tables(self, products: Iterable[Product]) -> tuple[FoundTable, ...]:
+    async def tables(self, products: Iterable[Product], gaps: Gaps) -> tuple[FoundTable, ...]:
         """All tables of products, by name.
 
         Raises:
-            CatalogUnreachable: a catalog does not answer.
+            FloeError: the catalog of the product that `gaps` names cannot be asked; of another that is a gap.
         """
 
         async def below(product: Product) -> list[FoundTable]:
-            names = await self.ask(product, partial(_names, product), f"the tables of {product.place}")
+            names: set[str] = set()
+            with gaps.of(product.place.product):
+                names = await self.ask(product, partial(_names, product), f"the tables of {product.place}")
             return [FoundTable(product, name) for name in names]
 
         found = await at_most(below(product) for product in products)
@@ -95,11 +107,28 @@ class Lake:
             TableUnknown: no table is called so.
             TableAmbiguous: several are.
             ProductUnknown: the product that it is to be of does not live there.
-            CatalogUnreachable: a catalog does not answer.
+            FloeError: the catalog that it is in cannot be asked.
         """
-        tables = await self.tables(await self.products(asked, product))
-        meant = find_named((NamedTable(table.identifier, table.place) for table in tables), name)
-        return next(table for table in tables if (table.identifier, table.place) == (meant.identifier, meant.place))
+        gaps = Gaps(product)
+        products = await self.products(asked, product, gaps)
+        tables = {NamedTable(each.identifier, each.place): each for each in await self.tables(products, gaps)}
+        away = [each for each in products if gaps.failure(each.place.product)]
+        # What they declare is known from their artifacts: a name must not mean another table while a catalog is away.
+        declared = (NamedTable(identifier, each.place) for each in away for identifier in each.tables)
+        try:
+            meant = find_named({*tables, *declared}, name)
+        except TableUnknown as error:
+            for each in away:
+                if each.owns(name) and (failure := gaps.failure(each.place.product)):
+                    raise failure from None
+            if not tables:
+                gaps.check()
+            if left := str(gaps):
+                raise TableUnknown(f"{error.message} where it could be looked for; {left}", hint=error.hint) from None
+            raise
+        if failure := gaps.failure(meant.place.product):
+            raise failure
+        return tables[meant]
 
     async def asked_table(self, asked: Asked[Any]) -> FoundTable:
         """The table that a `TableRequest` names; raises what `table` raises."""

@@ -7,6 +7,7 @@ from typing import Any, Final, TypeVar
 
 from floe_catalog.core.maintenance_actions import ActionResult, MaintenanceOptions, TableWork, options_of
 from floe_catalog.maintenance.work import TableMaintenance
+from floe_catalog.requests.gaps import Gaps
 from floe_catalog.requests.lake import FoundTable, Lake
 from floe_chassis.answers import Asked
 from floe_contracts.catalog_requests import (
@@ -39,7 +40,8 @@ _FILES_NAMED: Final = 1000
 async def maintain_tables(lake: Lake, maintenance: TableMaintenance, asked: Asked[RequestT]) -> MaintenanceResults:
     """Do what is asked to one table, or to all of them, one after the other.
 
-    A table that fails does not keep the others from being done; what was asked of one table alone fails as a whole.
+    A table that fails does not keep the others from being done, nor does a product whose catalog is away; what was
+    asked of one table or product alone fails as a whole.
 
     Raises:
         MaintenanceBusy: somebody else works on the table.
@@ -50,12 +52,13 @@ async def maintain_tables(lake: Lake, maintenance: TableMaintenance, asked: Aske
         found = await lake.table(asked, request.table, request.product)
         return MaintenanceResults(results=(await _maintain(maintenance, asked, found),))
     results: list[MaintenanceResult] = []
-    for found in await lake.tables(await lake.products(asked, request.product)):
+    gaps = Gaps(request.product)
+    for found in await lake.tables(await lake.products(asked, request.product, gaps), gaps):
         try:
             results.append(await _maintain(maintenance, asked, found))
         except FloeError as error:
             results.append(_failed(found, _ACTIONS[type(request)], f"{error.code}: {error.message}"))
-    return MaintenanceResults(results=tuple(results))
+    return MaintenanceResults(results=tuple(results), unanswered=gaps.unanswered(beside=results))
 
 
 def maintenance_result(found: FoundTable, result: ActionResult, *, dry_run: bool) -> MaintenanceResult:

@@ -10,6 +10,7 @@ from functools import partial
 from pyiceberg.table import Table
 
 from floe_catalog.errors import NothingToRollBack, RunNotWhole
+from floe_catalog.requests.gaps import Gaps
 from floe_catalog.requests.lake import FoundTable, Lake
 from floe_catalog.requests.maintaining import maintenance_result
 from floe_catalog.rollbacks.work import Rollbacks
@@ -85,15 +86,17 @@ async def _tables(lake: Lake, asked: Asked[RollBack]) -> tuple[FoundTable, ...]:
     request = asked.request
     if request.table is not None:
         return (await lake.table(asked, request.table, request.product),)
-    hint = None
-    for product in await lake.products(asked, request.product):
-        tables = await lake.tables([product])
-        try:
-            await _of_run(lake, product, tables, request.run_id or "")
-        except SnapshotMissing as error:  # it is no run of this product, or nothing is left of it
-            hint = hint or error.hint
-        else:
-            return tables
+    hint, gaps = None, Gaps(request.product)
+    for product in await lake.products(asked, request.product, gaps):
+        with gaps.of(product.place.product):
+            tables = await lake.tables([product], Gaps(product.place.product))
+            try:
+                await _of_run(lake, product, tables, request.run_id or "")
+            except SnapshotMissing as error:  # it is no run of this product, or nothing is left of it
+                hint = hint or error.hint
+            else:
+                return tables
+    gaps.check()  # the run may be one of a product that could not be asked
     raise NothingToRollBack(
         f"no table in {asked.environment} has a snapshot of run {request.run_id}",
         hint=hint or "floe catalog snapshots shows what there is",
