@@ -16,6 +16,10 @@ import pytest
 import yaml
 from pydantic_settings import BaseSettings
 
+from floe_catalog.settings import CatalogSettings
+from floe_chassis.secret_stores import MOUNTED_FOLDER
+from floe_chassis.settings import load_settings
+
 ROOT = Path(__file__).parents[2]
 FILE = ROOT / "docker-compose.yml"
 SERVICES = ("gateway", "compiler", "executor", "catalog", "semantic", "lineage")
@@ -95,10 +99,26 @@ def known(package: str) -> set[str]:
 def test_a_read_only_container_writes_into_volumes_alone(document: dict[str, Any]) -> None:
     for name in SERVICES:
         service = document["services"][name]
-        mounted = {volume.split(":")[1] for volume in service["volumes"]}
+        mounted = {volume.split(":")[1] for volume in service["volumes"] if not volume.endswith(":ro")}
         written = [value.split("//")[-1] for value in service["environment"].values() if "/data/" in str(value)]
         for place in written:
             assert any(f"/{place.lstrip('/')}".startswith(folder) for folder in mounted) or place == "/data/blobs", name
+
+
+def test_services_that_open_catalogs_find_their_secrets_and_no_others(document: dict[str, Any]) -> None:
+    for name in SERVICES:
+        mounts = [volume for volume in document["services"][name]["volumes"] if "secrets" in volume]
+        own = f"${{FLOE_SECRETS:-.floe/secrets}}/{name}:{MOUNTED_FOLDER}:ro"
+        assert mounts == ([own] if name in {"executor", "catalog"} else []), name
+
+
+def test_the_catalog_service_is_given_every_setting_of_the_server_that_it_administers(document: dict[str, Any]) -> None:
+    given = document["services"]["catalog"]["environment"]
+    settings = {name for name in known("floe_catalog") if "POLARIS" in name}
+    assert settings
+    assert settings <= set(given)
+    unset = dict.fromkeys(settings, "") | {"FLOE_CATALOG_URI": "sqlite://", "FLOE_CATALOG_WAREHOUSE": "/lake"}
+    assert load_settings(CatalogSettings, unset).polaris_uri is None  # as compose gives them where nobody sets them
 
 
 @pytest.mark.usefixtures("plugin")
@@ -108,6 +128,7 @@ def test_docker_compose_accepts_the_file(environment: dict[str, str]) -> None:
     resolved = json.loads(accepted.stdout)["services"]
     assert resolved["compiler"]["image"] == "floe-compiler:0.1.0"
     assert resolved["gateway"]["ports"][0]["host_ip"] == "127.0.0.1"
+    assert resolved["catalog"]["environment"]["FLOE_CATALOG_POLARIS_URI"] == ""
 
 
 @pytest.mark.usefixtures("plugin")
