@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import AsyncIterator, Callable, Collection
+from collections.abc import AsyncIterator, Collection
 from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Final
 
@@ -24,8 +24,6 @@ from floe_contracts.errors import WrongUsage
 _FIRST: Final = ("compiler", "gateway", "lineage", "semantic", "catalog", "executor")
 """The compiler comes first: dbt warms up in its fork server while the others are imported."""
 _NEEDED: Final = ("compiler", "executor", "lineage", "semantic")
-
-Say = Callable[[str], None]
 
 
 class EmbeddedStack:

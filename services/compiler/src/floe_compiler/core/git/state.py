@@ -34,7 +34,6 @@ class RefState(Data):
     ref: str = Field(description="Full name of the ref.")
     commit: str | None = Field(default=None, description="The commit whose products all are compiled; None at first.")
     platform: str | None = Field(default=None, description="Digest of the installation's platform at that time.")
-    generation: int = Field(default=0, description="Grows with each commit that was taken in.")
     products: tuple[CompiledProduct, ...] = Field(default=(), description="Sorted by folder.")
 
     def at(self, folder: str) -> CompiledProduct | None:
