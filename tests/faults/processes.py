@@ -26,7 +26,8 @@ _QUICK: Final = {
     "FLOE_EXECUTOR_TICK_SECONDS": "0.5",
     "FLOE_HTTP_PORT": "0",
 }
-_DEATH_SECONDS: Final = 10.0
+_DEATH_SECONDS: Final = 60.0
+"""Longer than a process that is only starting takes to see that it is alone, on a busy machine."""
 
 
 class Stack:
@@ -127,7 +128,7 @@ def assert_gone(processes: Iterable[psutil.Process]) -> None:
     while alive and time.monotonic() < deadline:
         alive = [process for process in alive if _alive(process)]
         time.sleep(0.02)
-    assert not alive
+    assert not alive, [process.cmdline() for process in alive if _alive(process)]
 
 
 def _alive(process: psutil.Process) -> bool:

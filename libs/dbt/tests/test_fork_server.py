@@ -158,6 +158,15 @@ def test_killed_owner_leaves_no_process(endless, tmp_path, wait_until):
     wait_until(lambda: not any(map(_is_alive, processes)), "server and children are gone")
 
 
+def test_server_whose_owner_is_gone_already_does_not_warm_up(tmp_path):
+    command = [sys.executable, "-P", "-m", "floe_dbt.fork_server", "--socket", str(tmp_path / "dbt.sock")]
+    read, write = os.pipe()
+    os.close(write)
+    done = subprocess.run(command, stdin=read, capture_output=True, timeout=60, check=False)
+    os.close(read)
+    assert (done.returncode, done.stdout, done.stderr) == (0, b"", b"")
+
+
 def test_what_a_model_leaves_running_is_killed(dbt, make_project, wait_until):
     project = make_project({"models/sleeper.py": PYTHON_MODEL})
     ended = project.run(dbt, "run")

@@ -12,16 +12,17 @@ import argparse
 import contextlib
 import os
 import resource
+import select
 import selectors
 import signal
 import socket
 import sys
 import time
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Final, NoReturn
 
 from floe_dbt import wire
 from floe_dbt.asker import Asker, RequestRefused
@@ -32,10 +33,8 @@ from floe_dbt.child_isolation import (
     end_with_parent,
     volunteer_for_memory_shortage,
 )
-from floe_dbt.fork_child import run_child
 from floe_dbt.garbage import collect_seldom
 from floe_dbt.listening import is_from_below, listen
-from floe_dbt.warm_up import warm_up
 
 _MAX_CONNECTIONS: Final = 128
 _FORWARDED: Final = frozenset({signal.SIGINT, signal.SIGTERM})
@@ -62,8 +61,11 @@ class Limits:
 class ForkServer:
     """The loop of the server and what it knows: the askers, the queue, the running children."""
 
-    def __init__(self, listener: socket.socket, *, owner: int, limits: Limits) -> None:
+    def __init__(
+        self, listener: socket.socket, run_child: Callable[..., NoReturn], *, owner: int, limits: Limits
+    ) -> None:
         self._listener = listener
+        self._run_child = run_child
         self._owner = owner
         self._limits = limits
         self._askers: set[Asker] = set()
@@ -156,7 +158,7 @@ class ForkServer:
         try:
             pid = os.fork()
             if pid == 0:
-                run_child(request, asker.descriptors, server=server, kept=self._kept)
+                self._run_child(request, asker.descriptors, server=server, kept=self._kept)
         except OSError as error:
             self._refuse(asker, f"cannot start another process: {error}")
             return
@@ -269,8 +271,22 @@ def _is_open(descriptor: int) -> bool:
     return True
 
 
+def _hung_up(pipe: int) -> bool:
+    """Whether nobody holds the other end of the pipe."""
+    poll = select.poll()
+    poll.register(pipe, 0)  # that it hung up is told in any case
+    return any(event & select.POLLHUP for _, event in poll.poll(0))
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """Warm up, listen, say `ready` on stdout, serve; standard input is the owner's pipe."""
+    end_with_parent()  # nobody looks at the owner's pipe yet
+    if _hung_up(sys.stdin.fileno()):  # the owner ended before it could be watched
+        return 0
+    # These import dbt, which takes seconds: not before this process ends with its owner.
+    from floe_dbt.fork_child import run_child
+    from floe_dbt.warm_up import warm_up
+
     parser = argparse.ArgumentParser(prog="floe_dbt.fork_server", description=__doc__)
     parser.add_argument("--socket", type=Path, required=True)
     parser.add_argument("--max-children", type=int, default=4)
@@ -282,7 +298,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
     stdout = os.dup(1)
     os.dup2(2, 1)  # what dbt may print while it warms up goes to the log
     collect_seldom()  # the children inherit it
-    end_with_parent()  # nobody looks at the owner's pipe yet
     warm_up()
     end_with_parent(0)
     volunteer_for_memory_shortage()
@@ -291,7 +306,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     listener = listen(options.socket)
     os.write(stdout, wire.READY)
     os.close(stdout)
-    server = ForkServer(listener, owner=sys.stdin.fileno(), limits=limits)
+    server = ForkServer(listener, run_child, owner=sys.stdin.fileno(), limits=limits)
     try:
         server.serve()
     finally:
