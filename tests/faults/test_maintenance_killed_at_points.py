@@ -7,7 +7,7 @@ lies on the disk for nobody is found and removed.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -79,15 +79,6 @@ def catalog_stack(_catalog_stack: Stack) -> Stack:
 def settings(catalog_stack: Stack) -> ChassisSettings:
     """How to reach this stack; `bus` is a connection to it."""
     return load_settings(ChassisSettings, catalog_stack.environment)
-
-
-@pytest.fixture
-async def bus(settings: ChassisSettings) -> AsyncIterator[Bus]:
-    """A connection to this stack."""
-    connection = Bus("test", settings)
-    await connection.connect(wait=False)
-    yield connection
-    await connection.close()
 
 
 @pytest.fixture

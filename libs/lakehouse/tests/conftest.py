@@ -3,7 +3,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, cast
 
 import duckdb
 import pytest
@@ -16,7 +16,8 @@ from floe_lakehouse.duckdb_files import DEFAULT_ENGINE, DuckDBTable, Engine
 from floe_lakehouse.landing import LandedTable, switch_table
 from floe_lakehouse.staged import LandingRequest, StagedTable
 from floe_lakehouse.staging import stage_table
-from floe_lakehouse.testing.rest_server import serving
+from floe_lakehouse.testing.other_engine import duckdb_with_catalog
+from floe_lakehouse.testing.rest_server import RestServer, serving
 
 ORDERS = ("acme", "dev", "shop", "orders")
 
@@ -53,21 +54,45 @@ def catalog(properties: dict[str, str]) -> Catalog:
     return open_catalog(properties)
 
 
+@pytest.fixture
+def served(tmp_path: Path) -> SqlCatalog:
+    """What a REST server of a test serves."""
+    uri = f"sqlite:///{tmp_path}/rest.db?check_same_thread=false"
+    return SqlCatalog("rest", uri=uri, warehouse=(tmp_path / "warehouse").as_uri())
+
+
+@pytest.fixture
+def server(served: SqlCatalog) -> Iterator[RestServer]:
+    with serving(served) as running:
+        yield running
+
+
+@pytest.fixture
+def client(server: RestServer) -> Catalog:
+    """The server's catalog as pyiceberg's own client has it."""
+    return load_catalog("client", **server.properties)
+
+
+@pytest.fixture
+def other_engine(server: RestServer) -> Iterator[duckdb.DuckDBPyConnection]:
+    """The server's catalog as DuckDB has it."""
+    with duckdb_with_catalog(server.url, server.client_id, server.client_secret) as connection:
+        yield connection
+
+
 @pytest.fixture(params=["sqlite", "postgres", "rest"])
-def every_catalog(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Catalog]:
+def every_catalog(request: pytest.FixtureRequest, tmp_path: Path) -> Catalog:
     """A catalog of each kind that needs nothing from outside."""
     warehouse = tmp_path / "warehouse"
     match request.param:
         case "sqlite":
-            yield open_catalog({"type": "sql", "uri": f"sqlite:///{tmp_path}/floe.db", "warehouse": str(warehouse)})
+            return open_catalog({"type": "sql", "uri": f"sqlite:///{tmp_path}/floe.db", "warehouse": str(warehouse)})
         case "postgres":
             database: PostgresDatabase = request.getfixturevalue("postgres_database")
             uri = database.url.replace("postgresql://", "postgresql+psycopg2://")
-            yield open_catalog({"type": "sql", "uri": uri, "warehouse": str(warehouse)})
+            return open_catalog({"type": "sql", "uri": uri, "warehouse": str(warehouse)})
         case _:
-            uri = f"sqlite:///{tmp_path}/rest.db?check_same_thread=false"
-            with serving(SqlCatalog("rest", uri=uri, warehouse=warehouse.as_uri())) as server:
-                yield load_catalog("client", **server.properties)
+            return cast("Catalog", request.getfixturevalue("client"))
 
 
 @pytest.fixture

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
-from pyiceberg.catalog.sql import SqlCatalog
 
 from floe_chassis.testing_postgres import PostgresDatabase
 from floe_lakehouse.testing.catalog_behaviour import CatalogBehaviour
-from floe_lakehouse.testing.rest_server import serving
+from floe_lakehouse.testing.rest_server import RestServer
 
 
 class TestSqlite(CatalogBehaviour):
@@ -27,7 +26,5 @@ class TestPostgres(CatalogBehaviour):
 
 class TestRest(CatalogBehaviour):
     @pytest.fixture
-    def properties(self, tmp_path: Path) -> Iterator[Mapping[str, str]]:
-        uri = f"sqlite:///{tmp_path}/rest.db?check_same_thread=false"
-        with serving(SqlCatalog("rest", uri=uri, warehouse=(tmp_path / "lake").as_uri())) as server:
-            yield server.properties
+    def properties(self, server: RestServer) -> Mapping[str, str]:
+        return server.properties

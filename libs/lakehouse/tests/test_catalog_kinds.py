@@ -9,7 +9,6 @@ from typing import Any
 
 import boto3
 import pytest
-from pyiceberg.catalog.sql import SqlCatalog
 
 from floe_contracts.errors import Permanent, Transient
 from floe_contracts.plugins.conformance import CatalogConformance
@@ -21,7 +20,7 @@ from floe_lakehouse.lake_folders import Lake
 from floe_lakehouse.testing.lake_under_test import LakeUnderTest
 from floe_lakehouse.testing.landing_behaviour import LandingBehaviour
 from floe_lakehouse.testing.namespace_behaviour import NamespaceBehaviour
-from floe_lakehouse.testing.rest_server import RestServer, serving
+from floe_lakehouse.testing.rest_server import RestServer
 from floe_lakehouse.testing.s3_server import serving_s3
 from floe_lakehouse.testing.table_behaviour import TableBehaviour
 
@@ -43,13 +42,6 @@ def glue(aws: str) -> dict[str, str]:
     store = {"s3.endpoint": aws, "s3.access-key-id": "k", "s3.secret-access-key": "s", "s3.region": "us-east-1"}
     client = {"glue.endpoint": aws, "client.access-key-id": "k", "client.secret-access-key": "canary-7e"}
     return {"type": "glue", "glue.region": "us-east-1", "warehouse": "s3://lake/glue", **store, **client}
-
-
-@pytest.fixture
-def server(tmp_path: Path) -> Iterator[RestServer]:
-    uri = f"sqlite:///{tmp_path}/rest.db?check_same_thread=false"
-    with serving(SqlCatalog("rest", uri=uri, warehouse=(tmp_path / "lake").as_uri())) as running:
-        yield running
 
 
 class TestRestKit(CatalogConformance):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -11,15 +10,13 @@ import duckdb
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from pyiceberg.catalog import Catalog, load_catalog
-from pyiceberg.catalog.sql import SqlCatalog
+from pyiceberg.catalog import Catalog
 from pyiceberg.manifest import DataFile, DataFileContent, FileFormat
 from pyiceberg.table import Table
 from pyiceberg.transforms import IdentityTransform
 from pyiceberg.typedef import Record
 
 from floe_lakehouse.duckdb_files import DuckDBTable
-from floe_lakehouse.extension_files import load_extension
 from floe_lakehouse.landing import switch_table
 from floe_lakehouse.maintenance.compaction import CompactionOptions, compact_table
 from floe_lakehouse.maintenance.live_files import ManifestReader
@@ -28,7 +25,6 @@ from floe_lakehouse.maintenance.rewrite_snapshots import RewriteSnapshot
 from floe_lakehouse.snapshots import summary_of
 from floe_lakehouse.staged import LandingRequest
 from floe_lakehouse.staging import stage_table
-from floe_lakehouse.testing.rest_server import RestServer, serving
 
 NAME = ("shop", "orders")
 STATISTICS = (
@@ -43,29 +39,9 @@ ROWS = pa.schema([("id", pa.int64()), ("word", pa.string())])
 
 
 @pytest.fixture
-def server(tmp_path: Path) -> Iterator[RestServer]:
-    uri = f"sqlite:///{tmp_path}/rest.db?check_same_thread=false"
-    with serving(SqlCatalog("rest", uri=uri, warehouse=(tmp_path / "lake").as_uri())) as running:
-        yield running
-
-
-@pytest.fixture
-def client(server: RestServer) -> Catalog:
-    return load_catalog("client", **server.properties)
-
-
-@pytest.fixture
-def other_engine(server: RestServer) -> Iterator[duckdb.DuckDBPyConnection]:
-    with duckdb.connect(":memory:", config={"autoinstall_known_extensions": False}) as connection:
-        for name in ("avro", "httpfs", "iceberg"):
-            load_extension(connection, name)
-        connection.execute(
-            f"create secret s (type iceberg, client_id '{server.client_id}', client_secret '{server.client_secret}', "
-            f"oauth2_server_uri '{server.url}/v1/oauth/tokens')"
-        )
-        connection.execute(f"attach 'lake' as lake (type iceberg, endpoint '{server.url}', secret s)")
-        connection.execute("create schema lake.shop")
-        yield connection
+def other_engine(other_engine: duckdb.DuckDBPyConnection) -> duckdb.DuckDBPyConnection:
+    other_engine.execute("create schema lake.shop")
+    return other_engine
 
 
 def compact(catalog: Catalog, **changes: Any) -> MaintenanceReport:

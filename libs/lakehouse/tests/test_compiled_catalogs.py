@@ -195,11 +195,8 @@ CLIENTS = {"acme": "canary-acme", "globex": "canary-globex"}
 
 
 @pytest.fixture
-def server(tmp_path: Path) -> Iterator[RestServer]:
-    uri = f"sqlite:///{tmp_path}/rest.db?check_same_thread=false"
-    with serving(
-        SqlCatalog("rest", uri=uri, warehouse=(tmp_path / "lake").as_uri()), tokens=Tokens(CLIENTS)
-    ) as running:
+def server(served: SqlCatalog) -> Iterator[RestServer]:
+    with serving(served, tokens=Tokens(CLIENTS)) as running:
         yield running
 
 

@@ -4,9 +4,7 @@ import json
 import subprocess
 import sys
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from threading import Barrier
 from typing import Any
 
 from pyiceberg.catalog import Catalog
@@ -16,20 +14,9 @@ from floe_lakehouse.errors import NewerRunLanded
 from floe_lakehouse.landing import LandedTable, switch_table
 from floe_lakehouse.snapshots import RUN_ID, list_tables
 from floe_lakehouse.staged import StagedTable
+from floe_lakehouse.testing.lake_under_test import at_once
 
 Read = Callable[[], list[dict[str, Any]]]
-
-
-def at_once(calls: list[Callable[[], Any]]) -> list[Any]:
-    """The results of the calls, begun at the same moment in a thread each."""
-    barrier = Barrier(len(calls))
-
-    def call(function: Callable[[], Any]) -> Any:
-        barrier.wait()
-        return function()
-
-    with ThreadPoolExecutor(len(calls)) as threads:
-        return [future.result() for future in [threads.submit(call, function) for function in calls]]
 
 
 def in_processes(properties: dict[str, str], journals: list[list[StagedTable]]) -> list[list[tuple[int, bool, int]]]:

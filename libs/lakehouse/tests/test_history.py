@@ -22,7 +22,6 @@ from floe_lakehouse.errors import (
     SnapshotMissing,
     WatermarkMoved,
 )
-from floe_lakehouse.extension_files import load_extension
 from floe_lakehouse.history.differences import diff_snapshots
 from floe_lakehouse.history.past_snapshots import find_snapshot, snapshots_of
 from floe_lakehouse.history.reading import read_at
@@ -32,6 +31,7 @@ from floe_lakehouse.history.runs import run_tables
 from floe_lakehouse.maintenance.compaction import CompactionOptions, compact_table
 from floe_lakehouse.maintenance.expiry import ExpiryOptions, expire_snapshots
 from floe_lakehouse.snapshots import ARTIFACT_DIGEST
+from floe_lakehouse.testing.other_engine import duckdb_with_iceberg
 
 EVER = 2**62
 
@@ -106,9 +106,7 @@ def test_duckdb_reads_what_was_rolled_back(stage: Any, switch: Any, table: Any, 
     first = switch(stage("select 1 as id, 10 as amount"))
     switch(stage("select 1 as id, 'ten' as amount", run_id="run-2", allow_breaking=True), sequence=2)
     back(first.snapshot_id)
-    with duckdb.connect(":memory:") as connection:
-        for name in ("avro", "iceberg"):
-            load_extension(connection, name)
+    with duckdb_with_iceberg() as connection:
         place = table().metadata_location.removeprefix("file://")
         assert connection.execute(f"select id, amount from iceberg_scan('{place}')").fetchall() == [(1, 10)]
 
@@ -298,29 +296,18 @@ def test_rows_are_read_in_part(stage: Any, switch: Any, table: Any) -> None:
             read_at(table(), first, **wrong).read_all()  # type: ignore[arg-type]
 
 
-@pytest.mark.parametrize("every_catalog", ["rest"], indirect=True)
-def test_deletes_of_others_are_applied_to_the_past(every_catalog: Catalog) -> None:
-    properties = every_catalog.properties
-    with duckdb.connect(":memory:", config={"autoinstall_known_extensions": False}) as connection:
-        for name in ("avro", "httpfs", "iceberg"):
-            load_extension(connection, name)
-        client, secret = properties["credential"].split(":")
-        connection.execute(
-            f"create secret s (type iceberg, client_id '{client}', client_secret '{secret}', "
-            f"oauth2_server_uri '{properties['uri']}/v1/oauth/tokens')"
-        )
-        connection.execute(f"attach 'lake' as lake (type iceberg, endpoint '{properties['uri']}', secret s)")
-        connection.execute("create schema lake.shop; create table lake.shop.orders as from range(100) t(id)")
-        connection.execute("delete from lake.shop.orders where id < 40")
-        connection.execute("delete from lake.shop.orders where id < 60")
+def test_deletes_of_others_are_applied_to_the_past(client: Catalog, other_engine: duckdb.DuckDBPyConnection) -> None:
+    other_engine.execute("create schema lake.shop; create table lake.shop.orders as from range(100) t(id)")
+    other_engine.execute("delete from lake.shop.orders where id < 40")
+    other_engine.execute("delete from lake.shop.orders where id < 60")
     name = ("shop", "orders")
-    table = every_catalog.load_table(name)
+    table = client.load_table(name)
     whole, some, least = (one.snapshot_id for one in table.metadata.snapshots)
 
     assert [read_at(table, one).read_all().num_rows for one in (whole, some, least)] == [100, 60, 40]
     assert diff_snapshots(table, whole, least, exact=True).rows_removed == 60
-    expire_snapshots(every_catalog, name, ExpiryOptions(EVER, 2), fence=always)
-    table = every_catalog.load_table(name)
+    expire_snapshots(client, name, ExpiryOptions(EVER, 2), fence=always)
+    table = client.load_table(name)
     assert [read_at(table, one).read_all().num_rows for one in (some, least)] == [60, 40]
 
 

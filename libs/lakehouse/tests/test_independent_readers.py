@@ -3,21 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from pathlib import Path
 from typing import Any
 
-import duckdb
 import pytest
 from pyiceberg.catalog import Catalog
 
-from floe_lakehouse.extension_files import load_extension
+from floe_lakehouse.testing.other_engine import duckdb_with_iceberg
 
 
 @pytest.fixture
-def scan(catalog: Catalog, identifier: Any, tmp_path: Path) -> Iterator[Callable[[str], list[tuple[Any, ...]]]]:
-    with duckdb.connect(config={"extension_directory": str(tmp_path)}) as connection:
-        for extension in ("avro", "iceberg"):
-            load_extension(connection, extension)
+def scan(catalog: Catalog, identifier: Any) -> Iterator[Callable[[str], list[tuple[Any, ...]]]]:
+    with duckdb_with_iceberg() as connection:
 
         def run(query: str) -> list[tuple[Any, ...]]:
             metadata = catalog.load_table(identifier).metadata_location.removeprefix("file://")

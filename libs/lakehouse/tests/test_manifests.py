@@ -7,7 +7,6 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-import duckdb
 import pytest
 from pyiceberg.catalog import Catalog
 from pyiceberg.manifest import ManifestEntryStatus
@@ -15,11 +14,11 @@ from pyiceberg.table import Table
 from pyiceberg.transforms import IdentityTransform
 
 from floe_lakehouse.errors import TableMissing
-from floe_lakehouse.extension_files import load_extension
 from floe_lakehouse.maintenance.compaction import CompactionOptions, compact_table
 from floe_lakehouse.maintenance.manifests import rewrite_manifests
 from floe_lakehouse.maintenance.reports import MaintenanceReport
 from floe_lakehouse.snapshots import MAINTENANCE, summary_of
+from floe_lakehouse.testing.other_engine import duckdb_with_iceberg
 
 Read = Callable[[], list[dict[str, Any]]]
 
@@ -45,11 +44,9 @@ def table(stage: Any, switch: Any, catalog: Catalog, identifier: Any) -> Table:
 
 
 @pytest.fixture
-def scan(catalog: Catalog, identifier: Any, tmp_path: Path) -> Iterator[Callable[..., list[tuple[Any, ...]]]]:
+def scan(catalog: Catalog, identifier: Any) -> Iterator[Callable[..., list[tuple[Any, ...]]]]:
     """Rows as DuckDB's Iceberg extension reads them, now or of a snapshot."""
-    with duckdb.connect(config={"extension_directory": str(tmp_path)}) as connection:
-        for extension in ("avro", "iceberg"):
-            load_extension(connection, extension)
+    with duckdb_with_iceberg() as connection:
 
         def run(snapshot_id: int | None = None) -> list[tuple[Any, ...]]:
             metadata = catalog.load_table(identifier).metadata_location.removeprefix("file://")

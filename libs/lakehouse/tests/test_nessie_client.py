@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -24,7 +23,7 @@ from floe_lakehouse.maintenance.expiry import ExpiryOptions, expire_snapshots
 from floe_lakehouse.maintenance.orphan_files import remove_orphans
 from floe_lakehouse.testing import rest_answers, rest_commits
 from floe_lakehouse.testing.lake_under_test import LakeUnderTest
-from floe_lakehouse.testing.rest_server import RestServer, serving
+from floe_lakehouse.testing.rest_server import RestServer
 
 NESTED = Schema(
     NestedField(1, "id", LongType(), required=False),
@@ -35,13 +34,6 @@ NESTED = Schema(
         required=False,
     ),
 )
-
-
-@pytest.fixture
-def server(tmp_path: Path) -> Iterator[RestServer]:
-    uri = f"sqlite:///{tmp_path}/rest.db?check_same_thread=false"
-    with serving(SqlCatalog("rest", uri=uri, warehouse=(tmp_path / "lake").as_uri())) as running:
-        yield running
 
 
 @pytest.fixture
@@ -87,7 +79,7 @@ def test_files_stand_under_their_table_though_each_planned_creation_has_a_place_
 
     def elsewhere(body: dict[str, Any]) -> rest_answers.Creation:
         made = read(body)
-        location = f"{(tmp_path / 'lake').as_uri()}/{made.name}_{uuid.uuid4()}"
+        location = f"{(tmp_path / 'warehouse').as_uri()}/{made.name}_{uuid.uuid4()}"
         return replace(made, arguments={**made.arguments, "location": location})
 
     monkeypatch.setattr(rest_answers, "creation", elsewhere)
@@ -137,4 +129,4 @@ def test_what_nessie_keeps_in_its_own_commits_is_neither_named_nor_removed(
 
 def stored(folder: Path) -> set[Path]:
     """The files of the lake."""
-    return {path for path in (folder / "lake").rglob("*") if path.is_file()}
+    return {path for path in (folder / "warehouse").rglob("*") if path.is_file()}

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from pathlib import Path
 
 import pytest
 from pyiceberg.catalog import Catalog
@@ -31,12 +30,6 @@ SCHEMA = Schema(NestedField(1, "id", LongType(), required=False))
 SHOP = ("acme", "shop")
 ORDERS = (*SHOP, "orders")
 Serve = Callable[..., RestServer]
-
-
-@pytest.fixture
-def served(tmp_path: Path) -> SqlCatalog:
-    uri = f"sqlite:///{tmp_path}/rest.db?check_same_thread=false"
-    return SqlCatalog("rest", uri=uri, warehouse=(tmp_path / "lake").as_uri())
 
 
 @pytest.fixture

@@ -2,14 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from pathlib import Path
-
 import duckdb
 import pyarrow as pa
 import pytest
 from pyiceberg.catalog import Catalog, load_catalog
-from pyiceberg.catalog.sql import SqlCatalog
 from pyiceberg.exceptions import (
     CommitFailedException,
     NamespaceAlreadyExistsError,
@@ -20,36 +16,9 @@ from pyiceberg.exceptions import (
 )
 from pyiceberg.types import LongType
 
-from floe_lakehouse.extension_files import load_extension
-from floe_lakehouse.testing.rest_server import RestServer, serving
+from floe_lakehouse.testing.rest_server import RestServer
 
 ORDERS = pa.table({"id": pa.array([1, 2], pa.int64())})
-
-
-@pytest.fixture
-def server(tmp_path: Path) -> Iterator[RestServer]:
-    uri = f"sqlite:///{tmp_path}/rest.db?check_same_thread=false"
-    with serving(SqlCatalog("rest", uri=uri, warehouse=(tmp_path / "lake").as_uri())) as running:
-        yield running
-
-
-@pytest.fixture
-def client(server: RestServer) -> Catalog:
-    return load_catalog("client", **server.properties)
-
-
-@pytest.fixture
-def attached(server: RestServer) -> Iterator[duckdb.DuckDBPyConnection]:
-    config = {"autoinstall_known_extensions": False, "autoload_known_extensions": False}
-    with duckdb.connect(":memory:", config=config) as connection:
-        for name in ("avro", "httpfs", "iceberg"):
-            load_extension(connection, name)
-        connection.execute(
-            f"create secret s (type iceberg, client_id '{server.client_id}', client_secret '{server.client_secret}', "
-            f"oauth2_server_uri '{server.url}/v1/oauth/tokens')"
-        )
-        connection.execute(f"attach 'lake' as lake (type iceberg, endpoint '{server.url}', secret s)")
-        yield connection
 
 
 def test_a_client_without_the_secret_is_refused(server: RestServer) -> None:
@@ -113,27 +82,27 @@ def test_a_stale_commit_is_a_conflict(client: Catalog) -> None:
 
 
 def test_what_duckdb_writes_pyiceberg_reads_and_the_other_way_round(
-    client: Catalog, attached: duckdb.DuckDBPyConnection
+    client: Catalog, other_engine: duckdb.DuckDBPyConnection
 ) -> None:
-    attached.execute("create schema lake.shop")
-    attached.execute("create table lake.shop.orders as select 1::bigint as id")
+    other_engine.execute("create schema lake.shop")
+    other_engine.execute("create table lake.shop.orders as select 1::bigint as id")
     client.load_table(("shop", "orders")).append(ORDERS)
-    attached.execute("delete from lake.shop.orders where id = 2")
-    attached.execute("alter table lake.shop.orders add column note varchar")
+    other_engine.execute("delete from lake.shop.orders where id = 2")
+    other_engine.execute("alter table lake.shop.orders add column note varchar")
 
     table = client.load_table(("shop", "orders"))
     assert table.scan().to_arrow().to_pylist() == [{"id": 1, "note": None}, {"id": 1, "note": None}]
-    assert attached.execute("select count(*) from lake.shop.orders").fetchall() == [(2,)]
+    assert other_engine.execute("select count(*) from lake.shop.orders").fetchall() == [(2,)]
 
 
 def test_two_statements_in_one_transaction_are_one_commit(
-    client: Catalog, server: RestServer, attached: duckdb.DuckDBPyConnection
+    client: Catalog, server: RestServer, other_engine: duckdb.DuckDBPyConnection
 ) -> None:
-    attached.execute("create schema lake.shop")
-    attached.execute("create table lake.shop.orders as select 1 as id")
+    other_engine.execute("create schema lake.shop")
+    other_engine.execute("create table lake.shop.orders as select 1 as id")
     server.asked.clear()
 
-    attached.execute("begin; delete from lake.shop.orders; insert into lake.shop.orders values (2); commit")
+    other_engine.execute("begin; delete from lake.shop.orders; insert into lake.shop.orders values (2); commit")
 
     assert [path for path in server.asked if path.startswith("POST")] == ["POST /v1/lake/transactions/commit"]
     assert client.load_table(("shop", "orders")).scan().to_arrow().to_pylist() == [{"id": 2}]

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
@@ -41,9 +40,8 @@ SHOP = "acme\x1fshop"
 
 
 @pytest.fixture
-def server(tmp_path: Path) -> Iterator[RestServer]:
-    uri = f"sqlite:///{tmp_path}/rest.db?check_same_thread=false"
-    with serving(SqlCatalog("rest", uri=uri, warehouse=(tmp_path / "lake").as_uri()), **KEYS) as running:
+def server(served: SqlCatalog) -> Iterator[RestServer]:
+    with serving(served, **KEYS) as running:
         catalog = open_catalog(running.properties)
         for levels in [("acme",), ("acme", "shop")]:
             catalog.create_namespace(levels, {"owner": "sales"})

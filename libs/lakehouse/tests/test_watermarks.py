@@ -160,6 +160,23 @@ def test_an_append_lands_though_maintenance_took_the_landing_before_it(
         switch(after, sequence=4)
 
 
+def test_an_append_that_maintenance_has_taken_is_not_landed_again(
+    stage: Any, switch: Any, read: Read, catalog: Catalog, identifier: Any
+) -> None:
+    """Its worker died before anybody heard of it, and the snapshot that names its run has expired since."""
+    switch(stage(EVENTS.format("(1, 10)"), **GROWING))
+    staged = stage(EVENTS.format("(1, 10), (2, 20)"), run_id="run-2", **GROWING)
+    landed = switch(staged, sequence=2)
+    compact_table(catalog, identifier, CompactionOptions(min_input_files=2), fence=lambda: None)
+    rewrite_manifests(catalog, identifier, 1, fence=lambda: None)
+    expire_snapshots(catalog, identifier, ExpiryOptions(2**62, 1), fence=lambda: None)
+
+    again = switch(staged, sequence=2)
+    assert (again.already_landed, again.snapshot_id, again.mode) == (True, landed.snapshot_id, "append")
+    assert (again.rows, again.parent_snapshot_id) == (2, None)
+    assert ids(read()) == [1, 2]
+
+
 def test_an_append_lands_once_however_often_it_is_switched(stage: Any, switch: Any, read: Read) -> None:
     staged = stage(EVENTS.format("(1, 10), (2, 20)"), **GROWING)
     switch(staged)

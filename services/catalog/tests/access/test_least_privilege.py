@@ -18,7 +18,6 @@ from floe_contracts.catalog_access import GrantsAnswer, PrincipalCredentials
 from floe_lakehouse.catalogs import ensure_namespace, open_catalog
 from floe_lakehouse.duckdb_files import DuckDBTable
 from floe_lakehouse.errors import CatalogRefused
-from floe_lakehouse.extension_files import load_extension
 from floe_lakehouse.history.references import tag_snapshot
 from floe_lakehouse.history.rollback import rollback_table
 from floe_lakehouse.landing import switch_table
@@ -29,6 +28,7 @@ from floe_lakehouse.maintenance.orphan_files import remove_orphans
 from floe_lakehouse.maintenance.retention import ExpiryOptions
 from floe_lakehouse.staged import LandingRequest
 from floe_lakehouse.staging import stage_table
+from floe_lakehouse.testing.other_engine import duckdb_with_catalog
 
 pytestmark = pytest.mark.filterwarnings("ignore:POST /v1/oauth/tokens is deprecated")  # says the client of itself
 Ask = Callable[..., GrantsAnswer]
@@ -187,15 +187,9 @@ def test_duckdb_writes_and_reads_an_attached_catalog(
 @contextmanager
 def _attached(polaris: Polaris, credentials: PrincipalCredentials) -> Iterator[duckdb.DuckDBPyConnection]:
     """DuckDB with the catalog attached, as dbt has it."""
-    with duckdb.connect() as connection:
-        for name in ("avro", "httpfs", "iceberg"):
-            load_extension(connection, name)
-        connection.execute(
-            f"create secret s (type iceberg, client_id '{credentials.client_id}', "
-            f"client_secret '{credentials.client_secret}', oauth2_scope 'PRINCIPAL_ROLE:ALL', "
-            f"oauth2_server_uri '{polaris.server.catalog_uri}/v1/oauth/tokens')"
-        )
-        connection.execute(f"attach 'lake' as lake (type iceberg, endpoint '{polaris.server.catalog_uri}', secret s)")
+    with duckdb_with_catalog(
+        polaris.server.catalog_uri, credentials.client_id, credentials.client_secret, scope="PRINCIPAL_ROLE:ALL"
+    ) as connection:
         yield connection
 
 

@@ -12,7 +12,7 @@ import pytest
 from pyiceberg.table import Table
 
 from floe_chassis.testing import eventually
-from floe_lakehouse.extension_files import load_extension
+from floe_lakehouse.testing.other_engine import duckdb_with_catalog
 
 pytestmark = pytest.mark.bus
 
@@ -68,15 +68,7 @@ async def test_duckdb_is_seen_when_it_writes(profile, service, bus, compiled, la
 @pytest.fixture
 def attached(rest_server) -> Iterator[duckdb.DuckDBPyConnection]:
     """The lake as a DuckDB process outside of floe has it."""
-    config = {"autoinstall_known_extensions": False, "autoload_known_extensions": False}
-    with duckdb.connect(":memory:", config=config) as connection:
-        for name in ("avro", "httpfs", "iceberg"):
-            load_extension(connection, name)
-        connection.execute(
-            f"create secret s (type iceberg, client_id '{rest_server.client_id}', "
-            f"client_secret '{rest_server.client_secret}', oauth2_server_uri '{rest_server.url}/v1/oauth/tokens')"
-        )
-        connection.execute(f"attach 'lake' as lake (type iceberg, endpoint '{rest_server.url}', secret s)")
+    with duckdb_with_catalog(rest_server.url, rest_server.client_id, rest_server.client_secret) as connection:
         yield connection
 
 
