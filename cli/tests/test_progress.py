@@ -150,6 +150,15 @@ def test_a_node_that_fails_fails_the_build_at_once(compiled: ArtifactCompiled) -
     assert statuses(ended) == "done failed waiting done waiting"
 
 
+def test_a_node_that_works_when_its_run_ends_is_aborted(compiled: ArtifactCompiled) -> None:
+    lines: list[str] = []
+    view = PlainView(lines.append)
+    for progress in (begun := fold(*well(compiled)[:4])), fold(failed(), progress=begun):
+        view(progress)
+    assert progress.nodes["model.shop.orders"].status == "aborted"
+    assert lines[-1].endswith("  aborted  model.shop.orders 0.00 s")
+
+
 def test_a_run_whose_nodes_are_all_well_failed_in_its_landing(compiled: ArtifactCompiled) -> None:
     progress = fold(compiled, failed(node("model.shop.orders")))
     assert statuses(progress) == "done done failed done waiting"

@@ -27,6 +27,7 @@ _STYLES: Final = {
     "failed": "red",
     "started": "cyan",
     "running": "cyan",
+    "aborted": "yellow",
     "cancelled": "yellow",
     "superseded": "yellow",
 }

@@ -10,7 +10,7 @@ from floe_cli.follow.progress import Progress, StageName, StageStatus
 from floe_contracts.digests import short
 from floe_contracts.events import SemanticRendered
 
-_ENDED: Final = frozenset({"success", "warned", "failed", "skipped"})
+_ENDED: Final = frozenset({"success", "warned", "failed", "skipped", "aborted"})
 
 
 class PlainView:

@@ -29,6 +29,9 @@ from floe_contracts.events import (
 RunEnded = RunCompleted | RunFailed | RunCancelled | RunSuperseded
 """How a run can end."""
 _FAILED: Final = NodeFailed.kind.value.split(".")[1]
+_RUNNING: Final = "running"
+_ABORTED: Final = "aborted"
+"""Of a node whose run ended first; its lineage says the same."""
 
 
 class StageName(StrEnum):
@@ -109,7 +112,7 @@ def after(progress: Progress, event: Event) -> Progress:
                 stages=progress.stage(build=StageStatus.RUNNING, lineage=StageStatus.RUNNING),
             )
         case NodeStarted():
-            return _with_node(progress, NodeProgress(event.unique_id, "running"))
+            return _with_node(progress, NodeProgress(event.unique_id, _RUNNING))
         case NodeEnded():
             status = event.status if isinstance(event, NodeCompleted) else event.kind.value.split(".")[1]
             return _with_node(progress, NodeProgress(event.unique_id, status, event.seconds, event.message))
@@ -178,7 +181,8 @@ def _ended(progress: Progress, outcome: RunCompleted | RunFailed | RunCancelled)
     else:
         stages = progress.stage(build=StageStatus.FAILED, lineage=StageStatus.DONE)
     landed = tuple(table.identifier for table in outcome.tables)
-    nodes = progress.nodes | {
+    left = {name: replace(node, status=_ABORTED) for name, node in progress.nodes.items() if node.status == _RUNNING}
+    nodes = (progress.nodes | left) | {
         node.unique_id: replace(
             progress.nodes.get(node.unique_id, NodeProgress(node.unique_id, node.status)),
             status=node.status,
