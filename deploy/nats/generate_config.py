@@ -78,7 +78,7 @@ READS_BUCKETS = {
     "cli": (topology.RUNS_BUCKET, topology.LIVE_PRODUCTS_BUCKET),
 }
 READS_BACK = {
-    "executor": (topology.LINEAGE, topology.ARTIFACTS),
+    "executor": (topology.LINEAGE, topology.ARTIFACTS, topology.EVENTS),
     "cli": (topology.ARTIFACTS, topology.EVENTS, topology.LINEAGE, topology.DLQ),
 }
 """Streams that a service reads with consumers which it makes and drops by itself."""

@@ -68,6 +68,8 @@ from floe_contracts.subjects import EventKind
 from floe_contracts.table_states import TableState
 from floe_executor.adapters.state.live_products import LiveProducts
 from floe_executor.adapters.state.run_store import RunStore
+from floe_executor.adapters.told_events import publish_unless_told
+from floe_executor.core.run_states import queued_event
 from floe_executor.starts.restoring import Restoring
 
 FOLDER = Path(__file__).parents[2] / "deploy" / "nats"
@@ -401,6 +403,11 @@ async def test_the_executor_keeps_runs_and_leases_and_reads_lineage_back(connect
 
     await operator.js.publish(ANY_LINEAGE, b"{}")
     assert [message.data async for message in read_stream(executor.js, LINEAGE, ANY_LINEAGE)][-1:] == [b"{}"]
+
+    queued, since = queued_event(record), datetime.fromisoformat(record.requested_at)
+    await publish_unless_told(executor, queued, id="r1:queued", since=since)
+    told = [message async for message in read_stream(executor.js, EVENTS, queued.subject())]
+    assert (told[-1].headers or {})["Nats-Msg-Id"] == "r1:queued"
     assert executor.forbidden == []
 
 

@@ -4,7 +4,7 @@ import asyncio
 import json
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
-from datetime import datetime
+from datetime import UTC, datetime
 from functools import partial
 from typing import Any
 
@@ -17,7 +17,7 @@ from floe_chassis.stream_reader import read_stream
 from floe_chassis.testing import eventually
 from floe_chassis.topology import EVENTS, RUNS_BUCKET
 from floe_contracts.errors import LeaseLost
-from floe_contracts.events import PartitionChoice, RunOptions
+from floe_contracts.events import CancellationRequested, PartitionChoice, RunOptions
 from floe_contracts.runs import RunRecord, RunStatus, place_key, run_key
 from floe_executor.adapters.state.backfill_store import BackfillStore
 from floe_executor.adapters.state.cancellation_store import CancellationStore
@@ -188,6 +188,26 @@ async def test_a_record_that_cannot_be_read_keeps_its_own_place_waiting_only(
         await eventually(lambda: _is(worker.began, ["later"]))
 
 
+def _backfill(record: RunRecord) -> BackfillRecord:
+    """A backfill of two partitions, whose runs are recorded."""
+    return BackfillRecord(
+        backfill="backfill",
+        tenant=record.tenant,
+        environment=record.environment,
+        product=record.product,
+        artifact_digest=record.artifact_digest,
+        cause="cause",
+        sequence=1,
+        requested_at=record.requested_at,
+        requester="test",
+        reason="test",
+        options=RunOptions(),
+        choice=PartitionChoice(),
+        keys=("a", "b"),
+        made=2,
+    )
+
+
 @pytest.mark.bus
 async def test_a_backfill_is_not_over_while_another_executor_records_its_last_runs(
     bus: Bus, store: RunStore, run_record: RunRecord
@@ -195,24 +215,7 @@ async def test_a_backfill_is_not_over_while_another_executor_records_its_last_ru
     bucket = partial(bus.key_value, RUNS_BUCKET)
     store_of_backfills = BackfillStore(bucket)
     place = run_record.place
-    stored = await store_of_backfills.add(
-        BackfillRecord(
-            backfill="backfill",
-            tenant=place.tenant,
-            environment=place.environment,
-            product=place.product,
-            artifact_digest=run_record.artifact_digest,
-            cause="cause",
-            sequence=1,
-            requested_at=run_record.requested_at,
-            requester="test",
-            reason="test",
-            options=RunOptions(),
-            choice=PartitionChoice(),
-            keys=("a", "b"),
-            made=2,
-        )
-    )
+    stored = await store_of_backfills.add(_backfill(run_record))
     first, second = (backfills.part(stored.record, index) for index in range(2))
     await store.add(first.model_copy(update={"status": RunStatus.COMPLETED}))
     still = await store.add(second)
@@ -231,3 +234,32 @@ async def test_a_backfill_is_not_over_while_another_executor_records_its_last_ru
             {"partition": "b", "run_id": second.run_id, "status": "failed"},
         ]
     ]
+
+
+@pytest.mark.bus
+async def test_marks_go_with_what_they_would_end_or_by_themselves(
+    bus: Bus, store: RunStore, run_record: RunRecord
+) -> None:
+    """That of a run which nobody knows waits for it, as long as its request may be on its way."""
+    bucket = partial(bus.key_value, RUNS_BUCKET)
+    marks, store_of_backfills = CancellationStore(bucket), BackfillStore(bucket)
+    place = run_record.place
+    ended = await store_of_backfills.add(_backfill(run_record))
+    await store_of_backfills.update(ended, backfills.ended(ended.record, datetime.now(UTC)))
+    await store_of_backfills.settle(ended)
+    await store.add(run_record.model_copy(update={"run_id": "ended", "status": RunStatus.COMPLETED}))
+    for name in ("backfill", "ended", "unknown"):
+        await marks.add(
+            CancellationRequested(
+                tenant=place.tenant,
+                environment=place.environment,
+                product=place.product,
+                run_id=name,
+                requester="test",
+                reason="test",
+            )
+        )
+    await WaitingRuns(store, store_of_backfills, marks, NOBODY, NOBODY).places()
+    assert await marks.keys() == {run_key(place, "unknown")}
+    kept = await bus.js.get_last_msg(f"KV_{RUNS_BUCKET}", f"$KV.{RUNS_BUCKET}.cancel.{run_key(place, 'unknown')}")
+    assert (kept.headers or {})["Nats-TTL"] == str(30 * 24 * 3600)

@@ -13,16 +13,23 @@ from dagster._core.execution.api import execute_run
 from sqlalchemy.exc import OperationalError
 
 from floe_chassis import fault_points
+from floe_chassis.bus import Bus
 from floe_chassis.errors import SpoolFull
+from floe_chassis.settings import ChassisSettings
+from floe_chassis.spool import Outgoing, Spool
+from floe_chassis.stream_reader import read_stream
 from floe_chassis.testing import eventually
+from floe_chassis.topology import EVENTS, LINEAGE
+from floe_contracts import subjects
 from floe_contracts.compiled_product import CompiledOrchestration, CompiledRetries
 from floe_contracts.errors import Unreachable
-from floe_contracts.events import RunCancelled, RunCompleted
-from floe_contracts.runs import RunStatus
+from floe_contracts.events import RunCancelled, RunCompleted, RunQueued
+from floe_contracts.runs import RunRecord, RunStatus
 from floe_executor.adapters.dagster_graph import runs as dagster_runs
 from floe_executor.adapters.dagster_graph.recording import RunRecording
 from floe_executor.adapters.landing.iceberg_landing import IcebergLander
 from floe_executor.adapters.state.run_store import RunStore, StoredRun
+from floe_executor.core import run_states
 from floe_executor.core.node_reports import NodeDone, NodeReport
 from floe_executor.errors import RunChanged
 from floe_executor.runs.attempt import Attempts
@@ -30,7 +37,7 @@ from floe_executor.runs.endings import Endings
 from floe_executor.runs.telling import RunTelling
 
 from .test_executor import ENDLESS
-from .test_run_life import cancel, ended, heard, lake_files, marks, stack_place, told_once
+from .test_run_life import cancel, children, ended, heard, lake_files, marks, stack_place, told_once
 
 pytestmark = [pytest.mark.bus, pytest.mark.dbt]
 
@@ -114,11 +121,11 @@ async def test_an_end_that_was_written_and_not_told_is_told(
 ) -> None:
     tell, broken = Endings.tell, []
 
-    async def breaks_off_once(endings: Endings, stored: StoredRun, telling: Any = None) -> None:
+    async def breaks_off_once(endings: Endings, stored: StoredRun, *telling: Any, **again: bool) -> None:
         if not broken:
             broken.append(stored.record.run_id)
             raise Unreachable("the worker is gone")
-        await tell(endings, stored, telling)
+        await tell(endings, stored, *telling, **again)
 
     monkeypatch.setattr(Endings, "tell", breaks_off_once)
     await stack.start()
@@ -137,6 +144,84 @@ async def test_an_end_that_was_written_and_not_told_is_told(
     lineage = await stack.lineage(run)
     last = {RunStatus.COMPLETED: "COMPLETE", RunStatus.FAILED: "FAIL", RunStatus.CANCELLED: "ABORT"}[status]
     assert (lineage[-1]["run"]["runId"], lineage[-1]["eventType"]) == (run, last)
+
+
+async def test_an_end_that_was_told_long_ago_is_not_told_again(stack: Stack, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its worker died after it had told the end, and the bus no longer knows the id when another one comes."""
+    settle, broken = RunStore.settle, []
+
+    async def breaks_off_once(store: RunStore, record: RunRecord) -> None:
+        if not broken:
+            broken.append(record.run_id)
+            await _forget_ids(stack, run_states.queued_event(record.model_copy(update={"run_id": "probe"})))
+            raise Unreachable("the worker is gone")
+        await settle(store, record)
+
+    monkeypatch.setattr(RunStore, "settle", breaks_off_once)
+    await stack.start()
+    run = await stack.request(await stack.compile({"models/one.sql": "select 1 as id"}))
+    await told_once(stack, (await stack.completed(run)).run_id, RunStatus.COMPLETED)
+    assert broken == [run]
+
+
+async def _forget_ids(stack: Stack, probe: RunQueued) -> None:
+    """Have the bus take the next event of an id that it has seen so far."""
+    config = (await stack.bus.js.stream_info(EVENTS)).config
+    config.duplicate_window = 0.1
+    await stack.bus.js.update_stream(config)
+    await stack.bus.publish(probe, id="probe")
+
+    async def forgotten() -> bool:
+        return not (await stack.bus.publish(probe, id="probe")).duplicate
+
+    await eventually(forgotten)
+
+
+@pytest.mark.parametrize("step", ["stage", "switch"])
+async def test_a_failed_run_names_what_its_earlier_attempts_have_built(
+    stack: Stack, monkeypatch: pytest.MonkeyPatch, step: str
+) -> None:
+    """Also where the last attempt broke off before it looked."""
+
+    async def unreachable(*_: object, **__: object) -> Any:
+        raise Unreachable("no catalog answers")
+
+    async def begin(attempts: Attempts, attempt: Any, product: Any, *, again: bool) -> None:
+        if again:
+            raise Unreachable("no bus answers")
+        await begins(attempts, attempt, product, again=again)
+
+    begins = Attempts.begin
+    monkeypatch.setattr(IcebergLander, step, unreachable)
+    monkeypatch.setattr(Attempts, "begin", begin)
+    await stack.start()
+    twice = CompiledOrchestration(retries=CompiledRetries(max_attempts=2, delay_seconds=0, backoff="constant"))
+    failed = await stack.failed(await stack.request(await stack.compile(TWO, orchestration=twice)))
+    assert failed.problems[0].message.endswith("no bus answers")
+    assert {node.unique_id: node.status for node in failed.nodes} == {
+        "model.shop.one": "success",
+        "model.shop.two": "success",
+    }
+
+
+async def test_an_attempt_tells_first_what_a_dead_worker_left_on_the_disk(stack: Stack) -> None:
+    await stack.start()
+    run = await stack.request(await stack.compile({"models/endless.sql": ENDLESS}))
+    await stack.until_started(run, "model.shop.endless")
+    away = Bus("executor", ChassisSettings())
+    dead = Spool(away, Path(stack.environment["FLOE_WORK_DIR"]) / "executor" / "spool", limit_bytes=10_000)
+    subject = subjects.lineage("default", "dev", "shop", "left", "START")
+    await dead.put(Outgoing(subject, {}, "{}", "left"))
+    await dead.close()
+    (child,) = children(stack)
+    child.kill()
+
+    async def told() -> bool:
+        return any([True async for _ in read_stream(stack.bus.js, LINEAGE, subject)])
+
+    await eventually(told, timeout=30)
+    await cancel(stack, run)
+    await ended(stack, run)
 
 
 async def test_keys_of_a_set_are_added_by_many_at_once(store: RunStore) -> None:

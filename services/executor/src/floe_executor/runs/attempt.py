@@ -23,6 +23,7 @@ from floe_chassis.blobs import BlobStore
 from floe_chassis.leases import Lease
 from floe_contracts.digests import canonical_json
 from floe_contracts.events import LandedTable, NodeOutcome, RunSeconds
+from floe_contracts.runs import RunRecord
 from floe_dbt.errors import DbtWarehouseUnreachable
 from floe_executor.adapters.project_sources import ProjectSources
 from floe_executor.adapters.state.run_store import RunStore, StoredRun
@@ -167,6 +168,16 @@ class Attempts:
         )
         return request, selection
 
+    async def built_before(self, record: RunRecord, product: Product) -> BuiltSoFar | None:
+        """What earlier attempts of a run have built; once all is staged, the journal says it.
+
+        Raises:
+            FloeError: it is not known, or cannot be read at the moment.
+        """
+        if record.landing is not None:
+            return _built_in(await self._journal(record.landing))
+        return (await self._earlier.of_run(record, product))[0]
+
     async def build_and_stage(self, attempt: Attempt, request: BuildRequest, selection: Selection) -> LandingJournal:
         """Build and stage, unless an earlier attempt has come that far already.
 
@@ -178,9 +189,7 @@ class Attempts:
         record = attempt.stored.record
         if record.landing:
             journal = await self._journal(record.landing)
-            attempt.earlier = BuiltSoFar(
-                nodes=journal.nodes, whole=True, own=tuple(outcome.unique_id for outcome in journal.nodes)
-            )
+            attempt.earlier = _built_in(journal)
             attempt.build_seconds = journal.seconds
             return journal
         if selection.empty:
@@ -277,6 +286,10 @@ class Attempts:
         location = staged.staged.get("location")
         await attempt.telling.landing_ended(landed.table, landed.columns, location=location, created=landed.created)
         return landed.table
+
+
+def _built_in(journal: LandingJournal) -> BuiltSoFar:
+    return BuiltSoFar(nodes=journal.nodes, whole=True, own=tuple(outcome.unique_id for outcome in journal.nodes))
 
 
 def _fence(lease: Lease, loop: asyncio.AbstractEventLoop) -> Callable[[], None]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from datetime import datetime
 from typing import Final
 
 import structlog
@@ -14,6 +15,7 @@ from floe_contracts.runs import RunStatus
 from floe_executor.adapters.state.backfill_store import BackfillStore, StoredBackfill
 from floe_executor.adapters.state.cancellation_store import CancellationStore
 from floe_executor.adapters.state.run_store import PendingRun, RunStore
+from floe_executor.adapters.told_events import publish_unless_told
 from floe_executor.clock import now
 from floe_executor.core import backfills, partitions, run_states
 from floe_executor.runs.endings import Endings
@@ -103,7 +105,8 @@ class BackfillRuns:
         if not all(status.terminal for status in statuses.values()):
             return  # another executor has recorded runs since those that wait were listed
         completed = backfills.completed(record, statuses)
-        await self._bus.publish(completed, id=f"{record.backfill}:completed")
+        since = datetime.fromisoformat(record.requested_at)
+        await publish_unless_told(self._bus, completed, id=f"{record.backfill}:completed", since=since)
         ended = await self._backfills.update(stored, backfills.ended(record, now()))
         await self._cancellations.remove(stored.key)
         await self._backfills.settle(ended)

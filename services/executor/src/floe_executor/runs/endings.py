@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from datetime import datetime
 
 import structlog
 
@@ -13,6 +14,7 @@ from floe_contracts.events import RunCancelled, RunFailed
 from floe_contracts.runs import RunRecord, RunStatus, run_key
 from floe_executor.adapters.state.cancellation_store import CancellationStore
 from floe_executor.adapters.state.run_store import RunStore, StoredRun
+from floe_executor.adapters.told_events import publish_unless_told
 from floe_executor.clock import now
 from floe_executor.core import run_states
 from floe_executor.errors import RunChanged
@@ -44,12 +46,13 @@ class Endings:
         record = run_states.ended(stored.record, outcome, digest, now())
         return await self._store.update(stored, record.model_copy(update={"built": built or record.built}))
 
-    async def tell(self, stored: StoredRun, telling: RunTelling | None = None) -> None:
+    async def tell(self, stored: StoredRun, telling: RunTelling | None = None, *, again: bool = False) -> None:
         """Publish how the run ended; asked again after a crash, nothing of it is told twice.
 
         Args:
             stored: the ended run.
             telling: of the attempt that ended it; None after a crash, and for a run that never began.
+            again: whether it may be told already, however long ago.
         """
         record = stored.record
         outcome = run_states.ENDS[record.status].read(json.loads(await self._blobs.get(record.outcome or "")))
@@ -64,7 +67,12 @@ class Endings:
             why = "\n".join(problem.message for problem in outcome.problems)
             await telling.run_ended("FAIL", error=why, record=record)
         await fault_points.reach("after-landing")
-        await self._bus.publish(outcome, id=f"{record.run_id}:{record.status}")
+        cause = f"{record.run_id}:{record.status}"
+        if again:
+            since = datetime.fromisoformat(record.requested_at)
+            await publish_unless_told(self._bus, outcome, id=cause, since=since)
+        else:
+            await self._bus.publish(outcome, id=cause)
         await fault_points.reach("after-event")
         if record.status is RunStatus.CANCELLED:
             await self._cancellations.remove(run_key(record.place, record.run_id))
@@ -74,12 +82,12 @@ class Endings:
     async def tell_again(self, stored: StoredRun) -> None:
         """Tell an end that whoever wrote it may not have told, unless that is settled by now."""
         if await self._store.is_pending(stored.record):
-            await self.tell(stored)
+            await self.tell(stored, again=True)
 
     async def add_ended(self, record: RunRecord, outcome: run_states.RunEnded) -> None:
         """Add a run that ends before anybody could begin it, and tell so. May be repeated."""
         digest = await self._blobs.put(outcome.model_dump_json(exclude_none=True).encode())
-        await self.tell(await self._store.add(run_states.ended(record, outcome, digest, now())))
+        await self.tell(await self._store.add(run_states.ended(record, outcome, digest, now())), again=True)
 
     async def end_waiting(self, stored: StoredRun, outcome: run_states.RunEnded) -> bool:
         """End a run that has not begun; whether it had not. One that somebody began meanwhile is left alone."""

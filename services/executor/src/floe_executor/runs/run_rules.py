@@ -69,7 +69,7 @@ class RunRules:
         """The failure of a run whose time is up."""
         return RunTimedOut(
             f"the run was ended after {self._orchestration.timeout_seconds} s, since its first attempt began",
-            hint="raise orchestration.timeout_seconds in floe.yaml, or build less in one run",
+            hint="raise orchestration.timeoutSeconds in floe.yaml, or build less in one run",
         )
 
     def scheduled_partition(self, record: RunRecord) -> str | None:

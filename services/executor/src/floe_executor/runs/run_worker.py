@@ -78,6 +78,8 @@ class RunWorker:
         stored = await self._store.read(run_key(stored.record.place, stored.record.run_id))
         record = stored.record
         rules = await self._rules(record)
+        if record.attempt:
+            await self._tellings.recover()  # who worked on it may have died on this disk, with something to tell
         if record.status.terminal:
             await self._tell_again(stored, rules)
             return
@@ -212,14 +214,15 @@ class RunWorker:
         attempt = Attempt(stored, lease, self._tellings.of(stored.record))
         if rules.product is not None and stored.record.started_at is not None:
             await self._attempts.begin(attempt, rules.product, again=True)
-            with contextlib.suppress(FloeError):  # what was built is worth a try
-                attempt.earlier, _ = await self._earlier.of_run(stored.record, rules.product)
         await self._end(attempt, rules, reason)
 
     async def _end(self, attempt: Attempt, rules: RunRules, reason: Cancelled | FloeError) -> None:
         """End the run by a failure, or because somebody wants it."""
         record, telling = attempt.stored.record, attempt.telling
         await telling.close_open()
+        if attempt.earlier is None and rules.product is not None and record.started_at is not None:
+            with contextlib.suppress(FloeError):  # the end is told all the same
+                attempt.earlier = await self._attempts.built_before(record, rules.product)
         built = await self._earlier.keep(attempt.built)
         events = await telling.count() if record.started_at is not None else 0
         if isinstance(reason, Cancelled):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections.abc import Iterable
 from typing import Final
@@ -32,6 +33,7 @@ class Tellings:
         self._spool = spool
         self._store = store
         self._telemetry = telemetry
+        self._recovering = asyncio.Lock()
 
     def of(self, record: RunRecord) -> RunTelling:
         """The telling of the attempt that the record counts."""
@@ -43,15 +45,16 @@ class Tellings:
         What that left open of attempts that others have passed meanwhile is closed; the rest is the next attempt's.
         Waits as long as the bus is away.
         """
-        while True:
-            try:
-                for record, start in await self._left_open(await self._spool.recover()):
-                    await self._spool.put(outgoing_lineage(record, aborted(start, now())))
-            except Unreachable as error:
-                log.warning("what was left to tell waits for the bus", error=str(error))
-                await self._bus.until_connected(_LOOK_AGAIN)
-            else:
-                return
+        async with self._recovering:
+            while True:
+                try:
+                    for record, start in await self._left_open(await self._spool.recover()):
+                        await self._spool.put(outgoing_lineage(record, aborted(start, now())))
+                except Unreachable as error:
+                    log.warning("what was left to tell waits for the bus", error=str(error))
+                    await self._bus.until_connected(_LOOK_AGAIN)
+                else:
+                    return
 
     async def _left_open(self, messages: Iterable[Outgoing]) -> list[tuple[RunRecord, LineageEvent]]:
         begun: dict[str, tuple[str, LineageEvent]] = {}

@@ -151,10 +151,10 @@ class WaitingRuns:
     async def _forget(
         self, marked: frozenset[str], waiting: Sequence[PendingRun], backfills: Sequence[StoredBackfill]
     ) -> None:
-        """Drop the marks of runs that ended before they were heeded; one of a run that nobody knows yet stays."""
+        """Drop the marks of what ended before they were heeded; one of a run that nobody knows yet stays."""
         for key in marked - {run.key for run in waiting} - {backfill.key for backfill in backfills}:
-            found = await self._store.find_key(key)
-            if found is not None and found.record.status.terminal:
+            run, backfill = await self._store.find_key(key), await self._backfills.find_key(key)
+            if (run and run.record.status.terminal) or (backfill and backfill.record.ended_at):
                 await self._marks.remove(key)
 
 

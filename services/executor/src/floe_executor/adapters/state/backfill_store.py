@@ -57,8 +57,12 @@ class BackfillStore:
 
     async def find(self, place: Place, backfill: str) -> StoredBackfill | None:
         """The backfill of that id, if there is one."""
+        return await self.find_key(f"{place_key(place)}.{escape(backfill)}")
+
+    async def find_key(self, key: str) -> StoredBackfill | None:
+        """The backfill of that key, if there is one."""
         try:
-            return await self._read(f"{place_key(place)}.{escape(backfill)}")
+            return await self._read(key)
         except (KeyNotFoundError, InvalidKeyError):
             return None
 

@@ -1,7 +1,7 @@
 """Who asked for the end of which run, in the bucket `floe_runs` under `cancel.<run>`: a mark beside the record.
 
 A record is written by the worker of its run alone; a mark does not disturb that. The mark of a run that nobody knows
-yet waits for it.
+yet waits for it, as long as its request may be on its way.
 """
 
 from __future__ import annotations
@@ -19,6 +19,8 @@ from floe_contracts.runs import RunRecord, place_key, run_key
 from floe_contracts.subjects import escape
 
 _CANCEL: Final = "cancel."
+_KEPT_SECONDS: Final = 30 * 24 * 3600.0
+"""As long as FLOE_RUNS keeps requests."""
 
 
 class CancellationStore:
@@ -33,7 +35,7 @@ class CancellationStore:
         place = Place(request.tenant, request.environment, request.product)
         key = f"{_CANCEL}{place_key(place)}.{escape(request.run_id)}"
         try:
-            await (await self._open()).create(key, request.model_dump_json().encode())
+            await (await self._open()).create(key, request.model_dump_json().encode(), msg_ttl=_KEPT_SECONDS)
         except KeyWrongLastSequenceError:
             return
 
