@@ -218,6 +218,7 @@ def test_columns_keep_their_order_and_leave_out_what_is_not_known() -> None:
         {"name": "b", "ordinal_position": 1},
         {"name": "a", "ordinal_position": 2, "type": "int", "description": "An a."},
     ]
+    assert facets.schema([("b", None, "")], ordered=False)["fields"] == [{"name": "b"}]
 
 
 def test_a_nodes_run_knows_its_parent_and_the_root() -> None:

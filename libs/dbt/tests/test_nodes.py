@@ -116,6 +116,8 @@ def test_checks_and_what_they_belong_to(graph):
         "customer",
     )
     assert [check.name for check in graph.checks] == ["few"]
+    assert graph.checks[0].path == "tests/few.sql"
+    assert relationships.path == "models/schema.yml"
     names = {key.split(".")[2]: value for key, value in attached_nodes(graph).items()}
     assert names["one"] == "model.shop.orders"
     assert names["source_not_null_shop_visits_ip"] == "source.shop.shop.visits"

@@ -23,7 +23,11 @@ from floe_executor.core.node_reports import NodeBegan, NodeDone, NodeStatus
 NOW = datetime(2026, 11, 20, 9, 30, tzinfo=UTC)
 COMMIT = "4f0c1c2d3e4f5a6b7c8d9e0f1a2b3c4d5e6f7a8b"
 CHECK = Check(
-    unique_id="test.shop.not_null_orders_id.ab12", name="not_null", column="id", depends_on=("model.shop.orders",)
+    unique_id="test.shop.not_null_orders_id.ab12",
+    name="not_null",
+    column="id",
+    depends_on=("model.shop.orders",),
+    path="models/orders.yml",
 )
 RELATED = Check(
     unique_id="test.shop.relationships_orders.cd34",
@@ -35,6 +39,8 @@ RELATED = Check(
 SINGULAR = Check(
     unique_id="test.shop.totals", name="totals", depends_on=("model.shop.orders", "seed.shop.raw", "source.shop.gone")
 )
+UNIT_TEST = Check(unique_id="unit_test.shop.orders.counts", name="counts", depends_on=("model.shop.orders",))
+SCORES, SOURCE = "python.shop.scores", "source.shop.made.scores"
 TABLE = LandedTable(
     identifier="default.dev.shop.main.orders",
     unique_id="model.shop.orders",
@@ -61,9 +67,7 @@ def node(unique_id: str, **fields: Any) -> Node:
         resource_type=resource_type,  # type: ignore[arg-type]
         database="shop",
         schema_name="main",
-        identifier=name,
-        path=f"models/{name}.sql",
-        **{"materialized": "table"} | fields,
+        **{"materialized": "table", "identifier": name, "path": f"models/{name}.sql"} | fields,
     )
 
 
@@ -78,7 +82,7 @@ GRAPH = NodeGraph(
             tags=("daily",),
             depends_on=("seed.shop.raw", "source.shop.web.clicks", "macro.shop.gone"),
             raw_code="select * from {{ ref('raw') }}",
-            checks=(CHECK, RELATED),
+            checks=(CHECK, RELATED, UNIT_TEST),
             columns=(
                 Column(name="id", description="The order."),
                 Column(name="name", classification=Classification(classification="pii", pii_type="name")),
@@ -168,7 +172,8 @@ def test_a_model_reads_its_parents_and_writes_itself(
     assert start["job"]["name"] == "shop.model.shop.orders"
     assert [dataset["name"] for dataset in start["inputs"]] == ["shop.main.raw", "shop.main.clicks"]
     assert [dataset["name"] for dataset in start["outputs"]] == ["shop.main.orders"]
-    assert start["job"]["facets"].keys() == {"jobType", "sql", "documentation", "ownership", "tags"}
+    assert start["job"]["facets"].keys() == {"jobType", "documentation", "ownership", "tags"}  # the code is a template
+    assert complete["job"]["facets"].keys() == {"jobType", "sql", "documentation", "ownership", "tags"}
     (output,) = complete["outputs"]
     assert output["outputFacets"]["outputStatistics"]["rowCount"] == 2
     assert output["facets"]["lifecycleStateChange"]["lifecycleStateChange"] == "OVERWRITE"
@@ -184,6 +189,9 @@ def test_a_model_reads_its_parents_and_writes_itself(
         "tags",
     }
     assert "lifecycleStateChange" not in start["outputs"][0]["facets"]
+    documented = start["outputs"][0]["facets"]["schema"]["fields"]
+    assert [field["name"] for field in documented] == ["id", "name"]
+    assert not any("ordinal_position" in field for field in documented)  # the project documents in no order
 
 
 def test_a_node_run_is_another_one_in_each_attempt(make: Make) -> None:
@@ -235,10 +243,47 @@ def test_a_test_of_several_nodes_reads_those_that_are_known(
     assert ["inputFacets" in dataset for dataset in related["inputs"]] == [True, False]
 
 
-def test_a_test_that_nobody_knows_reads_nothing(lineage: RunLineage, told: Callable[..., dict[str, Any]]) -> None:
-    event = told(lineage, ended("unit_test.shop.orders.counts"))
+@pytest.mark.parametrize("unique_id", ["test.shop.gone", UNIT_TEST.unique_id])
+def test_a_test_that_nobody_knows_and_a_unit_test_read_nothing(
+    lineage: RunLineage, told: Callable[..., dict[str, Any]], unique_id: str
+) -> None:
+    event = told(lineage, ended(unique_id, compiled_code="select 1"))
     assert (event["inputs"], event["outputs"]) == ([], [])
     assert event["job"]["facets"]["jobType"]["jobType"] == "TEST"
+
+
+def test_a_test_belongs_to_whom_the_table_belongs(lineage: RunLineage, told: Callable[..., dict[str, Any]]) -> None:
+    tests = (CHECK, SINGULAR, UNIT_TEST)
+    jobs = [told(lineage, NodeBegan(test.unique_id, NOW))["job"]["facets"] for test in tests]
+    owners = [job["ownership"]["owners"][0]["name"] for job in jobs]
+    assert owners == ["me@example.com", "me", "me@example.com"]
+    landing = lineage.of_landing_start(TABLE.identifier, TABLE.unique_id, NOW)
+    assert landing["job"]["facets"]["ownership"]["owners"] == [{"name": "me@example.com"}]
+    engine = landing["run"]["facets"]["processing_engine"]
+    assert (engine["name"], engine["version"]) == ("floe", engine["openlineageAdapterVersion"])
+
+
+def test_the_table_of_a_python_transform_is_one_dataset_whoever_reads_it(
+    make: Make, told: Callable[..., dict[str, Any]]
+) -> None:
+    quality = Check(unique_id="python_test.shop.scores.one_each", name="unique", column="id", depends_on=(SCORES,))
+    source_test = Check(unique_id="test.shop.source_unique.ef56", name="unique", column="id", depends_on=(SOURCE,))
+    nodes = (
+        node(SCORES, tags=("daily",), identifier="scores", checks=(quality,), path="../transforms/scores.py"),
+        node(SOURCE, materialized="source", identifier="scores", depends_on=(SCORES,), checks=(source_test,)),
+        node("model.shop.best", depends_on=(SOURCE,)),
+    )
+    repository = SourceReference(repository="https://github.com/acme/shop", commit=COMMIT)
+    lineage = make(NodeGraph(project="shop", nodes=nodes, checks=()), record={"source": repository})
+    built = told(lineage, ended(SCORES, columns=(("id", "BIGINT"),), rows=3))
+    assert built["job"]["facets"]["sourceCodeLocation"]["path"] == "transforms/scores.py"
+    for reader in ("model.shop.best", source_test.unique_id, quality.unique_id):
+        (read,) = told(lineage, NodeBegan(reader, NOW))["inputs"]
+        assert read["facets"].keys() >= {"schema", "tags"}
+    (checked,) = assertions(told(lineage, ended(quality.unique_id, failures=0)))
+    assert (checked["name"], checked["assertion"]) == ("one_each", "unique")
+    (dataset,) = told(lineage, ended(source_test.unique_id, failures=0))["inputs"]
+    assert dataset["inputFacets"]["dataQualityMetrics"]["rowCount"] == 3
 
 
 @pytest.mark.parametrize(
@@ -427,6 +472,22 @@ def test_the_code_of_a_product_in_a_folder_is_found_there(make: Make) -> None:
     ]
 
 
+def test_a_test_is_found_where_it_is_written_and_what_a_package_brings_is_not(make: Make) -> None:
+    graph = GRAPH.model_copy(update={"nodes": (*GRAPH.nodes, node("model.calendar.days"))})
+    lineage = make(graph, record={"source": SourceReference(repository="https://github.com/acme/shop", commit=COMMIT)})
+    found = {
+        each: event["job"]["facets"].get("sourceCodeLocation", {}).get("path")
+        for each in (CHECK.unique_id, RELATED.unique_id, "model.shop.orders", "model.calendar.days")
+        if (event := lineage.of_report(NodeBegan(each, NOW)))
+    }
+    assert found == {
+        CHECK.unique_id: "dbt/models/orders.yml",
+        RELATED.unique_id: None,  # a graph of before 1.3
+        "model.shop.orders": "dbt/models/orders.sql",
+        "model.calendar.days": None,
+    }
+
+
 def test_a_span_and_a_run_know_each_other(lineage: RunLineage, openlineage: Schemas) -> None:
     span = ("0af7651916cd43dd8448eb211c80319c", "b7ad6b7169203331")
     event = lineage.of_report(NodeBegan("seed.shop.raw", NOW), span=span)
@@ -454,7 +515,7 @@ def test_an_event_too_large_for_the_bus_loses_its_largest_facets_first(make: Mak
     assert event is not None
     assert "sql" not in event["job"]["facets"]
     sizes = [len(to_bytes(each)) for each in smaller(event)]
-    assert len(to_bytes(event)) > 500_000 > 10_000 > sizes[-1]
+    assert len(to_bytes(event)) > 300_000 > 10_000 > sizes[-1]
     assert sizes == sorted(sizes, reverse=True)
     assert all(openlineage.problems(each) == [] for each in smaller(event))
 

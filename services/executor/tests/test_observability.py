@@ -31,7 +31,7 @@ from floe_chassis.testing import eventually
 from floe_chassis.topology import EVENTS, LINEAGE
 from floe_contracts.artifacts import CompiledArtifacts
 from floe_contracts.cloudevents import decode
-from floe_contracts.events import NodeCompleted, NodeEvent, NodeFailed, RunEvent
+from floe_contracts.events import NodeCompleted, NodeEvent, NodeFailed, RunEvent, SourceReference
 from floe_executor import wiring
 from floe_executor.runs.run_telemetry import RunTelemetry
 
@@ -97,7 +97,8 @@ async def with_observability(stack: Stack, artifact: str, **changes: Any) -> str
 
 async def test_every_output_has_its_types_and_every_test_its_result(stack: Stack, openlineage: Any) -> None:
     await stack.start()
-    run = await stack.request(await stack.compile(KINDS))
+    source = SourceReference(repository="https://github.com/acme/shop", ref="refs/heads/main", commit="4f0c1c2d" * 5)
+    run = await stack.request(await stack.compile(KINDS), source=source)
     completed = await stack.completed(run)
     lineage = await stack.lineage(run)
     assert [problem for event in lineage for problem in openlineage.problems(event)] == []
@@ -118,6 +119,18 @@ async def test_every_output_has_its_types_and_every_test_its_result(stack: Stack
     assert [field["type"] for field in read["facets"]["schema"]["fields"]] == ["INTEGER", "VARCHAR"]
     assert "select id, customer from" in ended["shop.model.shop.orders"]["job"]["facets"]["sql"]["query"]
     assert "ref(" not in ended["shop.model.shop.orders"]["job"]["facets"]["sql"]["query"]
+
+    code = {name: event["job"]["facets"].get("sourceCodeLocation", {}) for name, event in ended.items()}
+    assert {place["version"] for place in code.values() if place} == {source.commit}
+    assert {name.partition(".")[2]: place.get("path") for name, place in code.items() if ".land." not in name} == {
+        "": None,
+        "model.shop.grown": "dbt/models/grown.sql",
+        "model.shop.orders": "dbt/models/orders.sql",
+        "model.shop.shown": "dbt/models/shown.sql",
+        "seed.shop.raw_orders": "dbt/seeds/raw_orders.csv",
+        "snapshot.shop.kept": "dbt/snapshots/kept.sql",
+        **{name.partition(".")[2]: "dbt/models/schema.yml" for name in code if ".test." in name},
+    }
 
     tests = {name: event["inputs"][0]["inputFacets"] for name, event in ended.items() if ".test." in name}
     results = Counter(

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from floe_contracts.artifacts import CompiledArtifacts, Compute, DbtProject
 from floe_contracts.compiled_product import CompiledPythonTransform
 from floe_contracts.events import RunOptions
-from floe_contracts.nodes import Check, Node, NodeGraph, QualityCheck
+from floe_contracts.nodes import Check, Column, Node, NodeGraph, QualityCheck
 from floe_executor.core.node_reports import NodeStatus
 from floe_executor.core.phases import DbtPhase, Phase, PythonPhase, dbt_arguments, phases, standing
 from floe_executor.core.transform_nodes import with_transforms
@@ -99,6 +99,17 @@ def test_a_transform_that_reads_nothing_comes_first(artifact: CompiledArtifacts)
     dbt = graph(source("scores"), model("ranked", "source.shop.floe.scores"), model("alone"))
     made = phases(merged(artifact, dbt, transform("scores")))
     assert made == (PythonPhase(("scores",)), DbtPhase(frozenset({"model.shop.ranked", "model.shop.alone"})))
+
+
+def test_what_documents_the_source_documents_the_transform(artifact: CompiledArtifacts) -> None:
+    told = {"description": "A score each.", "owner": "me@example.com", "columns": (Column(name="id"),)}
+    dbt = graph(model("orders"), source("scores").model_copy(update=told))
+    made = merged(artifact, dbt, transform("scores", "orders"), transform("other", "orders"))
+    scores, other = made.node("python.shop.scores"), made.node("python.shop.other")
+    assert scores is not None
+    assert other is not None
+    assert {name: getattr(scores, name) for name in told} == told
+    assert (other.description, other.owner, other.columns) == ("", None, ())
 
 
 def test_a_test_of_a_transforms_table_runs_after_it(artifact: CompiledArtifacts) -> None:

@@ -50,6 +50,9 @@ class Check(Data):
     depends_on: tuple[str, ...] = ()
     to_node: str | None = Field(default=None, description="The other side of a relationships test.")
     to_column: str | None = Field(default=None, description="Its column.")
+    path: str | None = Field(
+        default=None, description="The file that it is written in, from the dbt project's folder; None before 1.3."
+    )
     fingerprint: str | None = Field(default=None, description="Changes when what it tests, or how, changes.")
 
 
@@ -138,7 +141,7 @@ class Exposure(Data):
 class NodeGraph(Data):
     """All nodes of one environment, sorted by unique id."""
 
-    version: FirstMajor = Field(default="1.2", description="Version of this document's form.")
+    version: FirstMajor = Field(default="1.3", description="Version of this document's form.")
     project: str = Field(description="Name of the dbt project.")
     nodes: tuple[Node, ...]
     checks: tuple[Check, ...] = Field(description="Tests that belong to no single node.")

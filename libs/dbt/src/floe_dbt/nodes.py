@@ -172,6 +172,7 @@ def _check(test: Resource, node: str | None, fingerprint: str) -> Check:
         depends_on=parents,
         to_node=next((parent for parent in parents if parent != node), node) if to_column else None,
         to_column=to_column,
+        path=test["original_file_path"],
         fingerprint=fingerprint,
     )
 

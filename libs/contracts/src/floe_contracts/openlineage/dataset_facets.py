@@ -27,11 +27,13 @@ _CLASSIFICATION: Final = own("1-0-1", "FloeClassificationDatasetFacet")
 _FLOE: Final = "FLOE"
 
 
-def schema(columns: Iterable[tuple[str, str | None, str]]) -> Facet:
-    """Name, type and description of each column, in order."""
+def schema(columns: Iterable[tuple[str, str | None, str]], *, ordered: bool = True) -> Facet:
+    """Name, type and description of each column; `ordered` says that they come as they stand in the table."""
     fields = []
     for position, (name, data_type, description) in enumerate(columns, start=1):
-        field: dict[str, Any] = {"name": name, "ordinal_position": position}
+        field: dict[str, Any] = {"name": name}
+        if ordered:
+            field["ordinal_position"] = position
         if data_type:
             field["type"] = data_type
         if description:

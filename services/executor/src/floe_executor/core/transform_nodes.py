@@ -33,6 +33,8 @@ def check_id(product: str, transform: str, check: str) -> str:
 def with_transforms(graph: NodeGraph, artifact: CompiledArtifacts, compute: Compute) -> NodeGraph:
     """The graph with a node for each Python transform, and dbt's sources that are such a table reading it.
 
+    What the project documents of such a source is true of the transform's table.
+
     Args:
         graph: the nodes of the dbt project.
         artifact: whose Python transforms are meant.
@@ -55,7 +57,9 @@ def with_transforms(graph: NodeGraph, artifact: CompiledArtifacts, compute: Comp
     )
     tables = {_table(node): node.unique_id for node in made}
     nodes = [_reading(node, tables) if node.resource_type == "source" else node for node in graph.nodes]
-    return graph.model_copy(update={"nodes": tuple(sorted([*nodes, *made], key=lambda node: node.unique_id))})
+    sources = {_table(node): node for node in graph.nodes if node.resource_type == "source"}
+    nodes += [_documented(node, sources.get(_table(node))) for node in made]
+    return graph.model_copy(update={"nodes": tuple(sorted(nodes, key=lambda node: node.unique_id))})
 
 
 def transform_nodes(
@@ -155,6 +159,13 @@ def _main_schema(compute: Compute, product: str) -> tuple[str, str]:
 def _reading(source: Node, tables: Mapping[tuple[str, str], str]) -> Node:
     transform = tables.get(_table(source))
     return source.model_copy(update={"depends_on": (transform,)}) if transform else source
+
+
+def _documented(transform: Node, source: Node | None) -> Node:
+    if source is None:
+        return transform
+    told = {"description": source.description, "columns": source.columns, "owner": source.owner, "meta": source.meta}
+    return transform.model_copy(update=told)
 
 
 def _table(node: Node) -> tuple[str, str]:

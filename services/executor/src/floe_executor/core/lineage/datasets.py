@@ -85,11 +85,15 @@ class Datasets:
         """A test, the nodes that it is about, and the others that it reads."""
         if unique_id in self._checked:
             node, check = self._checked[unique_id]
-            others = [self._nodes[check.to_node]] if check.to_node in self._nodes and check.to_node != unique_id else []
-            return check, [node], [other for other in others if other is not node]
+            about, other = self._built(node.unique_id) or node, self._built(check.to_node) if check.to_node else None
+            return check, [about], [other] if other is not None and other is not about else []
         single = self._single.get(unique_id)
-        about = [self._nodes[parent] for parent in (single.depends_on if single else ()) if parent in self._nodes]
-        return single, about, []
+        found = [self._built(parent) for parent in (single.depends_on if single else ())]
+        return single, [node for node in found if node is not None], []
+
+    def about(self, unique_id: str) -> Node | None:
+        """The first of the nodes that a test is about."""
+        return next(iter(self.tested(unique_id)[1]), None)
 
     def landed(self, table: LandedTable, columns: Columns, *, location: str | None, created: bool) -> Dataset:
         """The Iceberg table that a node has become."""
@@ -121,14 +125,21 @@ class Datasets:
 
     def _parents(self, node: Node, seen: set[str]) -> Iterator[Node]:
         for unique_id in node.depends_on:
-            parent = self._nodes.get(unique_id)
-            if parent is None or unique_id in seen:
+            parent = self._built(unique_id)
+            if parent is None or parent.unique_id in seen:
                 continue
-            seen.add(unique_id)
+            seen.add(parent.unique_id)
             if parent.materialized == _EPHEMERAL:
                 yield from self._parents(parent, seen)
             else:
                 yield parent
+
+    def _built(self, unique_id: str) -> Node | None:
+        """The node of that id; for a source that is the table of a Python transform, the transform."""
+        node = self._nodes.get(unique_id)
+        if node is None or node.resource_type != "source" or not node.depends_on:
+            return node
+        return self._nodes.get(node.depends_on[0], node)
 
     def _namespace(self, compute: str | None) -> str:
         found = self._environment.computes.get(compute) if compute else None
@@ -151,7 +162,8 @@ def _described(node: Node, namespace: str) -> dict[str, Facet]:
         "hierarchy": facets.hierarchy([(level, name) for level, name in names if name]),
     }
     if node.columns:
-        described["schema"] = facets.schema((each.name, each.data_type, each.description) for each in node.columns)
+        documented = ((each.name, each.data_type, each.description) for each in node.columns)
+        described["schema"] = facets.schema(documented, ordered=False)
     return described | _meaning(node)
 
 

@@ -5,20 +5,21 @@ from __future__ import annotations
 import sys
 from collections.abc import Mapping
 from datetime import datetime
+from importlib.metadata import version
 from typing import Any, Final, TypeAlias
 
 from floe_contracts.artifacts import CompiledArtifacts, CompiledEnvironment
 from floe_contracts.events import LandedTable
 from floe_contracts.nodes import Check, Node, NodeGraph
-from floe_contracts.openlineage import dataset_facets, job_facets, naming, run_facets
+from floe_contracts.openlineage import dataset_facets, naming, run_facets
 from floe_contracts.openlineage.events import EventType, run_event
 from floe_contracts.openlineage.facet import Facet
 from floe_contracts.openlineage.run_facets import RunReference
 from floe_contracts.runs import RunRecord
 from floe_executor.core.lineage.closing import LineageEvent
 from floe_executor.core.lineage.datasets import Columns, Dataset, Datasets
+from floe_executor.core.lineage.jobs import Jobs
 from floe_executor.core.lineage.parameters import parameters
-from floe_executor.core.lineage.source_code import location
 from floe_executor.core.node_reports import LONGEST_MESSAGE, NodeDone, NodeReport, NodeStatus
 
 SpanIds: TypeAlias = tuple[str, str]
@@ -26,8 +27,9 @@ SpanIds: TypeAlias = tuple[str, str]
 Window: TypeAlias = tuple[datetime, datetime]
 """What a partition covers: from the first on, up to the second."""
 
+_FLOE: Final = version("floe-executor")
 _PYTHON: Final = ".".join(str(part) for part in sys.version_info[:3])
-_LONGEST_CODE: Final = 200_000
+_UNIT_TEST: Final = "unit_test."
 
 
 class RunLineage:
@@ -60,15 +62,15 @@ class RunLineage:
         """
         self.record = record
         self.observability = artifact.observability
-        self._product = artifact.product
-        self._project = artifact.transforms[0].path if artifact.transforms else "."
         self._datasets = Datasets(record.place, graph, environment)
+        project = artifact.transforms[0].path if artifact.transforms else "."
+        self._jobs = Jobs(artifact.product, project, graph.project, record.source, self._datasets)
         own = RunReference(record.place, record.run_id)
         caused = _cause(record)
-        self._engine = run_facets.processing_engine("dbt", artifact.tools.dbt_core)
-        self._python_engine = run_facets.processing_engine("python", _PYTHON)
+        self._python_engine = run_facets.processing_engine("python", _PYTHON, _FLOE)
+        self._landing_engine = run_facets.processing_engine("floe", _FLOE, _FLOE)
         shared: dict[str, Facet] = {
-            "processing_engine": self._engine,
+            "processing_engine": run_facets.processing_engine("dbt", artifact.tools.dbt_core, _FLOE),
             "floe_artifact": run_facets.artifact(record.artifact_digest, max(record.attempt, 1)),
         }
         if nominal := _nominal_time(record, window):
@@ -77,12 +79,11 @@ class RunLineage:
         self._run_facets = shared | {"executionParameters": run_facets.execution_parameters(parameters(record))}
         if caused:
             self._run_facets["parent"] = run_facets.parent(caused, root)
-        self._jobs: dict[str, dict[str, Facet]] = {}
 
     def node(self, unique_id: str) -> tuple[Node | None, str]:
         """The node of that id, and the type of the warehouse that it or the node that it tests is built in."""
         node = self._datasets.node(unique_id)
-        return node, self._datasets.warehouse(node or self._about(unique_id))
+        return node, self._datasets.warehouse(node or self._datasets.about(unique_id))
 
     def of_run(
         self, event_type: EventType, at: datetime, *, error: str | None = None, span: SpanIds | None = None
@@ -95,7 +96,7 @@ class RunLineage:
             job=self.record.product,
             run_id=self.record.run_id,
             run_facets=_with(self._run_facets, error, span),
-            job_facets=self._product_facets(),
+            job_facets=self._jobs.product(),
         )
 
     def of_report(self, report: NodeReport, *, span: SpanIds | None = None) -> LineageEvent | None:
@@ -119,7 +120,7 @@ class RunLineage:
             job=job,
             run_id=naming.node_run_id(self.record.run_id, self.record.attempt, job),
             run_facets=_with(shared, error, span, "PYTHON" if python else "SQL"),
-            job_facets=self._node_facets(report.unique_id, node, done.compiled_code if done else None),
+            job_facets=self._jobs.node(report.unique_id, done.compiled_code if done else None, ended=done is not None),
             inputs=inputs,
             outputs=outputs,
         )
@@ -170,8 +171,8 @@ class RunLineage:
             place=self.record.place,
             job=job,
             run_id=naming.node_run_id(self.record.run_id, self.record.attempt, job),
-            run_facets=_with(self._part_facets, None, span),
-            job_facets={"jobType": job_facets.job_type("LANDING", "FLOE")},
+            run_facets=_with(self._part_facets | {"processing_engine": self._landing_engine}, None, span),
+            job_facets=self._jobs.landing(node),
             inputs=[self._datasets.of_node(node)] if node else [],
             outputs=outputs,
         )
@@ -184,7 +185,9 @@ class RunLineage:
         return inputs, [self._datasets.output(node, full_refresh=full_refresh, rows=done.rows)]
 
     def _tested(self, report: NodeReport) -> tuple[list[Dataset], list[Dataset]]:
-        """The datasets that a test reads, with its result once there is one."""
+        """The datasets that a test reads, with its result once there is one; a unit test reads rows of its own."""
+        if report.unique_id.startswith(_UNIT_TEST):
+            return [], []
         check, about, others = self._datasets.tested(report.unique_id)
         tested = [self._checked(node, check, report) for node in about] if check else []
         return [*tested, *(self._datasets.of_node(node) for node in others)], []
@@ -202,49 +205,6 @@ class RunLineage:
             nulls = {check.column: 0} if certain and check.column else {}
             sided["dataQualityMetrics"] = dataset_facets.quality_metrics(rows=rows, null_counts=nulls)
         return dataset | {"inputFacets": sided} if sided else dataset
-
-    def _product_facets(self) -> dict[str, Facet]:
-        if self.record.product not in self._jobs:
-            product = self._product
-            found = {"jobType": job_facets.job_type("PRODUCT", "FLOE"), "ownership": job_facets.owners(product.owner)}
-            if product.description:
-                found["documentation"] = job_facets.documentation(product.description)
-            if product.labels:
-                labels = [(key, value, "FLOE") for key, value in sorted(product.labels.items())]
-                found["tags"] = job_facets.tags(labels)
-            if source := location(self.record.source):
-                found["sourceCodeLocation"] = source
-            self._jobs[self.record.product] = found
-        return self._jobs[self.record.product]
-
-    def _node_facets(self, unique_id: str, node: Node | None, compiled: str | None) -> dict[str, Facet]:
-        if unique_id not in self._jobs:
-            self._jobs[unique_id] = self._described(unique_id, node)
-        code = compiled or (node.raw_code if node and not node.path.endswith(".py") else None)
-        if not code or len(code) > _LONGEST_CODE:
-            return self._jobs[unique_id]
-        dialect = self._datasets.warehouse(node or self._about(unique_id))
-        return self._jobs[unique_id] | {"sql": job_facets.sql(code, dialect)}
-
-    def _about(self, unique_id: str) -> Node | None:
-        return next(iter(self._datasets.tested(unique_id)[1]), None)
-
-    def _described(self, unique_id: str, node: Node | None) -> dict[str, Facet]:
-        kind = unique_id.partition(".")[0]
-        integration = "FLOE" if kind.startswith("python") else "DBT"
-        if node is None:
-            return {"jobType": job_facets.job_type("TEST", integration)}
-        found = {"jobType": job_facets.job_type(kind.upper(), integration)}
-        if node.description:
-            found["documentation"] = job_facets.documentation(node.description)
-        if node.owner or self._product.owner:
-            found["ownership"] = job_facets.owners(node.owner or self._product.owner)
-        if node.tags:
-            found["tags"] = job_facets.tags((tag, "true", "DBT") for tag in node.tags)
-        path = node.path if self._project == "." else f"{self._project}/{node.path}"
-        if source := location(self.record.source, path):
-            found["sourceCodeLocation"] = source
-        return found
 
 
 def _cause(record: RunRecord) -> RunReference | None:
@@ -278,8 +238,14 @@ def _assertion(check: Check, report: NodeDone) -> dict[str, Any]:
     return dataset_facets.assertion(
         check.name,
         success=success,
-        name=check.unique_id.split(".")[2] if check.unique_id.count(".") > 1 else check.name,
+        name=_name(check),
         column=check.column,
         severity=None if success else "warn" if report.status is NodeStatus.WARNED else "error",
         actual=report.failures,
     )
+
+
+def _name(check: Check) -> str:
+    """What the project calls a test; dbt's id ends in a hash, that of a quality check does not."""
+    parts = check.unique_id.split(".")
+    return parts[-1] if parts[0] == "python_test" else parts[2] if len(parts) > 2 else check.name
