@@ -11,6 +11,7 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
+from urllib.parse import quote_plus
 
 import requests
 from pyiceberg.catalog.rest.auth import AuthManager
@@ -93,7 +94,7 @@ def _ask(client: Client) -> Mapping[str, Any]:
     named = {"client_id": client.id} if client.id else {}
     response = _post(client, {**form, **named, "client_secret": client.secret})
     if response.status_code in {400, 401} and client.id:
-        response = _post(client, form, (client.id, client.secret))
+        response = _post(client, form, (quote_plus(client.id), quote_plus(client.secret)))  # RFC 6749, 2.3.1
     if response.status_code >= 500:
         raise ServerError(f"the token server {client.server_uri} answers {response.status_code}")
     try:

@@ -26,6 +26,7 @@ from starlette.routing import Route
 from floe_lakehouse.testing import rest_answers as answers
 from floe_lakehouse.testing import rest_namespaces as namespaces
 from floe_lakehouse.testing import rest_tables as tables
+from floe_lakehouse.testing.rest_signatures import Signatures
 from floe_lakehouse.testing.rest_state import TOKENS, WAREHOUSE, RestServer
 from floe_lakehouse.testing.rest_tokens import Tokens
 
@@ -42,15 +43,20 @@ _TABLE: Final = f"{_NAMESPACE}/tables/{{table}}"
 
 
 @contextmanager
-def serving(catalog: SqlCatalog, *, tokens: Tokens | None = None, **table_config: str) -> Iterator[RestServer]:
+def serving(
+    catalog: SqlCatalog, *, tokens: Tokens | None = None, signatures: Signatures | None = None, **table_config: str
+) -> Iterator[RestServer]:
     """A server of `catalog` at a free port, for as long as the block runs.
 
     Args:
         catalog: what it serves.
         tokens: who may come in; one client, `floe`, if None.
+        signatures: who may come in by signing, in the place of tokens.
         table_config: the storage's keys, which it vends.
     """
-    server = RestServer(catalog, table_config) if tokens is None else RestServer(catalog, table_config, tokens)
+    server = RestServer(catalog, table_config, signatures=signatures)
+    if tokens is not None:
+        server.tokens = tokens
     with socket.socket() as listener:
         listener.bind((_HOST, 0))
         listener.listen()  # who asks before the server runs waits
@@ -107,7 +113,7 @@ def application(server: RestServer) -> Starlette:
 
 
 class _Door(BaseHTTPMiddleware):
-    """Notes each request, and lets those in that bring a token."""
+    """Notes each request, and lets those in that bring a token, or a signature where the server takes these."""
 
     def __init__(self, app: Any, server: RestServer) -> None:
         super().__init__(app)
@@ -121,7 +127,8 @@ class _Door(BaseHTTPMiddleware):
             if server.refusals:
                 status = server.refusals.pop(0)
                 return answers.problem(status, "RefusedException", f"this was to be answered {status}")
-            if refusal := server.tokens.refusal(request):
+            signed = server.signatures
+            if refusal := server.tokens.refusal(request) if signed is None else await signed.refusal(request):
                 return refusal
         return await call_next(request)
 

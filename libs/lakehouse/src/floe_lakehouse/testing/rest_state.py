@@ -10,6 +10,7 @@ from typing import Final
 
 from pyiceberg.catalog.sql import SqlCatalog
 
+from floe_lakehouse.testing.rest_signatures import Signatures
 from floe_lakehouse.testing.rest_tokens import Tokens
 
 WAREHOUSE: Final = "lake"
@@ -28,6 +29,7 @@ class RestServer:
         catalog: what it serves.
         table_config: the storage's keys, such as `s3.access-key-id`: vended with each table to those who ask for them.
         tokens: who may come in, with what.
+        signatures: who may come in by signing, in the place of tokens.
         page_size: most entries of a page, for clients that ask for pages.
         url: its address.
         asked: methods and paths of all requests so far.
@@ -39,6 +41,7 @@ class RestServer:
     catalog: SqlCatalog
     table_config: Mapping[str, str] = field(default_factory=dict, repr=False)
     tokens: Tokens = field(default_factory=_own_client)
+    signatures: Signatures | None = None
     page_size: int = 100
     url: str = ""
     asked: list[str] = field(default_factory=list)

@@ -8,7 +8,7 @@ import time
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
-from urllib.parse import parse_qsl, unquote
+from urllib.parse import parse_qsl, unquote_plus
 
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
@@ -81,5 +81,5 @@ def _basic(request: Request) -> tuple[str, str] | None:
     if scheme.lower() == "basic":
         with suppress(ValueError):
             user, _, password = base64.b64decode(encoded).decode().partition(":")
-            return unquote(user), unquote(password)
+            return unquote_plus(user), unquote_plus(password)
     return None
