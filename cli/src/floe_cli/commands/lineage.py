@@ -56,6 +56,7 @@ def tail(path: Path, from_start: bool, as_json: bool) -> None:
     from nats.js.api import DeliverPolicy
 
     from floe_chassis.topology import LINEAGE
+    from floe_cli.lineage_lines import short_line
     from floe_cli.stack.connection import configured, connected, running
     from floe_contracts import subjects
     from floe_contracts.errors import Unreachable
@@ -72,8 +73,6 @@ def tail(path: Path, from_start: bool, as_json: bool) -> None:
                 deliver_policy=DeliverPolicy.ALL if from_start else DeliverPolicy.NEW,
             )
             async for message in subscription.messages:
-                event = json.loads(message.data)
-                short = f"{event['eventTime']}  {event['eventType']:8}  {event['job']['name']}"
-                click.echo(message.data.decode() if as_json else short)
+                click.echo(json.dumps(json.loads(message.data)) if as_json else short_line(message.data))
 
     asyncio.run(main())
