@@ -27,7 +27,7 @@ from floe_lakehouse.duckdb_files import DEFAULT_ENGINE, Engine
 from floe_lakehouse.errors import CatalogUnreachable, LandingConflict, NewerRunLanded
 from floe_lakehouse.identifiers import Identifier, dotted
 from floe_lakehouse.rewrites import rewritten
-from floe_lakehouse.snapshots import ATTEMPT, FENCE, LATE_ROWS, MODE, RUN_ID, SchemaField
+from floe_lakehouse.snapshots import ATTEMPT, FENCE, LANDING, LATE_ROWS, MODE, RUN_ID, SchemaField
 from floe_lakehouse.staged import StagedTable
 from floe_lakehouse.tables import RETRIES_OFF, find_table
 from floe_lakehouse.watermarks import refuse_if_moved, stamp
@@ -46,7 +46,7 @@ class LandedTable:
         identifier: namespace levels, then the name.
         table_uuid: the table's identity.
         snapshot_id: the snapshot that the run landed.
-        parent_snapshot_id: the one it was committed on; None for a table's first.
+        parent_snapshot_id: the one it was committed on; None for a table's first, and for one that has expired since.
         mode: how the rows came in: `replace`, `upsert` or `append`.
         rows: how many rows the snapshot holds.
         files: how many data files it holds.
@@ -204,18 +204,19 @@ def _landed(table: Table, staged: StagedTable, *, already_landed: bool) -> Lande
     if snapshot is None:  # a catalog that answers a commit with other metadata than it committed
         raise CommitStateUnknownException(f"the catalog does not show the snapshot of run {staged.run_id}")
     numbers = snapshots.summary_of(snapshot)
+    landed_itself = RUN_ID in numbers  # else its snapshot has expired, or is not shown, and maintenance stands for it
     schema = table.schemas()[snapshot.schema_id] if snapshot.schema_id is not None else table.schema()
     return LandedTable(
         identifier=staged.identifier,
         table_uuid=str(table.metadata.table_uuid),
-        snapshot_id=snapshot.snapshot_id,
-        parent_snapshot_id=snapshot.parent_snapshot_id,
+        snapshot_id=snapshot.snapshot_id if landed_itself else int(numbers[LANDING]),
+        parent_snapshot_id=snapshot.parent_snapshot_id if landed_itself else None,
         mode=numbers.get(MODE, "replace"),
         rows=int(numbers.get("total-records", 0)),
         files=int(numbers.get("total-data-files", 0)),
         size_bytes=int(numbers.get("total-files-size", 0)),
         fields=snapshots.schema_fields(schema),
         already_landed=already_landed,
-        foreign_snapshots=snapshots.foreign_snapshots(table.metadata, snapshot),
+        foreign_snapshots=snapshots.foreign_snapshots(table.metadata, snapshot) if landed_itself else (),
         late_rows=int(numbers.get(LATE_ROWS, 0)),
     )

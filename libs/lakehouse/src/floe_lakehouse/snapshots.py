@@ -33,6 +33,8 @@ WATERMARK_COLUMN: Final = "floe.watermark-column"
 LATE_ROWS: Final = "floe.late-rows"
 LANDING: Final = "floe.landing"
 """Names, in a snapshot of maintenance, the landing on whose rows it stands: that may expire, or not be shown."""
+LANDING_RUN: Final = "floe.landing-run"
+"""Names, beside it, the run of that landing, so that the same run does not land again."""
 MAINTENANCE: Final = "floe.maintenance"
 """Says that a snapshot holds the rows of the one before it, and which action made it."""
 
@@ -125,12 +127,13 @@ def list_tables(catalog: Catalog, namespace: Identifier) -> tuple[Identifier, ..
 
 
 def snapshot_of_run(metadata: TableMetadata, run_id: str) -> Snapshot | None:
-    """The snapshot that a run landed, if the table stands on it.
+    """The snapshot that a run landed, if the table stands on it; else one of maintenance that has its rows.
 
     One that was rolled back is not landed any more, although it can still be read.
     """
-    standing_on = ancestors_of(metadata.current_snapshot(), metadata)
-    return next((one for one in standing_on if summary_of(one).get(RUN_ID) == run_id), None)
+    standing_on = list(ancestors_of(metadata.current_snapshot(), metadata))
+    landed = (one for mark in (RUN_ID, LANDING_RUN) for one in standing_on if summary_of(one).get(mark) == run_id)
+    return next(landed, None)
 
 
 def newest_fence(metadata: TableMetadata) -> int | None:

@@ -15,7 +15,16 @@ from pyiceberg.table.snapshots import ancestors_of
 
 from floe_lakehouse.errors import WatermarkMoved
 from floe_lakehouse.identifiers import dotted
-from floe_lakehouse.snapshots import LANDING, RUN_ID, WATERMARK, WATERMARK_COLUMN, summary_of
+from floe_lakehouse.snapshots import (
+    LANDING,
+    LANDING_RUN,
+    LATE_ROWS,
+    MODE,
+    RUN_ID,
+    WATERMARK,
+    WATERMARK_COLUMN,
+    summary_of,
+)
 from floe_lakehouse.sql_text import literal, quoted
 from floe_lakehouse.staged import StagedTable, Watermark
 
@@ -104,7 +113,12 @@ def stands_on(table: Table) -> Mapping[str, str]:
     landing, told = last_landing(table)
     if landing is None:
         return {}
-    return {LANDING: landing, **{name: told[name] for name in (WATERMARK_COLUMN, WATERMARK) if name in told}}
+    run_id = told.get(RUN_ID) or told.get(LANDING_RUN)
+    return {
+        LANDING: landing,
+        **({LANDING_RUN: run_id} if run_id else {}),
+        **{name: told[name] for name in (MODE, LATE_ROWS, WATERMARK_COLUMN, WATERMARK) if name in told},
+    }
 
 
 def stamp(watermark: Watermark | None) -> Mapping[str, str]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Final
@@ -34,7 +34,8 @@ class PastSnapshot:
         run_id: the run that committed it; None for anybody else.
         artifact_digest: the artifact of that run.
         maintenance: the action that committed it (`compaction`, ...); its rows are those of its parent.
-        rows: how many rows it holds; None if it does not say. So with all numbers.
+        rows: how many rows it holds, without those that its position deletes take away; None if it does not say, or has
+            deletes by value, which say nothing of how many rows they meet. So with all numbers.
         files: how many data files it holds.
         size_bytes: how large these are together.
         added_rows: rows in the files that it added.
@@ -94,7 +95,7 @@ def past_snapshot(metadata: TableMetadata, snapshot: Snapshot) -> PastSnapshot:
         run_id=told.get(RUN_ID),
         artifact_digest=told.get(ARTIFACT_DIGEST),
         maintenance=told.get(MAINTENANCE),
-        rows=number("total-records"),
+        rows=_rows(told),
         files=number("total-data-files"),
         size_bytes=number("total-files-size"),
         added_rows=number("added-records"),
@@ -105,6 +106,14 @@ def past_snapshot(metadata: TableMetadata, snapshot: Snapshot) -> PastSnapshot:
         branches=names(SnapshotRefType.BRANCH),
         is_current=snapshot.snapshot_id == metadata.current_snapshot_id,
     )
+
+
+def _rows(told: Mapping[str, str]) -> int | None:
+    if "total-records" not in told or int(told.get("total-equality-deletes", 0)):
+        return None
+    if int(told.get("total-delete-files", 0)) and "total-position-deletes" not in told:
+        return None
+    return max(0, int(told["total-records"]) - int(told.get("total-position-deletes", 0)))
 
 
 def snapshot_left_by(metadata: TableMetadata, run_id: str) -> Snapshot | None:
