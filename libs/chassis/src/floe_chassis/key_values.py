@@ -7,8 +7,9 @@ import json
 from typing import Any, Final
 
 from nats.errors import Error as NatsError
-from nats.js.errors import KeyNotFoundError
-from nats.js.kv import KeyValue
+from nats.js.api import Header
+from nats.js.errors import APIError, KeyNotFoundError, KeyWrongLastSequenceError
+from nats.js.kv import KV_OP, KV_PURGE, MSG_ROLLUP_SUBJECT, KeyValue
 
 from floe_contracts.errors import Unreachable
 
@@ -16,6 +17,8 @@ _SECONDS: Final = 30.0
 _REQUEST_SECONDS: Final = 5.0
 _AT_ONCE: Final = 64
 _MARKER_SECONDS: Final = 60.0
+_WRONG_LAST_SEQUENCE: Final = (10071, 10164)
+"""Codes of nats-server for a message behind another one than it names."""
 
 
 async def entries_below(bucket: KeyValue, pattern: str) -> list[KeyValue.Entry]:
@@ -44,9 +47,27 @@ async def keys_below(bucket: KeyValue, pattern: str) -> list[str]:
     return [entry.key for entry in await entries_below(bucket, pattern)]
 
 
-async def forget(bucket: KeyValue, key: str) -> None:
-    """Delete a key for good: what marks it as deleted goes too, so that a listing does not grow with the past."""
-    await bucket.purge(key, msg_ttl=_MARKER_SECONDS)
+async def forget(bucket: KeyValue, key: str, *, last: int | None = None) -> None:
+    """Delete a key for good: what marks it as deleted goes too, so that a listing does not grow with the past.
+
+    Args:
+        bucket: the bucket.
+        key: the key.
+        last: the revision that is to go; None for whatever stands there.
+
+    Raises:
+        KeyWrongLastSequenceError: another revision stands there.
+    """
+    if last is None:
+        await bucket.purge(key, msg_ttl=_MARKER_SECONDS)
+        return
+    headers = {KV_OP: KV_PURGE, Header.ROLLUP: MSG_ROLLUP_SUBJECT, Header.EXPECTED_LAST_SUBJECT_SEQUENCE: str(last)}
+    try:  # nats-py's purge takes no revision
+        await bucket._js.publish(f"{bucket._pre}{key}", headers=headers, msg_ttl=_MARKER_SECONDS)  # noqa: SLF001
+    except APIError as error:
+        if error.err_code in _WRONG_LAST_SEQUENCE:
+            raise KeyWrongLastSequenceError(description=error.description) from error
+        raise
 
 
 async def _keys(bucket: KeyValue, pattern: str) -> list[str]:

@@ -69,11 +69,20 @@ async def test_only_what_was_read_is_written_over(states) -> None:
 @pytest.mark.bus
 async def test_what_was_forgotten_can_be_written_again(states) -> None:
     await states.write(state(), 0)
-    await states.forget(PLACE, IDENTIFIER)
+    assert await states.forget(PLACE, IDENTIFIER, (await states.told(PLACE, IDENTIFIER)).revision)
     assert await states.of_product(PLACE) == ()
     told = await states.told(PLACE, IDENTIFIER)
     assert told.state is None
     assert await states.write(state(table_uuid="v"), told.revision)
+
+
+@pytest.mark.bus
+async def test_what_somebody_else_has_written_since_is_not_forgotten(states) -> None:
+    await states.write(state(), 0)
+    seen = await states.told(PLACE, IDENTIFIER)
+    await states.write(state(table_uuid="others"), seen.revision)
+    assert not await states.forget(PLACE, IDENTIFIER, seen.revision)
+    assert (await states.find(PLACE, IDENTIFIER)).table_uuid == "others"
 
 
 @pytest.mark.bus

@@ -41,7 +41,13 @@ def snapshot(number: int, parent: int | None, *, maintenance: bool = False) -> S
     )
 
 
-def shown(*snapshots: ShownSnapshot, current: int | None = None, schema=SCHEMA, uuid: str = "u") -> ShownTable:
+def shown(
+    *snapshots: ShownSnapshot,
+    current: int | None = None,
+    schema=SCHEMA,
+    uuid: str = "u",
+    log: tuple[int, ...] = (),
+) -> ShownTable:
     newest = snapshots[-1].snapshot_id if snapshots else None
     return ShownTable(
         identifier=NAME,
@@ -51,6 +57,7 @@ def shown(*snapshots: ShownSnapshot, current: int | None = None, schema=SCHEMA, 
         schema=schema,
         snapshot_id=current or newest,
         snapshots={each.snapshot_id: each for each in snapshots},
+        log=log,
     )
 
 
@@ -85,6 +92,39 @@ def test_what_was_told_is_not_told_again() -> None:
 
 def test_every_snapshot_since_then_is_told() -> None:
     assert changes(told_of(shown(ONE)), shown(ONE, TWO, THREE)) == ["u:2", "u:3"]
+
+
+def test_what_a_table_was_taken_back_from_between_two_looks_is_told() -> None:
+    told = told_of(shown(ONE))
+    back = shown(ONE, TWO, current=1, log=(1, 2, 1))
+    assert changes(told, back) == ["u:2", "u:1:7"]
+    assert [one.event.parent_snapshot_id for one in table_changes(PLACE, NAME, told, back).tellings] == [1, 2]
+    assert changes(told_of(back, told), back) == []
+
+
+def test_what_came_and_went_between_two_looks_is_told_in_the_order_in_which_it_was_made() -> None:
+    other = snapshot(4, 1)
+    table = shown(ONE, TWO, THREE, other, log=(1, 2, 3, 1, 4))
+    assert changes(told_of(shown(ONE)), table) == ["u:2", "u:3", "u:4"]
+    ahead = shown(ONE, TWO, THREE, current=2, log=(1, 2, 3, 2))
+    assert changes(told_of(shown(ONE)), ahead) == ["u:2", "u:3", "u:2:7"]
+
+
+def test_what_was_told_before_it_was_taken_back_is_not_told_again() -> None:
+    told = told_of(shown(ONE, TWO, log=(1, 2)))
+    back = shown(ONE, TWO, current=1, log=(1, 2, 1))
+    told = told_of(back, told)
+    assert changes(told, shown(ONE, TWO, snapshot(3, 1), log=(1, 2, 1, 3))) == ["u:3"]
+
+
+def test_environments_that_share_a_table_are_each_told_of_it() -> None:
+    table = replace(shown(ONE), identifier="sales.orders")
+    ids = {
+        place.environment: [one.id for one in table_changes(place, "sales.orders", Told(), table).tellings]
+        for place in (PLACE, Place("default", "prod", "shop"))
+    }
+    assert ids["dev"] == [f"u:created:sales.orders:0:{PLACE}", f"u:1:{PLACE}"]
+    assert not set(ids["dev"]) & set(ids["prod"])
 
 
 def test_a_branch_is_not_told_of() -> None:

@@ -44,10 +44,13 @@ class RollbackJournal:
         stored = await self._documents.read(key)
         return stored.document is None and await self._documents.write(key, rollback, stored.revision)
 
-    async def end(self, place: Place) -> None:
-        """Nothing is left to do.
+    async def end(self, rollback: Rollback) -> None:
+        """Nothing of it is left to do. What whoever came after a lost lease has begun stays.
 
         Raises:
             Unreachable: the bus does not answer.
         """
-        await self._documents.forget(rollback_key(place))
+        key = rollback_key(rollback.place)
+        stored = await self._documents.read(key)
+        if stored.document == rollback:
+            await self._documents.forget(key, stored.revision)

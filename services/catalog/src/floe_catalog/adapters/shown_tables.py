@@ -29,6 +29,7 @@ def shown(identifier: str, table: Table) -> ShownTable:
         schema=shown_schema(metadata),
         snapshot_id=current.snapshot_id if current else None,
         snapshots={snapshot.snapshot_id: _shown_snapshot(snapshot) for snapshot in metadata.snapshots},
+        log=tuple(entry.snapshot_id for entry in metadata.snapshot_log),
         forgets=why_not_ours(table.catalog) is not None,
     )
 

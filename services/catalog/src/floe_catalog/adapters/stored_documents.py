@@ -88,16 +88,19 @@ class StoredDocuments(Generic[DocumentT]):
             raise _unreachable(key, error) from error
         return True
 
-    async def forget(self, key: str) -> None:
-        """Have nothing stand under a key.
+    async def forget(self, key: str, last: int) -> bool:
+        """Have nothing stand under a key, if that is the revision `last` still; False if another one stands there.
 
         Raises:
-            Unreachable: the bus does not answer.
+            Unreachable: the bus does not answer; it may have been forgotten.
         """
         try:
-            await forget(await self._open(), key)
+            await forget(await self._open(), key, last=last)
+        except KeyWrongLastSequenceError:
+            return False
         except (NatsError, OSError, TimeoutError) as error:
             raise _unreachable(key, error) from error
+        return True
 
     async def change(self, key: str, change: Callable[[DocumentT | None], DocumentT | None]) -> DocumentT | None:
         """Write what `change` makes of a document; asked again when somebody else was faster, None leaves it.

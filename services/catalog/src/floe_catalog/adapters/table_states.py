@@ -52,13 +52,13 @@ class TableStates:
         """
         return await self._documents.write(table_state_key(state.place, state.identifier), state, last)
 
-    async def forget(self, place: Place, identifier: str) -> None:
-        """Have nothing be known of a table that is gone.
+    async def forget(self, place: Place, identifier: str, last: int) -> bool:
+        """Have nothing be known of a table that is gone; False if another state than the revision `last` stands there.
 
         Raises:
-            Unreachable: the bus does not answer.
+            Unreachable: the bus does not answer; it may have been forgotten.
         """
-        await self._documents.forget(table_state_key(place, identifier))
+        return await self._documents.forget(table_state_key(place, identifier), last)
 
     async def change(self, place: Place, identifier: str, change: Change) -> TableState | None:
         """Write what `change` makes of a table's state; asked again when somebody else was faster, None leaves it.

@@ -6,6 +6,7 @@ from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from typing import Final, TypeAlias
 
+from floe_catalog.core.shared_tables import sharer
 from floe_contracts.events.tables import MaintenanceAction, MaintenanceOutcome, TableMaintained
 from floe_contracts.maintenance import CompiledMaintenance
 from floe_contracts.openlineage.naming import Place
@@ -174,4 +175,4 @@ def maintained(work: TableWork, result: ActionResult) -> TableMaintained:
 
 def maintained_id(work: TableWork, event: TableMaintained) -> str:
     """The id of the event: it names the cause, so that work which is taken up again is told of once."""
-    return f"{event.table_uuid}:{work.cause}:{event.action}:{event.outcome}"
+    return f"{event.table_uuid}:{work.cause}:{event.action}:{event.outcome}{sharer(work.place, work.identifier)}"

@@ -46,6 +46,7 @@ class ShownTable:
         schema: columns and partition fields.
         snapshot_id: the current snapshot; None for a table that nothing was written to.
         snapshots: all that it has, by id, on whatever branch.
+        log: the ids of those that were the current one, the first one first, as far as the table says.
         forgets: whether its catalog shows the current one only.
     """
 
@@ -56,6 +57,7 @@ class ShownTable:
     schema: TableSchema
     snapshot_id: int | None
     snapshots: Mapping[int, ShownSnapshot]
+    log: tuple[int, ...] = ()
     forgets: bool = False
 
 

@@ -1,17 +1,19 @@
 """What is to be told of a table: the difference between what was told of it last and what the catalog shows now.
 
-Every snapshot is told that became the current one since then, in the order of its lineage. A message id is derived from
-what it tells, and for what may happen again from the revision of the table's state that it changes, too: whoever tells
-the same difference uses the same ids, and a change back and forth has others.
+Every snapshot is told that became the current one since then, in the order in which they were made, also where the
+table has been taken back from one since. A message id is derived from what it tells, and for what may happen again from
+the revision of the table's state that it changes, too: whoever tells the same difference uses the same ids, and a
+change back and forth has others. Of a table that environments share each is told, by ids of its own.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Final, TypeAlias
 
 from floe_catalog.core.ports import ShownSnapshot, ShownTable
+from floe_catalog.core.shared_tables import sharer
 from floe_contracts.digests import canonical_json, digest_of
 from floe_contracts.events import TableCommitted, TableCreated, TableDropped, TableSchema, TableSchemaChanged
 from floe_contracts.events.tables import TableChecked, TableDrift
@@ -129,13 +131,16 @@ def lineage(snapshots: Mapping[int, ShownSnapshot], snapshot_id: int | None) -> 
 def _committed(came: Changes, shown: ShownTable, revision: int) -> Changes:
     """What has come, and the snapshots that became the current one since."""
     state = came.state
-    if state is None or shown.snapshot_id is None or shown.snapshot_id == state.snapshot_id:
+    if state is None or shown.snapshot_id is None:
         return came
     new = _untold(shown, state)
+    if not new and shown.snapshot_id == state.snapshot_id:
+        return came
     tellings = [_commit(state, snapshot, revision) for snapshot in new]
-    if not new:  # the table was taken back to what was told before
-        again = replace(shown.snapshots[shown.snapshot_id], parent_snapshot_id=state.snapshot_id)
-        tellings = [replace(_commit(state, again, revision), id=_again(state, again, revision))]
+    last = new[-1].snapshot_id if new else state.snapshot_id
+    if last != shown.snapshot_id:  # the table was taken back
+        again = replace(shown.snapshots[shown.snapshot_id], parent_snapshot_id=last)
+        tellings.append(replace(_commit(state, again, revision), id=_again(state, again, revision)))
     after = state.model_copy(
         update={
             "snapshot_id": shown.snapshot_id,
@@ -148,6 +153,13 @@ def _committed(came: Changes, shown: ShownTable, revision: int) -> Changes:
 
 
 def _untold(shown: ShownTable, state: TableState) -> list[ShownSnapshot]:
+    """The snapshots that became the current one since, in the order in which they were made."""
+    ours = _ancestors(shown, state)
+    passed = _passed(shown, state, known={each.snapshot_id for each in ours})
+    return sorted([*ours, *passed], key=lambda each: each.sequence_number) if passed else ours
+
+
+def _ancestors(shown: ShownTable, state: TableState) -> list[ShownSnapshot]:
     """The ancestors of the current snapshot, and itself, that are none of the one told last.
 
     Where that one is gone, as after an expiry, those that are newer than all that was told.
@@ -157,6 +169,20 @@ def _untold(shown: ShownTable, state: TableState) -> list[ShownSnapshot]:
         return [each for each in ours if _is_newer(state, each)]
     theirs = {snapshot.snapshot_id for snapshot in lineage(shown.snapshots, state.snapshot_id)}
     return [each for each in ours if each.snapshot_id not in theirs]
+
+
+def _passed(shown: ShownTable, state: TableState, known: Collection[int]) -> list[ShownSnapshot]:
+    """The snapshots that were current for a while, and that the table was taken back from before anybody looked.
+
+    A table of the first format does not say which of its snapshots are newer than others.
+    """
+    past: dict[int, ShownSnapshot] = {}
+    for snapshot_id in shown.log:
+        one = shown.snapshots.get(snapshot_id)
+        while one is not None and one.sequence_number > state.sequence_number and one.snapshot_id not in past:
+            past[one.snapshot_id] = one
+            one = shown.snapshots.get(one.parent_snapshot_id or 0)
+    return [each for each in past.values() if each.snapshot_id not in known]
 
 
 def _is_newer(state: TableState, snapshot: ShownSnapshot) -> bool:
@@ -186,22 +212,26 @@ def _commit(state: TableState, snapshot: ShownSnapshot, revision: int) -> Tellin
     )
     if not _is_newer(state, snapshot):
         return Telling(_again(state, snapshot, revision), event)
-    return Telling(f"{state.table_uuid}:{snapshot.snapshot_id}", event)
+    return Telling(f"{state.table_uuid}:{snapshot.snapshot_id}{_sharer(state)}", event)
 
 
 def _again(state: TableState, snapshot: ShownSnapshot, revision: int) -> str:
     """The id of a snapshot that is told a second time: within the bus's window for duplicates the first one stands."""
-    return f"{state.table_uuid}:{snapshot.snapshot_id}:{revision}"
+    return f"{state.table_uuid}:{snapshot.snapshot_id}:{revision}{_sharer(state)}"
+
+
+def _sharer(state: TableState) -> str:
+    return sharer(state.place, state.identifier)
 
 
 def _created(state: TableState, shown: ShownTable, revision: int) -> Telling:
     event = TableCreated(**_subject(state, shown.table_uuid), location=shown.location, table_schema=shown.schema)
-    return Telling(f"{shown.table_uuid}:created:{shown.identifier}:{revision}", event)
+    return Telling(f"{shown.table_uuid}:created:{shown.identifier}:{revision}{_sharer(state)}", event)
 
 
 def _dropped(state: TableState, revision: int) -> Telling:
     event = TableDropped(**_subject(state, state.table_uuid), last_snapshot_id=state.snapshot_id)
-    return Telling(f"{state.table_uuid}:dropped:{state.identifier}:{revision}", event)
+    return Telling(f"{state.table_uuid}:dropped:{state.identifier}:{revision}{_sharer(state)}", event)
 
 
 def _schema_changed(state: TableState, shown: ShownTable, revision: int) -> Iterator[Telling]:
@@ -209,7 +239,8 @@ def _schema_changed(state: TableState, shown: ShownTable, revision: int) -> Iter
     if (before.columns, before.partition_by) == (after.columns, after.partition_by):
         return
     event = TableSchemaChanged(**_subject(state, shown.table_uuid), before=before, after=after)
-    yield Telling(f"{shown.table_uuid}:schema:{_fingerprint(after.model_dump())}:{revision}", event)
+    fingerprint = _fingerprint(after.model_dump())
+    yield Telling(f"{shown.table_uuid}:schema:{fingerprint}:{revision}{_sharer(state)}", event)
 
 
 def _nothing(place: Place, identifier: str) -> TableState:

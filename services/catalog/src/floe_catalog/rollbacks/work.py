@@ -118,7 +118,7 @@ class Rollbacks:
             product = await self._products.find(rollback.place)
         except ProductUnknown:  # it was retired meanwhile: its tables stay as they are, also should it come back
             _log.warning("rollback.given_up", place=str(rollback.place), tables=len(rollback.tables))
-            await self._journal.end(rollback.place)
+            await self._journal.end(rollback)
             raise
         results = {}
         for table in rollback.tables:
@@ -130,7 +130,7 @@ class Rollbacks:
                     hint="the service goes on with it by itself as soon as it can",
                 ) from error
             await reach("rollback-table-done")
-        await self._journal.end(rollback.place)
+        await self._journal.end(rollback)
         return results
 
     async def _table(self, product: Product, rollback: Rollback, table: TableRollback, lease: Lease) -> ActionResult:

@@ -87,9 +87,7 @@ class Teller:
         if state is None or state == told.state:
             return True
         if not state.table_uuid and not state.drift:
-            if told.state is not None:
-                await self._states.forget(place, identifier)
-            return True
+            return told.state is None or await self._states.forget(place, identifier, told.revision)
         return await self._states.write(state, told.revision)
 
     def _remember(self, product: Product, identifier: str, shown: ShownTable | None) -> None:
