@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from floe_cli.lineage_lines import short_line
+from floe_cli.lineage_lines import json_line, short_line
 
 CORE = {
     "eventTime": "2026-11-21T10:00:00Z",
@@ -34,3 +34,8 @@ def test_every_kind_of_event_is_one_line(event: dict[str, Any], line: str) -> No
 @pytest.mark.parametrize("body", [b"", b"[]", b"\xff", b"{}"], ids=["empty", "list", "bytes", "no-core"])
 def test_rubbish_is_said_to_be_rubbish(body: bytes) -> None:
     assert short_line(body) == f"not an OpenLineage event ({len(body)} bytes)"
+
+
+def test_json_is_always_one_line() -> None:
+    assert json_line(b'{"a":\n "gr\xc3\xbcn"}') == '{"a": "grün"}'
+    assert json_line(b"not\njson") == '"not\\njson"'

@@ -18,3 +18,11 @@ def short_line(body: bytes) -> str:
         return f"not an OpenLineage event ({len(body)} bytes)"
     envelope = read_envelope(event)
     return f"{event['eventTime']}  {envelope.event_type:8}  {envelope.name}"
+
+
+def json_line(body: bytes) -> str:
+    """The event as JSON on one line; what is no JSON is told as a JSON text."""
+    try:
+        return json.dumps(json.loads(body), ensure_ascii=False)
+    except ValueError:
+        return json.dumps(body.decode(errors="replace"))

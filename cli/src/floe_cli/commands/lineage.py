@@ -51,12 +51,11 @@ def export(path: Path, run_id: str) -> int:
 def tail(path: Path, from_start: bool, as_json: bool) -> None:
     """Show events as they come, until Ctrl-C. Needs a running stack."""
     import asyncio
-    import json
 
     from nats.js.api import DeliverPolicy
 
     from floe_chassis.topology import LINEAGE
-    from floe_cli.lineage_lines import short_line
+    from floe_cli.lineage_lines import json_line, short_line
     from floe_cli.stack.connection import configured, connected, running
     from floe_contracts import subjects
     from floe_contracts.errors import Unreachable
@@ -73,6 +72,6 @@ def tail(path: Path, from_start: bool, as_json: bool) -> None:
                 deliver_policy=DeliverPolicy.ALL if from_start else DeliverPolicy.NEW,
             )
             async for message in subscription.messages:
-                click.echo(json.dumps(json.loads(message.data)) if as_json else short_line(message.data))
+                click.echo(json_line(message.data) if as_json else short_line(message.data))
 
     asyncio.run(main())
