@@ -17,7 +17,8 @@ import pytest
 
 from floe_chassis.bus import Bus
 from floe_chassis.errors import ServerFailed, ServerNotFound, StoreInUse
-from floe_chassis.nats_server import NatsServer, SupervisedNatsServer, find_binary
+from floe_chassis.nats_server import NatsServer, find_binary
+from floe_chassis.nats_supervisor import SupervisedNatsServer
 from floe_chassis.settings import ChassisSettings
 from floe_chassis.testing import eventually
 from floe_chassis.topology import SPECS, declared

@@ -208,7 +208,8 @@ PROGRAM = """
     from pathlib import Path
     from starlette.responses import PlainTextResponse
     from starlette.routing import Route
-    from floe_chassis.service import Service, serve
+    from floe_chassis.service import Service
+    from floe_chassis.serving import serve
     from floe_chassis.settings import ChassisSettings
     from floe_contracts.events import SpecSubmitted
 

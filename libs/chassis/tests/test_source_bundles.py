@@ -9,17 +9,9 @@ from pathlib import Path
 import pytest
 
 from floe_chassis.blobs import BlobStore, open_blobs
+from floe_chassis.bundle_documents import COUNT_LIMIT, FILE_LIMIT, TOTAL_LIMIT, read_bundle
 from floe_chassis.errors import BundleInvalid, BundleRefused
-from floe_chassis.source_bundles import (
-    COUNT_LIMIT,
-    FILE_LIMIT,
-    TOTAL_LIMIT,
-    bundle_digest,
-    pack,
-    read_bundle,
-    unpack,
-    unpacked_paths,
-)
+from floe_chassis.source_bundles import bundle_digest, pack, unpack, unpacked_paths
 from floe_contracts.digests import canonical_json
 from floe_contracts.errors import BlobMissing
 
@@ -218,7 +210,7 @@ async def test_large_files_are_refused(tmp_path: Path, store: BlobStore) -> None
 async def test_too_many_files_are_refused(tmp_path: Path, store: BlobStore, monkeypatch: pytest.MonkeyPatch) -> None:
     assert COUNT_LIMIT == 10_000
     # Making ten thousand files takes seconds; the rule is the same for three.
-    monkeypatch.setattr("floe_chassis.source_bundles.COUNT_LIMIT", 3)
+    monkeypatch.setattr("floe_chassis.bundle_documents.COUNT_LIMIT", 3)
     folder = write(tmp_path / "project", {str(number): "x" for number in range(3)})
     await pack(folder, store)
     write(folder, {"sub/one-more": "x"})

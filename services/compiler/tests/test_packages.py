@@ -10,8 +10,9 @@ import pytest
 import yaml
 
 from floe_chassis.blobs import BlobStore
+from floe_chassis.bundle_documents import read_bundle
 from floe_chassis.settings import ChassisSettings
-from floe_chassis.source_bundles import read_bundle, unpack
+from floe_chassis.source_bundles import unpack
 from floe_contracts.events import ArtifactCompiled
 from floe_dbt.packages import lock_hash
 from floe_dbt.testing import PackageHub, serving_hub

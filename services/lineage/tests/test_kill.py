@@ -26,7 +26,7 @@ _FETCH = 256
 _SERVE = """
 import os
 import uvloop
-from floe_chassis.service import serve
+from floe_chassis.serving import serve
 from floe_lineage.app import create_app
 
 async def main():

@@ -13,7 +13,7 @@ def serve(service: str) -> None:
     import importlib.util
     import os
 
-    from floe_chassis.service import serve as serve_service
+    from floe_chassis.serving import serve as serve_service
     from floe_cli.stack.services import load_service
 
     create = load_service(service)

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
-from floe_chassis.nats_server import NatsServer, SupervisedNatsServer
+from floe_chassis.nats_server import NatsServer
+from floe_chassis.nats_supervisor import SupervisedNatsServer
 from floe_cli.stack.folders import StackFolder
 
 

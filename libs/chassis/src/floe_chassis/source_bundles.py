@@ -1,7 +1,6 @@
 """Source bundles: a project folder as blobs under one digest, the same wherever and whenever it is packed.
 
-The bundle is a document of canonical JSON, `{"version": "1.0", "files": [{path, mode, sha256, size}]}` sorted by path;
-its digest is the bundle's. Each file is a blob of its own.
+The document that lists the files is a blob (see `bundle_documents`), and each file is one of its own.
 """
 
 from __future__ import annotations
@@ -10,48 +9,33 @@ import asyncio
 import contextlib
 import json
 import os
-import re
 import shutil
 import stat
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
-from fnmatch import translate
 from hashlib import file_digest
 from pathlib import Path, PurePosixPath
-from typing import Any, Final
+from typing import Final
 
 from floe_chassis.blobs import BlobStore
+from floe_chassis.bundle_documents import (
+    DBT_PROJECT,
+    MODES,
+    BundledFile,
+    bundle_document,
+    check_limits,
+    is_excluded,
+    is_printable,
+    read_bundle,
+)
 from floe_chassis.errors import BundleInvalid, BundleRefused
-from floe_contracts.digests import PREFIX, canonical_json, digest_of, is_digest
+from floe_contracts.digests import PREFIX, digest_of
 from floe_contracts.errors import Where
 
-VERSION: Final = "1.0"
-FILE_LIMIT: Final = 20_000_000
-COUNT_LIMIT: Final = 10_000
-TOTAL_LIMIT: Final = 100_000_000
-
-_NEVER: Final = re.compile(
-    "|".join(map(translate, (".git", ".floe", "__pycache__", ".env*", "*.duckdb", "*.duckdb.wal", "*.db", "*.sqlite")))
-)
-# dbt's own output; a folder of that name elsewhere holds sources.
-_DBT_OUTPUT: Final = frozenset({"target", "logs"})
-_DBT_PROJECT: Final = "dbt_project.yml"
 _DBT_PACKAGES: Final = "dbt_packages"
 _AT_ONCE: Final = 8
 _EXECUTABLE: Final = stat.S_IXUSR
-_MODES: Final = {"644": 0o644, "755": 0o755}
 _PART: Final = ".floe-part"
 _LAST: Final = Path(".floe", "bundle.json")
-
-
-@dataclass(frozen=True, slots=True)
-class BundledFile:
-    """One file of a bundle: a relative POSIX path, `644` or `755`, hex digits, bytes."""
-
-    path: str
-    mode: str
-    sha256: str
-    size: int
 
 
 async def pack(folder: Path, store: BlobStore, *, below: str = "") -> str:
@@ -82,12 +66,12 @@ async def pack(folder: Path, store: BlobStore, *, below: str = "") -> str:
 
     # A file that is there twice is stored once.
     await asyncio.gather(*(put(file) for file in {file.sha256: file for file in files}.values()))
-    return await store.put(_document(files))
+    return await store.put(bundle_document(files))
 
 
 async def bundle_digest(folder: Path) -> str:
     """The digest that `pack` would give the project in `folder`; stores nothing. Raises what `pack` raises."""
-    return digest_of(_document(await asyncio.to_thread(_inventory, folder)))
+    return digest_of(bundle_document(await asyncio.to_thread(_inventory, folder)))
 
 
 async def unpack(digest: str, store: BlobStore, folder: Path, *, packages: str | None = None) -> None:
@@ -109,7 +93,7 @@ async def unpack(digest: str, store: BlobStore, folder: Path, *, packages: str |
     files = read_bundle(document)
     if packages is not None:
         files = _with_packages(files, read_bundle(await store.get(packages)))
-        document = _document(files)
+        document = bundle_document(files)
     stale = await asyncio.to_thread(_prepare, folder, files)
     limit = asyncio.Semaphore(_AT_ONCE)
 
@@ -118,10 +102,10 @@ async def unpack(digest: str, store: BlobStore, folder: Path, *, packages: str |
             content = await store.get(PREFIX + file.sha256)
             if len(content) != file.size:
                 raise BundleInvalid(f"the file has {len(content)} bytes, not {file.size}", where=Where(file=file.path))
-            await asyncio.to_thread(_write, folder / file.path, content, _MODES[file.mode])
+            await asyncio.to_thread(_write, folder / file.path, content, MODES[file.mode])
 
     await asyncio.gather(*(place(file) for file in stale))
-    await asyncio.to_thread(_write, folder / _LAST, document, _MODES["644"])
+    await asyncio.to_thread(_write, folder / _LAST, document, MODES["644"])
 
 
 def unpacked_paths(folder: Path) -> frozenset[str]:
@@ -130,33 +114,6 @@ def unpacked_paths(folder: Path) -> frozenset[str]:
     with contextlib.suppress(OSError, ValueError, KeyError, TypeError):
         return frozenset(file["path"] for file in json.loads((folder / _LAST).read_bytes())["files"])
     return frozenset()
-
-
-def read_bundle(content: bytes) -> tuple[BundledFile, ...]:
-    """The files that a bundle document names.
-
-    Raises:
-        BundleInvalid: not a bundle document, or one that names a place that `pack` would not.
-    """
-    try:
-        document = json.loads(content)
-        version, listed = document["version"], document["files"]
-        files = tuple(BundledFile(**file) for file in listed)
-    except (ValueError, KeyError, TypeError, RecursionError) as error:
-        raise BundleInvalid(f"not a bundle document: {error!r}") from error
-    if not isinstance(version, str) or version.split(".")[0] != VERSION.split(".")[0]:
-        raise BundleInvalid(f"the bundle has version {version!r}, and this version of floe reads {VERSION}")
-    for file in files:
-        _check_shape(file)
-    projects = {str(PurePosixPath(file.path).parent) for file in files if file.path.split("/")[-1] == _DBT_PROJECT}
-    total = 0
-    for number, file in enumerate(files, start=1):
-        total += file.size
-        _check_place(file.path, projects)
-        _check_limits(file.path, file.size, number, total, BundleInvalid)
-    if len({file.path for file in files}) != len(files):
-        raise BundleInvalid("the bundle names a path twice")
-    return files
 
 
 def _with_packages(files: tuple[BundledFile, ...], packages: tuple[BundledFile, ...]) -> tuple[BundledFile, ...]:
@@ -178,7 +135,7 @@ def _inventory(folder: Path, below: str = "") -> list[BundledFile]:
         size = entry.stat(follow_symlinks=False).st_size
         total += size
         places[path] = Path(entry.path)
-        _check_limits(path, size, len(places), total)
+        check_limits(path, size, len(places), total)
     return [_described(path, places[path]) for path in sorted(places)]
 
 
@@ -196,18 +153,14 @@ def _sources(folder: Path, below: str = "") -> Iterator[tuple[str, os.DirEntry[s
         place, prefix = waiting.pop()
         with os.scandir(place) as entries:
             listed = list(entries)
-        output_here = not prefix or any(entry.name == _DBT_PROJECT for entry in listed)
+        output_here = not prefix or any(entry.name == DBT_PROJECT for entry in listed)
         for entry in listed:
-            if _excluded(entry.name, beside_project=output_here):
+            if is_excluded(entry.name, beside_project=output_here):
                 continue
             if entry.is_dir(follow_symlinks=False):
                 waiting.append((place / entry.name, f"{prefix}{entry.name}/"))
             else:
                 yield prefix + entry.name, entry
-
-
-def _excluded(name: str, *, beside_project: bool) -> bool:
-    return _NEVER.match(name) is not None or (beside_project and name in _DBT_OUTPUT)
 
 
 def _check_kind(path: str, entry: os.DirEntry[str]) -> None:
@@ -216,51 +169,8 @@ def _check_kind(path: str, entry: os.DirEntry[str]) -> None:
         raise BundleRefused("symlinks are not carried", where=where, hint="put the file itself there")
     if not entry.is_file(follow_symlinks=False):
         raise BundleRefused("only files and folders are carried", where=where)
-    if not _printable(path):
+    if not is_printable(path):
         raise BundleRefused("the name has control characters or is not UTF-8", where=where, hint="rename the file")
-
-
-def _check_limits(
-    path: str, size: int, count: int, total: int, error: type[BundleRefused | BundleInvalid] = BundleRefused
-) -> None:
-    hint = "data belongs into a table or a bucket, not into the project"
-    if size > FILE_LIMIT:
-        raise error(f"the file has {size} bytes, {FILE_LIMIT} at most", where=Where(file=path), hint=hint)
-    if count > COUNT_LIMIT:
-        raise error(f"the project has more than {COUNT_LIMIT} files", where=Where(file=path), hint=hint)
-    if total > TOTAL_LIMIT:
-        raise error(f"the project has more than {TOTAL_LIMIT} bytes", where=Where(file=path), hint=hint)
-
-
-def _check_shape(file: BundledFile) -> None:
-    texts = isinstance(file.path, str) and isinstance(file.sha256, str) and isinstance(file.mode, str)
-    size = isinstance(file.size, int) and file.size >= 0
-    if not (texts and size and file.mode in _MODES and is_digest(PREFIX + file.sha256)):
-        raise BundleInvalid(f"not a file of a bundle: {file!r}")
-
-
-def _check_place(path: str, projects: set[str]) -> None:
-    parts = path.split("/")
-    # A backslash parts names on other systems.
-    escaping = "\\" in path or not {"", ".", ".."}.isdisjoint(parts)
-    left_out = any(
-        _excluded(part, beside_project=place == 0 or "/".join(parts[:place]) in projects)
-        for place, part in enumerate(parts)
-    )
-    if escaping or left_out or not _printable(path):
-        raise BundleInvalid("the bundle names a place that no bundle may hold", where=Where(file=ascii(path)[1:-1]))
-
-
-def _printable(path: str) -> bool:
-    # A name that is not UTF-8 comes as lone surrogates, which are not printable either.
-    return path.isprintable()
-
-
-def _document(files: Iterable[BundledFile]) -> bytes:
-    listed: list[dict[str, Any]] = [
-        {"path": file.path, "mode": file.mode, "sha256": file.sha256, "size": file.size} for file in files
-    ]
-    return canonical_json({"version": VERSION, "files": listed})
 
 
 def _prepare(folder: Path, files: tuple[BundledFile, ...]) -> list[BundledFile]:
@@ -287,16 +197,16 @@ def _is_current(path: Path, wanted: BundledFile) -> bool:
         return False
     have = _described(wanted.path, path)
     if have.sha256 == wanted.sha256 and have.mode != wanted.mode:
-        path.chmod(_MODES[wanted.mode])
+        path.chmod(MODES[wanted.mode])
     return have.sha256 == wanted.sha256
 
 
 def _remove_empty(folder: Path, *, root: bool = True) -> None:
-    beside_project = root or (folder / _DBT_PROJECT).exists()
+    beside_project = root or (folder / DBT_PROJECT).exists()
     for path in list(folder.iterdir()):
         if path.is_symlink() or not path.is_dir():
             continue
-        if not _excluded(path.name, beside_project=beside_project):
+        if not is_excluded(path.name, beside_project=beside_project):
             _remove_empty(path, root=False)
             if not any(path.iterdir()):
                 path.rmdir()

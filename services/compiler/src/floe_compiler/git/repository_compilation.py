@@ -16,7 +16,8 @@ from typing import Final, Protocol
 import structlog
 
 from floe_chassis.blobs import BlobStore
-from floe_chassis.source_bundles import COUNT_LIMIT, FILE_LIMIT, TOTAL_LIMIT, pack
+from floe_chassis.bundle_documents import COUNT_LIMIT, FILE_LIMIT, TOTAL_LIMIT
+from floe_chassis.source_bundles import pack
 from floe_compiler.core.git.changes import Head, Retirement, all_gone, changed, gone
 from floe_compiler.core.git.errors import ProductTwice
 from floe_compiler.core.git.ports import Registry, Repositories, StoredRef
