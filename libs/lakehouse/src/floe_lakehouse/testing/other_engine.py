@@ -13,7 +13,10 @@ from floe_lakehouse.extension_files import load_extension
 @contextmanager
 def duckdb_with_iceberg() -> Iterator[duckdb.DuckDBPyConnection]:
     """An empty DuckDB with its Iceberg extension and what that needs; nothing is downloaded."""
-    config = {"autoinstall_known_extensions": False, "autoload_known_extensions": False}
+    config: dict[str, str | bool | int | float | list[str]] = {
+        "autoinstall_known_extensions": False,
+        "autoload_known_extensions": False,
+    }
     with duckdb.connect(":memory:", config=config) as connection:
         for name in ("avro", "httpfs", "iceberg"):
             load_extension(connection, name)
