@@ -41,7 +41,7 @@ from floe_lakehouse.testing.rest_server import RestServer, serving
 from floe_lakehouse.testing.rest_tokens import Tokens
 from floe_lakehouse.testing.s3_server import serving_s3
 
-pytestmark = pytest.mark.bus
+pytestmark = [pytest.mark.bus, pytest.mark.timeout(900)]
 
 FLOE: Final = str(Path(sys.executable).with_name("floe"))
 PRODUCT: Final = "witness"
@@ -225,7 +225,7 @@ async def work(bus: Bus, lake: Lake, service: psutil.Process) -> None:
         lake.commands |= {" ".join(one.cmdline()) for one in (service, *service.children(recursive=True))}
         return len(await maintained(bus, "done")) >= 2
 
-    await eventually(done, timeout=90)
+    await eventually(done, timeout=240)
     table = await asyncio.to_thread(append, lake, COMMITS)
     (path,) = {task.file.file_path for task in table.scan(limit=1).plan_files() if task.file.record_count > 1}
     await asyncio.to_thread(lambda: lake.bucket().Object(path.removeprefix("s3://lake/")).delete())

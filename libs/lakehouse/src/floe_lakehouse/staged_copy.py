@@ -20,6 +20,7 @@ MOST_PARTITIONS: Final = 10_000
 """Of one landing: each is a file at least, and more of them than this read worse than none."""
 _ANSWERS: Final = frozenset({400, 401, 403, 404, 405, 409, 411, 412, 416})
 """Status codes with which a store says no for good."""
+_REFUSALS: Final = frozenset({401, 403})
 _CLEANING_TRIES: Final = 20
 
 
@@ -93,16 +94,19 @@ def copying(what: str) -> Iterator[None]:
             raise LakeUnreachable(
                 f"{what} could not be copied, since the store does not answer: {error}", hint="see whether it runs"
             ) from error
-        raise CopyFailed(
-            f"{what} could not be copied: {error}",
-            hint="the table must exist, and its values must fit the types that Iceberg has",
-        ) from error
+        raise CopyFailed(f"{what} could not be copied: {error}", hint=_hint(error)) from error
 
 
 def _is_silence(error: duckdb.Error) -> bool:
     if isinstance(error, duckdb.HTTPException):
         return error.status_code not in _ANSWERS
     return isinstance(error, duckdb.IOException) and "error for HTTP" in str(error)  # no connection, no answer
+
+
+def _hint(error: duckdb.Error) -> str:
+    if isinstance(error, duckdb.HTTPException) and error.status_code in _REFUSALS:
+        return "the store refuses its keys: see what their owner may do, and whether they have ended"
+    return "the table must exist, and its values must fit the types that Iceberg has"
 
 
 def _remove_written(connection: duckdb.DuckDBPyConnection, io: FileIO, target: str, prefix: str) -> None:

@@ -20,8 +20,24 @@ def serving_s3() -> Iterator[str]:
     try:
         host, port = server.get_host_and_port()
         endpoint = f"http://{host}:{port}"
-        emptied = urllib.request.Request(f"{endpoint}/moto-api/reset", method="POST")  # noqa: S310 - it is http
-        urllib.request.urlopen(emptied, timeout=30).close()  # noqa: S310
+        _tell(f"{endpoint}/moto-api/reset")
         yield endpoint
     finally:
         server.stop()
+
+
+@contextmanager
+def checking_keys(endpoint: str) -> Iterator[None]:
+    """Have the server check signatures, and what keys may do by its IAM, for as long as the block runs."""
+    _tell(f"{endpoint}/moto-api/reset-auth", "0")  # so many requests go unchecked
+    try:
+        yield
+    finally:
+        _tell(f"{endpoint}/moto-api/reset-auth", "inf")
+
+
+def _tell(url: str, text: str = "") -> None:
+    request = urllib.request.Request(  # noqa: S310 - it is http
+        url, data=text.encode(), headers={"Content-Type": "text/plain"}, method="POST"
+    )
+    urllib.request.urlopen(request, timeout=30).close()  # noqa: S310
