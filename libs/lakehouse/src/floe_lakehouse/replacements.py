@@ -2,10 +2,22 @@
 
 from __future__ import annotations
 
-from pyiceberg.manifest import DataFile, ManifestContent, ManifestEntry, ManifestEntryStatus, ManifestFile
+from functools import cached_property
+
+from pyiceberg.manifest import (
+    DataFile,
+    ManifestContent,
+    ManifestEntry,
+    ManifestEntryStatus,
+    ManifestFile,
+    ManifestWriter,
+)
+from pyiceberg.partitioning import PartitionSpec
 from pyiceberg.table import Transaction
-from pyiceberg.table.snapshots import Operation, Snapshot
+from pyiceberg.table.snapshots import Operation
 from pyiceberg.table.update.snapshot import _OverwriteFiles
+
+from floe_lakehouse.manifest_avro import EntriesWriter, live_entries, manifests_of
 
 
 class Replacement(_OverwriteFiles):
@@ -20,24 +32,29 @@ class Replacement(_OverwriteFiles):
             snapshot_properties=snapshot_properties,
         )
 
-    @property
-    def _before(self) -> Snapshot | None:
+    @cached_property
+    def _manifests_before(self) -> list[ManifestFile]:
         if self._parent_snapshot_id is None:
-            return None
-        return self._transaction.table_metadata.snapshot_by_id(self._parent_snapshot_id)
+            return []
+        before = self._transaction.table_metadata.snapshot_by_id(self._parent_snapshot_id)
+        return manifests_of(self._io, before) if before else []
+
+    def new_manifest_writer(self, spec: PartitionSpec) -> ManifestWriter:
+        """What writes a manifest of files of that spec."""
+        if self._transaction.table_metadata.format_version != 2:  # another engine's table
+            return super().new_manifest_writer(spec)
+        return EntriesWriter(spec, self.schema(), self.new_manifest_output(), self._snapshot_id, self._compression)
 
     def _existing_manifests(self) -> list[ManifestFile]:
         """Manifests of delete files stay, as pyiceberg leaves them: they speak of files that are gone."""
-        manifests = self._before.manifests(self._io) if self._before else []
-        return [manifest for manifest in manifests if manifest.content != ManifestContent.DATA]
+        return [manifest for manifest in self._manifests_before if manifest.content != ManifestContent.DATA]
 
     def _deleted_entries(self) -> list[ManifestEntry]:
-        manifests = self._before.manifests(self._io) if self._before else []
         gone = [
             entry
-            for manifest in manifests
+            for manifest in self._manifests_before
             if manifest.content == ManifestContent.DATA
-            for entry in manifest.fetch_manifest_entry(self._io, discard_deleted=True)
+            for entry in live_entries(self._io, manifest)
         ]
         self._deleted_data_files: set[DataFile] = {entry.data_file for entry in gone}  # the summary counts them
         return [

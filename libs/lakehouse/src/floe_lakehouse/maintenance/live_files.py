@@ -15,7 +15,7 @@ from pyiceberg.table import Table
 from pyiceberg.table.snapshots import Snapshot
 from pyiceberg.typedef import Record
 
-from floe_lakehouse.maintenance.manifest_entries import live_entries
+from floe_lakehouse.manifest_avro import live_entries
 
 _REMEMBERED_ENTRIES: Final = 16
 """Up to so many a manifest's entries are kept: opening it again costs more than they hold. Others are read again."""
