@@ -245,6 +245,22 @@ def test_maintenance(floe: Floe, folder: Path, orders: Callable[[], Table]) -> N
     assert [(one["action"], one["outcome"]) for one in expired] == [("expiry", "nothing_to_do")] * 2
     orphans = as_json(floe, "orphans", folder, "--older-than", 365, "--dry-run")["results"]
     assert [one["action"] for one in orphans] == ["orphans"] * 2
+    old = in_words(floe, "expire", folder, "-t", "orders", "--older-than", 0, "--dry-run")
+    assert "those that are old enough are the newest, named by a tag or branch, or in use" in old
+
+
+def test_what_a_table_does_not_allow_is_told_by_the_exit_code(
+    floe: Floe, folder: Path, orders: Callable[[], Table]
+) -> None:
+    with orders().transaction() as transaction:
+        transaction.set_properties({"gc.enabled": "false"})
+    try:
+        answer = as_json(floe, "expire", folder, code=ExitCode.UNSUPPORTED)
+        assert [one["outcome"] for one in answer["results"]] == ["nothing_to_do", "unsupported"]
+        assert "gc.enabled is false" in in_words(floe, "orphans", folder, "-t", "orders", code=ExitCode.UNSUPPORTED)
+    finally:
+        with orders().transaction() as transaction:
+            transaction.remove_properties("gc.enabled")
 
 
 @pytest.mark.parametrize(
@@ -272,7 +288,7 @@ def test_what_is_wrong_is_said(floe: Floe, folder: Path, arguments: list[str], c
 
 
 def test_another_environment_has_nothing(floe: Floe, folder: Path) -> None:
-    assert as_json(floe, "tables", folder, "--env", "prod") == {"version": "1.0", "tables": []}
+    assert as_json(floe, "tables", folder, "--env", "prod") == {"version": "1.0", "tables": [], "unanswered": []}
     assert "no tables" in in_words(floe, "tables", folder, "-e", "prod")
 
 

@@ -127,6 +127,59 @@ async def test_what_an_attempt_that_died_had_committed_is_told_of_by_the_next(
     assert len(await told()) == 1
 
 
+@pytest.mark.parametrize("by", ["the-same", "another", "nobody"])
+async def test_an_expiry_that_died_after_its_commit_is_told_of(
+    maintenance, write, read, told, asked, points, lake, by
+) -> None:
+    table = write(times=4)
+    points.arm("expiry-committed")
+    working = asyncio.create_task(maintenance.maintain_table(asked("expiry")))
+    await points.until_reached("expiry-committed")
+    working.cancel()
+    await asyncio.gather(working, return_exceptions=True)
+    assert (len(lake.load_table(f"{NAMESPACE}.orders").snapshots()), await told()) == (1, [])
+    if by == "nobody":
+        (attempt,) = await maintenance.unfinished()
+        await maintenance.finish(attempt)
+    else:
+        await maintenance.maintain_table(asked("compaction", cause="one" if by == "the-same" else "two"))
+    event = (await told())[0]
+    assert event.attributes.id == f"{table.metadata.table_uuid}:one:expiry:done"
+    assert (event.event.outcome, event.event.requester, event.event.snapshots_removed) == ("done", "ada", 3)
+    assert await maintenance.unfinished() == []
+    assert read() == [0, 1, 1, 2, 2, 3, 3, 4]
+
+
+async def test_an_expiry_that_died_before_its_commit_has_nothing_to_tell(
+    maintenance, write, told, asked, points, lake
+) -> None:
+    write(times=3)
+    points.arm("expiry-before-commit")
+    working = asyncio.create_task(maintenance.maintain_table(asked("expiry")))
+    await points.until_reached("expiry-before-commit")
+    (process,) = action_processes()
+    process.kill()
+    (result,) = await working
+    assert result.failure.code == ActionProcessDied.code
+    for attempt in await maintenance.unfinished():
+        await maintenance.finish(attempt)
+    assert [received.event.outcome for received in await told()] == ["failed"]
+    assert await maintenance.unfinished() == []
+
+
+async def test_a_table_that_is_gone_has_no_expiry_to_tell_of(maintenance, write, told, asked, points, lake) -> None:
+    write(times=3)
+    points.arm("expiry-committed")
+    working = asyncio.create_task(maintenance.maintain_table(asked("expiry")))
+    await points.until_reached("expiry-committed")
+    working.cancel()
+    await asyncio.gather(working, return_exceptions=True)
+    lake.drop_table(f"{NAMESPACE}.orders")
+    (attempt,) = await maintenance.unfinished()
+    await maintenance.finish(attempt)
+    assert (await maintenance.unfinished(), await told()) == ([], [])
+
+
 async def test_a_process_that_is_killed_leaves_the_table_as_it_was(
     maintenance, write, read, asked, points, told
 ) -> None:

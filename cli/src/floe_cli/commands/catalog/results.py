@@ -12,13 +12,15 @@ if TYPE_CHECKING:
 
 
 def report(answer: MaintenanceResults, *, as_json: bool) -> ExitCode:
-    """Show what came of it for each table, and tell the exit code: what failed or was not asked was not done."""
+    """Show what came of it for each table, and tell the exit code: whether all was done that is to be done."""
     if as_json:
         print_json(answer)
     else:
         from floe_cli.catalog.views import results_view
 
         print_parts(results_view(answer.results) if answer.results else "no tables")
-    failed = any(result.outcome == "failed" for result in answer.results)
+    outcomes = {result.outcome for result in answer.results}
     unanswered = show_unanswered(answer.unanswered)
-    return ExitCode.RUN_FAILED if failed else unanswered
+    if "failed" in outcomes:
+        return ExitCode.RUN_FAILED
+    return ExitCode.UNSUPPORTED if unanswered is ExitCode.OK and "unsupported" in outcomes else unanswered

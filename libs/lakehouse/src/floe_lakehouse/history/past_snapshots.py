@@ -158,7 +158,9 @@ def _range(table: Table) -> str:
     if reason := why_not_ours(table.catalog):
         return reason
     first, last = (_iso(function(one.timestamp_ms for one in there)) for function in (min, max))
-    return f"it has {len(there)} snapshots, from {first} to {last}; older ones have expired"
+    count = "one snapshot" if len(there) == 1 else f"{len(there)} snapshots"
+    expired = "; older ones have expired" if there[0].parent_snapshot_id is not None else ""
+    return f"it has {count}, from {first} to {last}{expired}"
 
 
 def _runs(table: Table) -> list[str]:

@@ -44,6 +44,7 @@ __all__ = ["ExpiryOptions", "expire_snapshots"]
 # What catalogs raise when a snapshot to remove, or a tag, is gone already.
 _GONE_ALREADY: Final = (ValueError, CatalogRequestRefused)
 _TOO_YOUNG: Final = "no snapshot is old enough"
+_NEEDED: Final = "no snapshot may go: those that are old enough are the newest, named by a tag or branch, or in use"
 
 _logger = logging.getLogger(__name__)
 
@@ -93,10 +94,10 @@ def expire_snapshots(
     if reason := why_not_ours(catalog) or why_forbidden(table.metadata):
         return replace(_nothing(table, reason), outcome="unsupported", dry_run=dry_run)
     if dry_run:
-        return _foretold(table, expiring(table.metadata, options, _now_ms()))
+        return _foretold(table, expiring(table.metadata, options, _now_ms()), _why_not(table, options))
     expired = _commit(catalog, identifier, options, fence, tries)
     if expired is None:
-        return _nothing(table, _TOO_YOUNG)
+        return _nothing(table, _why_not(table, options))
     files = _of_no_use(expired, lambda: load(catalog, identifier))
     progress(0, len(files))
     deleted = delete_files(expired.after.io, files, progress=progress)
@@ -111,9 +112,15 @@ def expire_snapshots(
     )
 
 
-def _foretold(table: Table, choice: Expiring) -> MaintenanceReport:
+def _why_not(table: Table, options: ExpiryOptions) -> str:
+    """The reason for which nothing expires, if so."""
+    old = any(one.timestamp_ms < options.older_than_ms for one in table.metadata.snapshots)
+    return _NEEDED if old else _TOO_YOUNG
+
+
+def _foretold(table: Table, choice: Expiring, why_not: str) -> MaintenanceReport:
     if not choice.snapshot_ids and not choice.refs:
-        return replace(_nothing(table, _TOO_YOUNG), dry_run=True)
+        return replace(_nothing(table, why_not), dry_run=True)
     gone = _snapshots(table.metadata, choice.snapshot_ids)
     stay = [one for one in table.metadata.snapshots if one.snapshot_id not in choice.snapshot_ids]
     files = _unreached(table.io, table.metadata, gone, table.metadata, stay)

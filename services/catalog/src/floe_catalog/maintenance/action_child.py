@@ -25,6 +25,7 @@ from floe_catalog.maintenance.action_job import (
     Confirm,
     Confirmed,
     Done,
+    LookBack,
     Message,
     OpenTable,
     Progress,
@@ -34,7 +35,7 @@ from floe_catalog.maintenance.action_job import (
     write,
 )
 from floe_catalog.maintenance.actions import run_action
-from floe_catalog.maintenance.earlier_attempts import finished_earlier
+from floe_catalog.maintenance.earlier_attempts import expired_since, finished_earlier
 from floe_chassis.fault_points import reach_blocking
 from floe_contracts.errors import FloeError, Transient
 from floe_lakehouse.catalogs import open_catalog
@@ -151,6 +152,8 @@ def main() -> None:
                     service.tell(_open_table(catalog, identifier))
                 case ActionJob() if catalog is not None:
                     service.tell(_done(service, catalog, identifier, message))
+                case LookBack() if catalog is not None:
+                    service.tell(Done(report=expired_since(catalog, identifier, message.metadata_location)))
                 case _:  # an answer that nobody waits for any more
                     continue
         except FloeError as error:
@@ -181,7 +184,11 @@ def _open_table(catalog: Catalog, identifier: Identifier) -> OpenTable:
     table = find_table(catalog, identifier)
     if table is None:
         raise TableMissing(f"there is no table {dotted(identifier)}")
-    return OpenTable(table_uuid=str(table.metadata.table_uuid), snapshot_id=table.metadata.current_snapshot_id)
+    return OpenTable(
+        table_uuid=str(table.metadata.table_uuid),
+        snapshot_id=table.metadata.current_snapshot_id,
+        metadata_location=table.metadata_location,
+    )
 
 
 def _done(service: Service, catalog: Catalog, identifier: Identifier, job: ActionJob) -> Done:

@@ -51,10 +51,18 @@ class ActionJob:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OpenTable:
-    """A table as it was opened: its identity, and its current snapshot."""
+    """A table as it was opened: its identity, its current snapshot, and its metadata file."""
 
     table_uuid: str
     snapshot_id: int | None
+    metadata_location: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LookBack:
+    """What has expired of the open table since this metadata file was its current one?"""
+
+    metadata_location: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -89,9 +97,10 @@ class Done:
     report: MaintenanceReport
 
 
-Message = TableJob | ActionJob | OpenTable | Stop | Confirm | Confirmed | Progress | Done | Failure
+Message = TableJob | ActionJob | LookBack | OpenTable | Stop | Confirm | Confirmed | Progress | Done | Failure
 _KINDS: Final[dict[str, type[Any]]] = {
-    kind.__name__: kind for kind in (TableJob, ActionJob, OpenTable, Stop, Confirm, Confirmed, Progress, Done, Failure)
+    kind.__name__: kind
+    for kind in (TableJob, ActionJob, LookBack, OpenTable, Stop, Confirm, Confirmed, Progress, Done, Failure)
 }
 
 

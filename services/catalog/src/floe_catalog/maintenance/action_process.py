@@ -19,6 +19,7 @@ from floe_catalog.maintenance.action_job import (
     Confirm,
     Confirmed,
     Done,
+    LookBack,
     Message,
     OpenTable,
     Progress,
@@ -104,6 +105,20 @@ class ActionProcess:
                         pass
             await self.close()
             raise
+
+    async def look_back(self, question: LookBack) -> MaintenanceReport | Failure:
+        """What has expired of the open table."""
+        try:
+            answer = await self._ask(question)
+        except (asyncio.IncompleteReadError, OSError):
+            return await self._died()
+        match answer:
+            case Done():
+                return answer.report
+            case Failure():
+                return answer
+            case _:
+                return _senseless(answer)
 
     async def close(self) -> None:
         """End the process."""

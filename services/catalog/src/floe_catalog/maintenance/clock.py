@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Coroutine
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import partial
@@ -25,6 +25,7 @@ from floe_catalog.core.maintenance_due import (
 from floe_catalog.errors import MaintenanceBusy
 from floe_catalog.maintenance.work import TableMaintenance
 from floe_contracts.catalog_products import CatalogProduct
+from floe_contracts.expiry_attempts import ExpiryAttempt
 from floe_contracts.maintenance import CompiledMaintenance
 from floe_contracts.openlineage.naming import Place
 
@@ -106,6 +107,7 @@ class MaintenanceClock:
             Unreachable: the bus does not answer.
         """
         at = self._clock()
+        await self._finish_expiries()
         coming = []
         for product in await self._products.live():
             try:
@@ -124,6 +126,24 @@ class MaintenanceClock:
         while working := list(self._working.values()):
             await asyncio.gather(*working, return_exceptions=True)
 
+    async def _finish_expiries(self) -> None:
+        for attempt in await self._maintenance.unfinished():
+            table = _Table(attempt.place, attempt.identifier)
+            if table not in self._working:
+                self._start(table, self._finish(attempt), f"tell of {attempt.identifier}")
+
+    def _start(self, table: _Table, work: Coroutine[None, None, None], name: str) -> None:
+        task = asyncio.create_task(work, name=name)
+        self._working[table] = task
+        task.add_done_callback(lambda _: self._working.pop(table, None))
+
+    async def _finish(self, attempt: ExpiryAttempt) -> None:
+        async with self._slots:
+            try:
+                await self._maintenance.finish(attempt)
+            except Exception as error:  # noqa: BLE001 -- the next look tries again
+                _log.warning("expiry.not_told", table=attempt.identifier, error=str(error))
+
     async def _ticked(self, product: CatalogProduct, policy: CompiledMaintenance, at: datetime) -> CatalogProduct:
         tick = latest_tick(policy, at) if policy.enabled else None
         if tick is None or with_tick(product, tick) is None:
@@ -139,9 +159,7 @@ class MaintenanceClock:
             if table in self._working or (failed is not None and at < failed.until):
                 continue
             if due_work(product, policy, state) is not None:
-                task = asyncio.create_task(self._work(product, policy, table), name=f"maintain {state.identifier}")
-                self._working[table] = task
-                task.add_done_callback(lambda _, table=table: self._working.pop(table, None))  # type: ignore[misc]
+                self._start(table, self._work(product, policy, table), f"maintain {state.identifier}")
 
     async def _work(self, product: CatalogProduct, policy: CompiledMaintenance, table: _Table) -> None:
         async with self._slots:

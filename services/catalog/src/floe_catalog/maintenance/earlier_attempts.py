@@ -7,12 +7,14 @@ from dataclasses import replace
 from itertools import takewhile
 
 from pyiceberg.catalog import Catalog
+from pyiceberg.serializers import FromInputFile
 from pyiceberg.table.metadata import TableMetadata
 from pyiceberg.table.snapshots import Snapshot, ancestors_of
 
 from floe_catalog.maintenance.action_job import ActionJob
 from floe_lakehouse.identifiers import Identifier
 from floe_lakehouse.maintenance.reports import MaintenanceReport
+from floe_lakehouse.maintenance.rewrite_commits import load
 from floe_lakehouse.snapshots import MAINTENANCE, summary_of
 from floe_lakehouse.tables import find_table
 
@@ -22,7 +24,7 @@ def finished_earlier(
 ) -> MaintenanceReport:
     """The report, with the figures of what an earlier attempt committed where this one found nothing left to do.
 
-    Only compaction and the rewriting of manifests can be found again, since they are snapshots.
+    So compaction and the rewriting of manifests are found again, since they are snapshots; for expiry see below.
     """
     if job.earlier_base is None or job.dry_run or report.outcome != "nothing_to_do":
         return report
@@ -41,6 +43,41 @@ def finished_earlier(
         files_after=sum(int(told.get("added-data-files", 0)) for told in figures),
         bytes_before=sum(int(told.get("removed-files-size", 0)) for told in figures),
         bytes_after=sum(int(told.get("added-files-size", 0)) for told in figures),
+    )
+
+
+def expired_since(catalog: Catalog, identifier: Identifier, metadata_location: str) -> MaintenanceReport:
+    """What an expiry that died had committed: the snapshots, tags and branches that went since a metadata file.
+
+    Which files it came to delete nobody knows.
+
+    Raises:
+        TableMissing: the table is gone.
+        CatalogUnreachable: the catalog does not answer.
+    """
+    table = load(catalog, identifier)
+    now = table.metadata
+    nothing = MaintenanceReport(
+        action="expiry",
+        outcome="nothing_to_do",
+        snapshot_before=now.current_snapshot_id,
+        snapshot_after=now.current_snapshot_id,
+    )
+    try:
+        before = FromInputFile.table_metadata(table.io.new_input(metadata_location))
+    except FileNotFoundError:  # so much was committed since that its file is gone, too
+        return nothing
+    there = {snapshot.snapshot_id for snapshot in now.snapshots}
+    gone = tuple(one.snapshot_id for one in before.snapshots if one.snapshot_id not in there)
+    refs = tuple(sorted(name for name, ref in before.refs.items() if ref.snapshot_id in gone and name not in now.refs))
+    if not gone:
+        return nothing
+    return replace(
+        nothing,
+        outcome="done",
+        reason="an attempt that did not come to its end had committed it; what files it left are orphans",
+        snapshots_removed=gone,
+        refs_removed=refs,
     )
 
 

@@ -6,13 +6,14 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from functools import partial
 
+from floe_catalog.adapters.expiry_journal import ExpiryJournal
 from floe_catalog.adapters.snapshot_pins import SnapshotPins
 from floe_catalog.maintenance.action_process import ActionProcesses
 from floe_catalog.maintenance.clock import MaintenanceClock
 from floe_catalog.maintenance.maintenance_telemetry import MaintenanceTelemetry
 from floe_catalog.maintenance.work import TableMaintenance
 from floe_catalog.wiring import Parts
-from floe_chassis.topology import SNAPSHOT_PINS_BUCKET
+from floe_chassis.topology import CATALOG_PRODUCTS_BUCKET, SNAPSHOT_PINS_BUCKET
 from floe_contracts.maintenance import CompiledMaintenance
 from floe_contracts.openlineage.naming import Place
 from floe_lakehouse.compiled_catalogs import catalog_properties
@@ -26,6 +27,7 @@ def start_maintenance(parts: Parts) -> TableMaintenance:
         catalog_of=partial(_catalog_of, parts),
         tell=parts.teller.tell_table,
         pins=SnapshotPins(partial(parts.service.bus.key_value, SNAPSHOT_PINS_BUCKET)),
+        journal=ExpiryJournal(partial(parts.service.bus.key_value, CATALOG_PRODUCTS_BUCKET)),
         processes=processes,
         telemetry=MaintenanceTelemetry(),
         guard_seconds=parts.settings.snapshot_guard_seconds,

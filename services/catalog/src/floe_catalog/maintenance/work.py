@@ -10,6 +10,7 @@ from datetime import datetime
 from functools import partial
 from typing import Final, TypeAlias
 
+from floe_catalog.adapters.expiry_journal import ExpiryJournal
 from floe_catalog.adapters.snapshot_pins import SnapshotPins
 from floe_catalog.core.maintenance_actions import (
     ActionProgress,
@@ -21,14 +22,17 @@ from floe_catalog.core.maintenance_actions import (
     maintained,
     maintained_id,
     no_progress,
+    options_of,
 )
-from floe_catalog.errors import MaintenanceBusy, SnapshotPinnedMeanwhile
-from floe_catalog.maintenance.action_job import ActionJob, OpenTable, TableJob
+from floe_catalog.errors import MaintenanceBusy, ProductUnknown, SnapshotPinnedMeanwhile
+from floe_catalog.maintenance.action_job import ActionJob, LookBack, OpenTable, TableJob
 from floe_catalog.maintenance.action_process import ActionProcess, ActionProcesses
 from floe_catalog.maintenance.maintenance_telemetry import MaintenanceTelemetry
 from floe_chassis.bus import Bus
 from floe_chassis.leases import Lease, lease_key
 from floe_contracts.events.tables import MaintenanceAction
+from floe_contracts.expiry_attempts import ExpiryAttempt
+from floe_contracts.maintenance import CompiledMaintenance
 from floe_contracts.openlineage.naming import Place
 from floe_contracts.subjects import escape
 from floe_lakehouse.maintenance.reports import MaintenanceReport
@@ -54,6 +58,7 @@ class TableMaintenance:
         catalog_of: CatalogOf,
         tell: TellTable,
         pins: SnapshotPins,
+        journal: ExpiryJournal,
         processes: ActionProcesses,
         telemetry: MaintenanceTelemetry,
         guard_seconds: float,
@@ -64,6 +69,7 @@ class TableMaintenance:
         self._catalog_of = catalog_of
         self._tell = tell
         self._pins = pins
+        self._journal = journal
         self._processes = processes
         self._telemetry = telemetry
         self._guard_seconds = guard_seconds
@@ -90,25 +96,18 @@ class TableMaintenance:
         """
         if work.dry_run:
             return await self._do(work, progress, _nobody_asks)
-        place = work.place
-        key = f"maintenance.{lease_key(place.tenant, place.environment, place.product)}.{escape(work.identifier)}"
-        lease = await Lease.acquire(self._bus, self._bus.settings, key)
-        if lease is None:
-            raise MaintenanceBusy(
-                f"{work.identifier} is being maintained at the moment", hint="wait for its table.maintained events"
-            )
-        try:
+        async with self._holding(work.place, work.identifier) as lease:
             return await self._do(work, progress, lease.confirm)
-        finally:
-            await lease.release()
 
     async def _do(self, work: TableWork, progress: ActionProgress, confirm: Confirm) -> tuple[ActionResult, ...]:
         actions = in_order(work.actions)
-        job = TableJob(catalog=dict(await self._catalog_of(work.place)), identifier=tuple(work.identifier.split(".")))
+        job = await self._table(work.place, work.identifier)
         async with self._processes.one() as process:
             opened = await process.open(job)
             if isinstance(opened, Failure):
                 return (ActionResult(action=actions[0], table_uuid="", failure=opened),)
+            if not work.dry_run and (attempt := await self._journal.find(work.place, work.identifier)) is not None:
+                await self._tell_of(process, opened, attempt)
             results: list[ActionResult] = []
             for action in actions:
                 result = await self._act(process, work, opened, action, confirm, partial(progress, action))
@@ -118,6 +117,68 @@ class TableMaintenance:
         if not work.dry_run and any(result.outcome == "done" for result in results):
             await self._tell(work.place, work.identifier)
         return tuple(results)
+
+    async def unfinished(self) -> list[ExpiryAttempt]:
+        """The expiries that may have been committed and of which nobody has told.
+
+        Raises:
+            Unreachable: the bus does not answer.
+        """
+        return await self._journal.all()
+
+    async def finish(self, attempt: ExpiryAttempt) -> None:
+        """Tell of an expiry whose attempt died, unless somebody works on its table.
+
+        Raises:
+            Unreachable: the bus does not answer.
+            FloeError: the catalog of the place cannot be opened.
+        """
+        try:
+            async with self._holding(attempt.place, attempt.identifier), self._processes.one() as process:
+                opened = await process.open(await self._table(attempt.place, attempt.identifier))
+                if isinstance(opened, OpenTable):
+                    await self._tell_of(process, opened, attempt)
+                elif not opened.transient:
+                    await self._journal.end(attempt)
+        except MaintenanceBusy:  # whoever works on it has told, or is at it
+            return
+        except ProductUnknown:  # it was retired meanwhile, and interests nobody
+            await self._journal.end(attempt)
+
+    async def _tell_of(self, process: ActionProcess, table: OpenTable, attempt: ExpiryAttempt) -> None:
+        """Tell what an expiry had committed before its attempt died."""
+        if table.table_uuid == attempt.table_uuid:
+            report = await process.look_back(LookBack(metadata_location=attempt.metadata_location))
+            if isinstance(report, Failure):
+                if report.transient:
+                    return
+            elif report.outcome == "done":
+                work = _work_of(attempt)
+                event = maintained(work, ActionResult(action="expiry", table_uuid=table.table_uuid, report=report))
+                await self._bus.publish(event, id=maintained_id(work, event))
+        await self._journal.end(attempt)
+
+    @asynccontextmanager
+    async def _holding(self, place: Place, identifier: str) -> AsyncIterator[Lease]:
+        """The lease of a table.
+
+        Raises:
+            MaintenanceBusy: somebody else has it.
+            Unreachable: the bus does not answer.
+        """
+        key = f"maintenance.{lease_key(place.tenant, place.environment, place.product)}.{escape(identifier)}"
+        lease = await Lease.acquire(self._bus, self._bus.settings, key)
+        if lease is None:
+            raise MaintenanceBusy(
+                f"{identifier} is being maintained at the moment", hint="wait for its table.maintained events"
+            )
+        try:
+            yield lease
+        finally:
+            await lease.release()
+
+    async def _table(self, place: Place, identifier: str) -> TableJob:
+        return TableJob(catalog=dict(await self._catalog_of(place)), identifier=tuple(identifier.split(".")))
 
     async def _act(
         self,
@@ -140,7 +201,7 @@ class TableMaintenance:
                     earlier_base=earlier_base,
                     dry_run=work.dry_run,
                 )
-                came_of_it = await self._run(process, table, job, confirm, progress)
+                came_of_it = await self._run(process, work, table, job, confirm, progress)
                 result = ActionResult(
                     action=action,
                     table_uuid=table.table_uuid,
@@ -151,12 +212,15 @@ class TableMaintenance:
                 if is_told(work, result):
                     event = maintained(work, result)
                     await self._bus.publish(event, id=maintained_id(work, event))
+                if action == "expiry" and not work.dry_run and not (result.failure and result.failure.transient):
+                    await self._journal.end(_attempt(work, table))
             self._telemetry.ended(span, work, result)
         return result
 
     async def _run(
         self,
         process: ActionProcess,
+        work: TableWork,
         table: OpenTable,
         job: ActionJob,
         confirm: Confirm,
@@ -171,6 +235,7 @@ class TableMaintenance:
                 await confirm()
                 if new := await self._pins.pinned(table.table_uuid) - known:
                     raise SnapshotPinnedMeanwhile(f"somebody reads {', '.join(map(str, sorted(new)))} now")
+                await self._journal.begin(_attempt(work, table))
 
             try:
                 return await process.act(_pinning(job, pinned), confirm_pins, progress)
@@ -192,6 +257,30 @@ class TableMaintenance:
         base = earlier[0] if earlier else table.snapshot_id
         async with self._pins.hold(table.table_uuid, base, holder=action, note=work.cause):
             yield base if earlier else None
+
+
+def _attempt(work: TableWork, table: OpenTable) -> ExpiryAttempt:
+    return ExpiryAttempt(
+        tenant=work.place.tenant,
+        environment=work.place.environment,
+        product=work.place.product,
+        identifier=work.identifier,
+        table_uuid=table.table_uuid,
+        metadata_location=table.metadata_location,
+        cause=work.cause,
+        requester=work.requester,
+    )
+
+
+def _work_of(attempt: ExpiryAttempt) -> TableWork:
+    return TableWork(
+        place=attempt.place,
+        identifier=attempt.identifier,
+        actions=("expiry",),
+        options=options_of(CompiledMaintenance()),
+        requester=attempt.requester,
+        cause=attempt.cause,
+    )
 
 
 def _pinning(job: ActionJob, pinned: frozenset[int]) -> ActionJob:
