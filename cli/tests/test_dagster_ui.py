@@ -85,7 +85,7 @@ async def test_the_ui_shows_runs_and_dies_with_the_stack(stack: tuple[subprocess
     assert ui, "the UI is a child of the stack"
     os.kill(process.pid, signal.SIGKILL)
     process.wait()
-    _, alive = psutil.wait_procs(ui, timeout=10)
+    _, alive = psutil.wait_procs(ui, timeout=60)
     assert alive == []
 
 

@@ -66,7 +66,7 @@ async def test_a_submission_that_was_given_up_is_not_waited_for(connection: Conn
     following = asyncio.create_task(compile_product(connection, shop, "dev", lambda _: None))
     await give_up(connection.bus, SPECS, COMPILER)
     with pytest.raises(SubmissionGivenUp, match="it is not there"):
-        await asyncio.wait_for(following, 10)
+        await asyncio.wait_for(following, 60)
 
 
 async def test_a_run_request_that_was_given_up_is_not_waited_for(
@@ -82,7 +82,7 @@ async def test_a_run_request_that_was_given_up_is_not_waited_for(
     await connection.bus.publish(answer, id="compiled")
     await give_up(connection.bus, RUNS, EXECUTOR)
     with pytest.raises(RunGivenUp, match="it is not there"):
-        await asyncio.wait_for(following, 10)
+        await asyncio.wait_for(following, 60)
     assert [progress.compiled for progress in seen] == [answer]
 
 
@@ -91,7 +91,7 @@ async def test_what_came_while_the_bus_was_away_is_read_from_the_stream(
 ) -> None:
     await connection.bus.publish(compiled, id="compiled")
     follower = Follower(connection.bus, Place("default", "dev", "shop"), "s1", lambda _: None)
-    progress = await asyncio.wait_for(follower.until_compiled(), 10)
+    progress = await asyncio.wait_for(follower.until_compiled(), 60)
     assert progress.compiled == compiled
 
 
@@ -115,12 +115,12 @@ async def test_tables_that_dbt_wrote_itself_are_told_without_the_mark_of_a_run(c
     )
     follower = Follower(connection.bus, Place(**place), "s1", lambda _: None)
     await connection.bus.publish(completed, id="completed")
-    await asyncio.wait_for(follower.until_ended("r1"), 10)
+    await asyncio.wait_for(follower.until_ended("r1"), 60)
     for run_id, snapshot_id in (("r0", 6), (None, 7)):
         event = TableCommitted(
             **place, identifier="gold.orders", snapshot_id=snapshot_id, operation="append", run_id=run_id, **facts
         )
         await connection.bus.publish(event, id=f"u:{snapshot_id}")
 
-    progress = await asyncio.wait_for(follower.until_told(rendered=False), 10)
+    progress = await asyncio.wait_for(follower.until_told(rendered=False), 60)
     assert progress.committed == {("gold.orders", 7)}

@@ -61,7 +61,7 @@ async def answered(
     asked = decode(message.subject, message.headers, message.data).event
     assert isinstance(asked, SpecSubmitted)
     await bus.publish(await answer(asked), id="answer")
-    return await asyncio.wait_for(running, 20), asked
+    return await asyncio.wait_for(running, 60), asked
 
 
 @pytest.mark.bus

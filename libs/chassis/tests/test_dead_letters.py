@@ -46,7 +46,7 @@ async def test_max_deliveries_of_a_dead_worker_becomes_a_dead_letter_with_the_me
     sequence = await submit(3)
     # A worker that takes the message and is never heard of again.
     pull = await bus.js.pull_subscribe_bind("compiler", SPECS)
-    await pull.fetch(1, timeout=2)
+    await pull.fetch(1, timeout=20)
 
     async def asked() -> list[DeadLetter]:
         with pytest.raises(TimeoutError):
@@ -94,7 +94,7 @@ async def test_advisories_about_others_and_about_ourselves_are_left_alone(
     await bus.js.add_consumer("THEIRS", ConsumerConfig(durable_name="c", max_deliver=1))
     await bus.js.publish("theirs", b"x")
     pull = await bus.js.pull_subscribe_bind("c", "THEIRS")
-    await (await pull.fetch(1, timeout=2))[0].term()
+    await (await pull.fetch(1, timeout=20))[0].term()
     # An advisory that nobody can read is a dead letter of our own consumer; the advisory about that one is none.
     await bus.js.publish("$JS.EVENT.ADVISORY.CONSUMER.MSG_TERMINATED.X.y", b"nonsense")
     (letter,) = await eventually(dead_letters)

@@ -20,8 +20,8 @@ KEY = lease_key("default", "dev", "My Shop")
 
 @pytest.fixture
 async def short(bus_settings: ChassisSettings, bus: Bus) -> ChassisSettings:
-    """Settings and bucket with leases of one second."""
-    settings = bus_settings.model_copy(update={"lease_seconds": 1.0})
+    """Settings and bucket with leases of two seconds, which a busy machine can keep."""
+    settings = bus_settings.model_copy(update={"lease_seconds": 2.0})
     await apply(bus, declared(settings))
     return settings
 
@@ -48,7 +48,7 @@ async def test_two_contenders_and_a_token_that_grows(bus: Bus, short: ChassisSet
 async def test_a_lease_is_renewed_beyond_its_time(bus: Bus, short: ChassisSettings) -> None:
     lease = await taken(bus, short)
     with pytest.raises(TimeoutError):
-        await asyncio.wait_for(lease.lost.wait(), 2.2)
+        await asyncio.wait_for(lease.lost.wait(), 3.2)
     assert await Lease.acquire(bus, short, KEY) is None
     await lease.verify()
     await lease.release()
@@ -59,9 +59,9 @@ async def test_a_lease_whose_holder_died_ends(bus: Bus, short: ChassisSettings) 
     await holder.connect()
     dead = await taken(holder, short)
     await holder.close()
-    next_lease = await eventually(lambda: Lease.acquire(bus, short, KEY), timeout=4)
+    next_lease = await eventually(lambda: Lease.acquire(bus, short, KEY))
     assert next_lease.token > dead.token
-    await eventually(dead.lost.is_set, timeout=2)
+    await eventually(dead.lost.is_set)
     await next_lease.release()
 
 
@@ -80,7 +80,7 @@ async def test_losing_is_noticed_by_the_renewal_too(bus: Bus, short: ChassisSett
     lease = await taken(bus, short)
     bucket = await bus.key_value(LEASES_BUCKET)
     await bucket.delete(KEY)
-    await asyncio.wait_for(lease.lost.wait(), 1)
+    await asyncio.wait_for(lease.lost.wait(), 20)
     with pytest.raises(LeaseLost, match="was lost"):
         await lease.verify()
     await lease.release()
@@ -94,7 +94,7 @@ async def test_a_renewal_whose_answer_was_lost_is_taken_up(bus: Bus, short: Chas
     # What the bus has after a renewal that was stored, while its answer never came back.
     await bucket.put(KEY, entry.value)
     with pytest.raises(TimeoutError):
-        await asyncio.wait_for(lease.lost.wait(), 1.5)
+        await asyncio.wait_for(lease.lost.wait(), 3.0)
     await lease.verify()
     await lease.release()
 
@@ -102,30 +102,37 @@ async def test_a_renewal_whose_answer_was_lost_is_taken_up(bus: Bus, short: Chas
 async def test_a_short_outage_does_not_lose_a_lease_and_a_long_one_does(
     own_server: NatsServer, own_bus: Bus, own_settings: ChassisSettings
 ) -> None:
-    settings = own_settings.model_copy(update={"lease_seconds": 2.5})
+    settings = own_settings.model_copy(update={"lease_seconds": 6.0})
     await apply(own_bus, declared(settings))
     lease = await taken(own_bus, settings)
+    bucket = await own_bus.key_value(LEASES_BUCKET)
     own_server.kill()
     await eventually(lambda: not own_bus.connected)
     with pytest.raises((Unreachable, LeaseLost)):
         await lease.verify()
     own_server.start()
-    await own_bus.until_connected(5)
-    with pytest.raises(TimeoutError):
-        await asyncio.wait_for(lease.lost.wait(), 1.5)
+    await own_bus.until_connected(20)
+
+    async def renewed() -> bool:
+        return ((await bucket.get(KEY)).revision or 0) > lease.token
+
+    await eventually(renewed)
+    assert not lease.lost.is_set()
     own_server.kill()
-    await asyncio.wait_for(lease.lost.wait(), 4)
+    await asyncio.wait_for(lease.lost.wait(), 20)
     await lease.release()
 
 
 async def test_a_server_that_stalls_does_not_lose_a_lease(
     own_server: NatsServer, own_bus: Bus, own_settings: ChassisSettings
 ) -> None:
-    lease = await taken(own_bus, own_settings)
+    settings = own_settings.model_copy(update={"lease_seconds": 6.0})
+    await apply(own_bus, declared(settings))
+    lease = await taken(own_bus, settings)
     with frozen(own_server.pid), pytest.raises(TimeoutError):
-        await asyncio.wait_for(lease.lost.wait(), 2.2)
+        await asyncio.wait_for(lease.lost.wait(), 4.4)
     with pytest.raises(TimeoutError):
-        await asyncio.wait_for(lease.lost.wait(), 2.0)
+        await asyncio.wait_for(lease.lost.wait(), 4.0)
     await lease.verify()
     await lease.release()
 
@@ -133,16 +140,16 @@ async def test_a_server_that_stalls_does_not_lose_a_lease(
 async def test_a_lease_is_confirmed_once_the_bus_is_back_and_not_after_it_was_lost(
     own_server: NatsServer, own_bus: Bus, own_settings: ChassisSettings
 ) -> None:
-    settings = own_settings.model_copy(update={"lease_seconds": 4.0})
+    settings = own_settings.model_copy(update={"lease_seconds": 6.0})
     await apply(own_bus, declared(settings))
     lease = await taken(own_bus, settings)
     own_server.kill()
     await eventually(lambda: not own_bus.connected)
     confirming = asyncio.create_task(lease.confirm())
     own_server.start()
-    await asyncio.wait_for(confirming, 4)
+    await asyncio.wait_for(confirming, 20)
     assert not lease.lost.is_set()
     own_server.kill()
     with pytest.raises(LeaseLost):
-        await asyncio.wait_for(lease.confirm(), 8)
+        await asyncio.wait_for(lease.confirm(), 20)
     await lease.release()

@@ -120,7 +120,7 @@ async def test_a_refused_publish_is_an_error_and_fails_readiness(
     started = time.monotonic()
     with pytest.raises(BusForbidden, match=r"may not publish on floe\.v1\.run\.requested"):
         await service.bus.publish(event, id="run")
-    assert time.monotonic() - started < 4
+    assert time.monotonic() - started < 15  # of the 30 s that it tries again for
     assert "ermissions" in (await service.readiness())["bus"]
     assert "bus.forbidden" in capsys.readouterr().out
     assert (await admin.js.stream_info("FLOE_RUNS")).state.messages == 0

@@ -112,4 +112,4 @@ async def test_eventually_gives_the_answer_and_tells_what_did_not_come() -> None
     started = time.monotonic()
     with pytest.raises(AssertionError, match="async def never"):
         await eventually(never, timeout=0.1)
-    assert time.monotonic() - started < 1
+    assert time.monotonic() - started < 10

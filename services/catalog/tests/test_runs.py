@@ -113,7 +113,7 @@ async def test_a_snapshot_that_comes_late_is_waited_for(service, bus, land, comp
     later = table.model_copy(update={"snapshot_id": table.snapshot_id + 1})
     await bus.publish(completed("run-1", table, later), id="run-1")
     await eventually(lambda: _so_many(committed, 1))  # what is there is told at once
-    letters = await eventually(dead_letters, timeout=20)
+    letters = await eventually(dead_letters)
     assert letters[0].headers["Floe-Dlq-Code"] == "FLOE-CAT-001"
     assert letters[0].headers["Floe-Dlq-Deliveries"] == "5"
 

@@ -266,7 +266,7 @@ class Stack:
             events = await self.events(run)
             return next((event for event in events if isinstance(event, RunCompleted | RunFailed)), None)
 
-        outcome = await eventually(found, timeout=40)
+        outcome = await eventually(found, timeout=150)
         assert outcome is not None
         return outcome
 
@@ -287,7 +287,7 @@ class Stack:
             events = await self.events(run)
             return any(event.kind == "node.started" and event.unique_id == unique_id for event in events)  # type: ignore[attr-defined]
 
-        await eventually(begun, timeout=30)
+        await eventually(begun, timeout=120)
 
     async def record(self, run: str, environment: str = "dev") -> RunRecord:
         return (await self.store.read(f"default.{environment}.shop.{run}")).record

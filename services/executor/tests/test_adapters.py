@@ -178,7 +178,7 @@ def test_killing_ends_dbt_and_all_that_it_started(command: Callable[[str], DbtCo
     assert process.wait() == -9
     killing.join()
     process.kill()  # once more changes nothing
-    _, alive = psutil.wait_procs([started], timeout=10)
+    _, alive = psutil.wait_procs([started], timeout=60)
     assert [child for child in alive if child.status() != psutil.STATUS_ZOMBIE] == []
 
 

@@ -157,10 +157,10 @@ async def test_a_staging_that_is_cancelled_leaves_nothing_and_ends_at_once(produ
     )
     request = product.request()
     staging = asyncio.create_task(product.lander.stage(request, [orders(name="small"), orders()]))
-    await eventually(product.files, timeout=20)  # the small one is there, the other one would take hours
+    await eventually(product.files, timeout=60)  # the small one is there, the other one would take hours
     staging.cancel()
     with pytest.raises(asyncio.CancelledError):
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(60):
             await staging
     assert product.files() == []
     product.build("drop view orders")  # nobody reads the file any more

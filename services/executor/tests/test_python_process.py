@@ -406,7 +406,7 @@ async def test_kill_ends_the_transform_and_all_that_it_started(product: Product,
     async def gone() -> bool:
         return not _alive(grandchild)
 
-    await eventually(gone, timeout=10)
+    await eventually(gone)
     assert product.query("select count(*) from orders") == [(5,)], "the file is free again"
 
 
@@ -419,7 +419,7 @@ async def test_nothing_outlives_a_transform_that_ends(product: Product) -> None:
     async def gone() -> bool:
         return not _alive(left)
 
-    await eventually(gone, timeout=10)
+    await eventually(gone)
 
 
 def test_what_was_killed_before_does_not_begin(product: Product) -> None:
@@ -453,7 +453,7 @@ async def test_a_transform_ends_with_the_executor(product: Product, tmp_path: Pa
     async def gone() -> bool:
         return not _alive(child) and not _alive(grandchild)
 
-    await eventually(gone, timeout=10)
+    await eventually(gone)
 
 
 def job_line(product: Product) -> bytes:

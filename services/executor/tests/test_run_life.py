@@ -70,7 +70,7 @@ async def ended(stack: Stack, run: str, seconds: float = 30) -> RunEvent:
 
 async def told_once(stack: Stack, run: str, status: RunStatus) -> None:
     """The run has one end, in its record as in its events, and nobody waits for it."""
-    await eventually(lambda: _settled(stack, run), timeout=10)
+    await eventually(lambda: _settled(stack, run))
     assert (await stack.record(run)).status is status
     events = Counter(event.kind.value for event in await stack.events(run))
     assert [kind for kind in events.elements() if kind.split(".")[1] in set(RunStatus) - {"queued", "started"}].count(

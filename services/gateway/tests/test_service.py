@@ -49,7 +49,7 @@ async def test_a_message_that_the_server_gave_up_is_a_dead_letter(door, bus) -> 
     event = SpecSubmitted(tenant="acme", product="orders", submission="s", bundle="sha256:" + "0" * 64)
     await bus.publish(event, id="orders:s:0")
     consumer = await bus.js.pull_subscribe_bind("compiler", "FLOE_SPECS")
-    (message,) = await consumer.fetch(1, timeout=5)
+    (message,) = await consumer.fetch(1, timeout=30)
     await message.term()
 
     async def letters() -> list[object]:

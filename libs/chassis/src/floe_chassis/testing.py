@@ -30,7 +30,7 @@ _LOOK_AGAIN: Final = 0.02
 _numbers = itertools.count()
 
 
-async def eventually(predicate: Callable[[], T | Awaitable[T]], timeout: float = 10) -> T:  # noqa: ASYNC109
+async def eventually(predicate: Callable[[], T | Awaitable[T]], timeout: float = 30) -> T:  # noqa: ASYNC109
     """Wait until a fact holds.
 
     Args:
