@@ -36,7 +36,8 @@ from floe_contracts.events import (
     TableCommitted,
 )
 from floe_contracts.openlineage import dataset_facets, run_facets
-from floe_contracts.openlineage.events import RUN_HEADER, EventType, run_event, to_bytes
+from floe_contracts.openlineage.envelope import RUN_HEADER
+from floe_contracts.openlineage.events import EventType, run_event, to_bytes
 from floe_contracts.openlineage.naming import Place, iceberg_dataset, run_id
 from floe_contracts.runs import RunRecord, RunStatus, run_key
 
@@ -335,9 +336,9 @@ async def test_lineage_is_followed_until_it_is_interrupted(chain: Chain, options
         preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )
     assert following.stdout is not None
-    lines = [(await asyncio.wait_for(following.stdout.readline(), 20)).decode() for _ in range(2)]
+    lines = [(await asyncio.wait_for(following.stdout.readline(), 60)).decode() for _ in range(2)]
     following.send_signal(signal.SIGINT)
-    _, said = await asyncio.wait_for(following.communicate(), 20)
+    _, said = await asyncio.wait_for(following.communicate(), 60)
     assert (following.returncode, said) == (ExitCode.INTERRUPTED, b"\ninterrupted\n")
     if "--json" in options:
         assert [json.loads(line)["eventType"] for line in lines] == ["START", "COMPLETE"]

@@ -18,7 +18,7 @@ from floe_contracts.cloudevents import decode
 from floe_contracts.digests import PREFIX
 from floe_contracts.errors import ContractError, FloeError, WrongUsage
 from floe_contracts.events import Event, RunCancelled, RunCompleted, RunFailed, SemanticRendered, TableCommitted
-from floe_contracts.openlineage.events import RUN_HEADER
+from floe_contracts.openlineage.envelope import RUN_HEADER
 
 _Outcome = RunCompleted | RunFailed | RunCancelled
 """How a run ended that had begun; one whose place was taken has left nothing to trace."""

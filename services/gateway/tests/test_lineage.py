@@ -79,7 +79,7 @@ async def test_an_event_is_stored_as_it_came(door, stored) -> None:
     assert (status, answer["duplicate"]) == (201, False)
     (message,) = await stored()
     assert message.data == body
-    assert message.subject == "floe.v1.lineage.acme.dev.external.load-0.start"
+    assert message.subject == "floe.v1.lineage.acme.dev.-external.load-0.start"
     assert message.headers["Nats-Msg-Id"] == answer["id"]
     assert message.headers["Floe-Job"] == "load-0"
     assert message.headers["Floe-Run-Id"] == str(uuid.UUID(int=0))
@@ -238,8 +238,8 @@ async def test_each_producer_has_its_token_and_its_place(bus, gateway, known, st
             assert (status, problem["code"]) == (401, "FLOE-GATE-002")
             assert answered["WWW-Authenticate"] == "Bearer"
     assert [message.subject for message in await stored()] == [
-        "floe.v1.lineage.acme.prod.airflow.load-0.start",
-        "floe.v1.lineage.acme.staging.spark.load-1.start",
+        "floe.v1.lineage.acme.prod.-airflow.load-0.start",
+        "floe.v1.lineage.acme.staging.-spark.load-1.start",
     ]
 
 
@@ -315,7 +315,7 @@ async def test_the_client_of_openlineage_sends_to_it(bus, gateway, known, stored
         await asyncio.to_thread(send, door.service.http_address)
     messages = await stored()
     assert [message.subject for message in messages] == [
-        "floe.v1.lineage.acme.staging.spark.load.start",
-        "floe.v1.lineage.acme.staging.spark.load.complete",
+        "floe.v1.lineage.acme.staging.-spark.load.start",
+        "floe.v1.lineage.acme.staging.-spark.load.complete",
     ]
     assert [message.headers.get("Floe-Facet-Errors") for message in messages] == [None, None]

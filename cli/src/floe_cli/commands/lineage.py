@@ -25,7 +25,7 @@ def export(path: Path, run_id: str) -> int:
     from floe_chassis.topology import LINEAGE
     from floe_cli.stack.connection import reading
     from floe_contracts import subjects
-    from floe_contracts.openlineage.events import RUN_HEADER
+    from floe_contracts.openlineage.envelope import RUN_HEADER
 
     async def main() -> int:
         found = 0

@@ -38,7 +38,7 @@ from floe_contracts.events import (
     SemanticRendered,
     TableCommitted,
 )
-from floe_contracts.openlineage.events import RUN_HEADER
+from floe_contracts.openlineage.envelope import RUN_HEADER
 from floe_contracts.openlineage.naming import Place, run_id
 from floe_contracts.subjects import EventKind
 

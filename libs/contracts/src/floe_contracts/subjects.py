@@ -199,7 +199,7 @@ def lineage(tenant: str, environment: str, product: str, job: str, event_type: s
     Args:
         tenant: whose it is.
         environment: where it happened.
-        product: floe's product, or the name of a foreign producer.
+        product: floe's product, or a foreign producer (`naming.foreign_place`).
         job: the name of the job, or of the dataset. One of over 500 bytes, escaped, is cut and ends in its digest: the
             server takes no line of over 4096 bytes, and the body has the whole name.
         event_type: START, COMPLETE, FAIL, ABORT, RUNNING or OTHER; JOB or DATASET of an event without a run.

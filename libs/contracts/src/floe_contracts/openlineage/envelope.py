@@ -56,7 +56,7 @@ def read_envelope(event: Mapping[str, Any]) -> Envelope:
 
 
 def message_subject(envelope: Envelope, place: Place) -> str:
-    """Where the event is published; the product of the place is floe's product, or the name of a foreign producer."""
+    """Where the event is published; a foreign producer has a place, too (`naming.foreign_place`)."""
     return subjects.lineage(place.tenant, place.environment, place.product, envelope.name, envelope.event_type)
 
 

@@ -11,8 +11,6 @@ import orjson
 from floe_contracts.openlineage.naming import Place, job_namespace
 
 PRODUCER: Final = "https://floe.dev/executor"
-RUN_HEADER: Final = "Floe-Run-Id"
-"""Header of a lineage message: the run of the product that the event belongs to."""
 _SCHEMA: Final = "https://openlineage.io/spec/2-0-2/OpenLineage.json#/$defs/RunEvent"
 
 EventType = Literal["START", "COMPLETE", "FAIL", "ABORT"]

@@ -25,6 +25,15 @@ class Place:
         return f"{self.tenant}.{self.environment}.{self.product}"
 
 
+def foreign_place(tenant: str, environment: str, producer: str) -> Place:
+    """The place of a producer that is not floe.
+
+    The hyphen keeps it apart from all products, whose names begin with a letter: nobody outside can write among the
+    events of a product's runs.
+    """
+    return Place(tenant, environment, f"-{producer}")
+
+
 def run_id(place: Place, cause: str) -> str:
     """The id of the run that the request with the id `cause` leads to: the same for every delivery of the request."""
     return str(uuid.uuid5(_RUN_IDS, f"{place}/{cause}"))

@@ -5,27 +5,24 @@ from __future__ import annotations
 import json
 from collections.abc import AsyncIterator
 from datetime import datetime
-from typing import Final
 
 from floe_chassis.bus import Bus
 from floe_chassis.spool import Outgoing
 from floe_chassis.stream_reader import read_stream
 from floe_chassis.topology import LINEAGE
 from floe_contracts import subjects
-from floe_contracts.openlineage.events import RUN_HEADER, message_id, to_bytes
+from floe_contracts.openlineage.envelope import RUN_HEADER, message_headers, message_subject, read_envelope
+from floe_contracts.openlineage.events import message_id, to_bytes
 from floe_contracts.openlineage.naming import Place, named_place
 from floe_contracts.runs import RunRecord
 from floe_executor.core.lineage import LineageEvent
 
-_JSON: Final = "application/json"
-
 
 def outgoing_lineage(record: RunRecord, event: LineageEvent) -> Outgoing:
     """The message of an event."""
-    place = record.place
-    subject = subjects.lineage(place.tenant, place.environment, place.product, event["job"]["name"], event["eventType"])
-    headers = {"Content-Type": _JSON, RUN_HEADER: record.run_id}
-    return Outgoing(subject, headers, to_bytes(event).decode(), message_id(event))
+    envelope = read_envelope(event)
+    headers = message_headers(envelope) | {RUN_HEADER: record.run_id}
+    return Outgoing(message_subject(envelope, record.place), headers, to_bytes(event).decode(), message_id(event))
 
 
 def product_of(event: LineageEvent) -> Place:

@@ -12,7 +12,7 @@ import structlog
 from floe_chassis.bus import Bus
 from floe_chassis.spool import Outgoing, Spool
 from floe_contracts.errors import Unreachable
-from floe_contracts.openlineage.events import RUN_HEADER
+from floe_contracts.openlineage.envelope import RUN_HEADER
 from floe_contracts.runs import RunRecord
 from floe_executor.adapters.open_lineage import outgoing_lineage, product_of
 from floe_executor.adapters.state.run_store import RunStore

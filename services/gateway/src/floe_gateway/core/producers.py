@@ -16,7 +16,7 @@ _NAME: Final = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
 
 @dataclass(frozen=True, slots=True)
 class Producer:
-    """Somebody whose events are taken; its name stands in their subjects where floe's events have the product."""
+    """Somebody whose events are taken; the name stands in their subjects (`naming.foreign_place`)."""
 
     name: str
     environment: str

@@ -13,7 +13,7 @@ import msgspec
 from floe_contracts.errors import Permanent, Transient, Where
 from floe_contracts.openlineage.core_check import CoreProblem, check_core
 from floe_contracts.openlineage.envelope import content_id, message_headers, message_subject, read_envelope
-from floe_contracts.openlineage.naming import Place
+from floe_contracts.openlineage.naming import foreign_place
 from floe_gateway.core.lineage_reception import NotNow, Outcome, Refused, Stored
 from floe_gateway.core.ports import FacetCheck, LineagePublisher
 from floe_gateway.core.producers import Producer
@@ -142,7 +142,7 @@ def _checked(reception: Reception, producer: Producer, body: bytes) -> _Letter |
     headers = message_headers(envelope)
     if facet_problems:
         headers[FACET_ERRORS] = str(len(facet_problems))
-    place = Place(reception.tenant, producer.environment, producer.name)
+    place = foreign_place(reception.tenant, producer.environment, producer.name)
     return _Letter(message_subject(envelope, place), headers, content_id(envelope, body), body, facet_problems)
 
 
