@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from floe_dbt.events import NodeExplained, node_events
+from floe_dbt.events import NodeExplained
+
+from .dbt_output import node_events
 
 pytestmark = pytest.mark.dbt
 

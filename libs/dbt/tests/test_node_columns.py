@@ -8,7 +8,9 @@ from collections import Counter
 
 import pytest
 
-from floe_dbt.events import NodeDetailed, NodeFinished, NodeStarted, NodeStatus, node_events
+from floe_dbt.events import NodeDetailed, NodeFinished, NodeStarted, NodeStatus
+
+from .dbt_output import node_events
 
 pytestmark = pytest.mark.dbt
 

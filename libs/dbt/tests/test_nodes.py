@@ -7,7 +7,7 @@ import pytest
 from floe_contracts.digests import canonical_json
 from floe_contracts.nodes import Classification, NodeGraph
 from floe_dbt.errors import DbtMetaInvalid
-from floe_dbt.nodes import MOST_NESTED, attached_nodes, read_nodes
+from floe_dbt.nodes import MOST_NESTED, read_nodes
 
 pytestmark = pytest.mark.dbt
 
@@ -118,10 +118,10 @@ def test_checks_and_what_they_belong_to(graph):
     assert [check.name for check in graph.checks] == ["few"]
     assert graph.checks[0].path == "tests/few.sql"
     assert relationships.path == "models/schema.yml"
-    names = {key.split(".")[2]: value for key, value in attached_nodes(graph).items()}
-    assert names["one"] == "model.shop.orders"
-    assert names["source_not_null_shop_visits_ip"] == "source.shop.shop.visits"
-    assert attached_nodes(graph)["unit_test.shop.customers.counts"] == "model.shop.customers"
+    of_customers = {check.unique_id for check in graph.node("model.shop.customers").checks}
+    assert "unit_test.shop.customers.counts" in of_customers
+    (of_source,) = graph.node("source.shop.shop.visits").checks
+    assert of_source.unique_id.split(".")[2] == "source_not_null_shop_visits_ip"
 
 
 def test_exposures(graph):

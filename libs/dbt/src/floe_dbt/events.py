@@ -11,9 +11,8 @@ dbt does not.
 
 from __future__ import annotations
 
-import json
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import StrEnum
@@ -57,14 +56,12 @@ class NodeStarted:
         unique_id: the node.
         resource_type: model, seed, snapshot, test, unit_test, ...
         relation_name: what it writes, quoted as the warehouse wants it; None for tests.
-        attached_to: for a test of one node, the id of that node.
         at: when, in UTC.
     """
 
     unique_id: str
     resource_type: str
     relation_name: str | None
-    attached_to: str | None
     at: datetime
 
 
@@ -77,7 +74,6 @@ class NodeFinished:
         resource_type: model, seed, snapshot, test, unit_test, ...
         materialized: table, view, incremental, ...; empty where dbt does not say it.
         relation_name: what it wrote; None for tests.
-        attached_to: for a test of one node, the id of that node.
         at: when, in UTC.
         status: how it ended.
         message: dbt's line about it; why it failed comes later, in `NodeExplained`.
@@ -89,7 +85,6 @@ class NodeFinished:
     unique_id: str
     resource_type: str
     relation_name: str | None
-    attached_to: str | None
     at: datetime
     materialized: str
     status: NodeStatus
@@ -106,7 +101,6 @@ class NodeSkipped:
     unique_id: str
     resource_type: str
     relation_name: str | None
-    attached_to: str | None
     at: datetime
     message: str
 
@@ -141,14 +135,8 @@ class NodeDetailed:
 NodeEvent = NodeStarted | NodeFinished | NodeSkipped | NodeExplained | NodeDetailed
 
 
-def node_event(raw: Mapping[str, Any], attached: Mapping[str, str] | None = None) -> NodeEvent | None:
-    """What one structured log line says about a node; None when it says nothing.
-
-    Args:
-        raw: the line, with its `info` and `data`.
-        attached: the node of each test, from `nodes.attached_nodes`; without it, only what dbt tells by itself, which
-            leaves out tests of sources and singular tests.
-    """
+def node_event(raw: Mapping[str, Any]) -> NodeEvent | None:
+    """What one structured log line, with its `info` and `data`, says about a node; None when it says nothing."""
     info, data = raw["info"], raw["data"]
     node = data.get("node_info") or {}
     name, unique_id = info["name"], node.get("unique_id")
@@ -162,7 +150,6 @@ def node_event(raw: Mapping[str, Any], attached: Mapping[str, str] | None = None
         "unique_id": unique_id,
         "resource_type": node.get("resource_type") or unique_id.split(".")[0],
         "relation_name": (node.get("node_relation") or {}).get("relation_name") or None,
-        "attached_to": data.get("attached_node") or (attached or {}).get(unique_id),
     }
     if name == "LogStartLine":
         return NodeStarted(**common, at=_time(node.get("node_started_at"), info))
@@ -171,19 +158,6 @@ def node_event(raw: Mapping[str, Any], attached: Mapping[str, str] | None = None
     if name in _RESULTS:
         return NodeFinished(**common, at=_time(node.get("node_finished_at"), info), **_result(info, data, node))
     return None
-
-
-def node_events(lines: Iterable[str | bytes], attached: Mapping[str, str] | None = None) -> Iterator[NodeEvent]:
-    """The node events of dbt's output; lines that are no structured log are passed over."""
-    for line in lines:
-        try:
-            raw = json.loads(line)
-        except ValueError:
-            continue
-        if isinstance(raw, dict) and {"info", "data"} <= raw.keys():
-            event = node_event(raw, attached)
-            if event is not None:
-                yield event
 
 
 def _detailed(unique_id: str, data: Mapping[str, Any]) -> NodeDetailed:

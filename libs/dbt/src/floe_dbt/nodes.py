@@ -89,11 +89,6 @@ def _is_nested(value: Any) -> bool:
     return True
 
 
-def attached_nodes(graph: NodeGraph) -> dict[str, str]:
-    """The node that each check belongs to, by the ids of both."""
-    return {check.unique_id: node.unique_id for node in graph.nodes for check in node.checks}
-
-
 def _node(
     resource: Resource, checks: Sequence[Check], problems: list[FloeError], classifications: Sequence[str]
 ) -> Node:
