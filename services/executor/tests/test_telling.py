@@ -19,7 +19,7 @@ from floe_chassis.settings import ChassisSettings
 from floe_chassis.spool import Spool
 from floe_chassis.stream_reader import read_stream
 from floe_chassis.testing import eventually, frozen
-from floe_chassis.topology import EVENTS
+from floe_chassis.topology import EVENTS, LINEAGE
 from floe_contracts.artifacts import CompiledArtifacts
 from floe_contracts.cloudevents import decode
 from floe_contracts.events import LandedTable, NodeCompleted, NodeFailed
@@ -209,6 +209,17 @@ async def test_a_cancelled_run_is_aborted_also_by_somebody_who_never_worked_on_i
     await tellings.of(ended).run_ended("ABORT", error=None, record=ended)
     assert await told(bus, record) == [("START", "shop"), ("ABORT", "shop")]
     assert [problem async for event in lineage_of(bus, record) for problem in openlineage.problems(event)] == []
+
+
+async def test_messages_can_be_chosen_by_their_headers(
+    bus: Bus, tellings: Tellings, record: RunRecord, lineage: Callable[..., RunLineage]
+) -> None:
+    await begun(tellings, record, lineage(record))
+    of_run, of_node = [message.headers async for message in read_stream(bus.js, LINEAGE, "floe.v1.lineage.>")]
+    assert of_run["Floe-Run-Id"] == of_node["Floe-Run-Id"] == of_node["Floe-Root-Run-Id"] == record.run_id
+    assert (of_run["Floe-Job"], of_node["Floe-Job"]) == ("shop", f"shop.{ORDERS}")
+    assert of_node["Floe-Job-Namespace"] == "floe://default/dev"
+    assert {of_run["Floe-Event-Type"], of_node["Floe-Event-Type"]} == {"START"}
 
 
 async def test_nodes_tell_rows_and_failures(
