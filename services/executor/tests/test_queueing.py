@@ -109,6 +109,14 @@ def test_as_many_parts_of_a_backfill_work_at_once_as_it_says(parallel: int) -> N
     assert due([*parts, run("other", 2)], [record], NOW, nobody).runs == parts[: min(parallel, 3)]
 
 
+def test_a_part_that_has_staged_is_alone_until_it_has_landed() -> None:
+    record = backfill(1, ("x", "y", "z"), parallel=3, made=3)
+    first, second, third = (part(record, index) for index in range(3))
+    begun = first.model_copy(update={"status": RunStatus.STARTED})
+    staged = second.model_copy(update={"status": RunStatus.STARTED, "landing": "sha256:0"})
+    assert due([begun, staged, third], [record], NOW, nobody).runs == (staged,)
+
+
 def test_a_part_that_waits_for_its_next_attempt_keeps_its_room() -> None:
     record = backfill(1, ("x", "y", "z"), parallel=2, made=3)
     first, second, third = (part(record, index) for index in range(3))

@@ -13,6 +13,7 @@ from dagster._core.execution.api import execute_run
 from sqlalchemy.exc import OperationalError
 
 from floe_chassis import fault_points
+from floe_chassis.blobs import BlobStore
 from floe_chassis.bus import Bus
 from floe_chassis.errors import SpoolFull
 from floe_chassis.settings import ChassisSettings
@@ -31,9 +32,11 @@ from floe_executor.adapters.landing.iceberg_landing import IcebergLander
 from floe_executor.adapters.state.run_store import RunStore, StoredRun
 from floe_executor.core import run_states
 from floe_executor.core.node_reports import NodeDone, NodeReport
-from floe_executor.errors import RunChanged
-from floe_executor.runs.attempt import Attempts
+from floe_executor.errors import LandingAhead, RunChanged
+from floe_executor.runs.attempt import Attempt
+from floe_executor.runs.attempts import Attempts
 from floe_executor.runs.endings import Endings
+from floe_executor.runs.landings import Landings
 from floe_executor.runs.telling import RunTelling
 
 from .test_executor import ENDLESS
@@ -64,10 +67,10 @@ class Gate:
 async def test_a_cancel_before_the_first_switch_removes_what_was_staged(
     stack: Stack, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    landing = Gate(monkeypatch, Attempts, "land")
+    landing = Gate(monkeypatch, Landings, "switch")
     await stack.start()
     run = await stack.request(await stack.compile(TWO))
-    await asyncio.wait_for(landing.reached.wait(), 40)
+    await asyncio.wait_for(landing.reached.wait(), 60)
     assert len(lake_files(stack)) == 2
     assert (await stack.record(run)).landing is not None
     await cancel(stack, run)
@@ -86,7 +89,7 @@ async def test_a_run_whose_tables_are_being_switched_is_completed(
     switching = Gate(monkeypatch, IcebergLander, "switch")
     await stack.start()
     run = await stack.request(await stack.compile(TWO))
-    await asyncio.wait_for(switching.reached.wait(), 40)
+    await asyncio.wait_for(switching.reached.wait(), 60)
     await cancel(stack, run)
     await heard(stack)
     switching.opened.set()
@@ -236,6 +239,17 @@ async def test_a_run_that_others_keep_changing_is_left_to_them(store: RunStore, 
     await store.update(stored, changed)
     with pytest.raises(RunChanged):
         await store.update(stored, run_record.model_copy(update={"attempt": 3}))
+
+
+async def test_a_part_of_a_backfill_lets_those_pass_that_have_staged(
+    store: RunStore, blobs: BlobStore, run_record: RunRecord
+) -> None:
+    nobody: Any = None
+    staged = run_record.model_copy(update={"run_id": "staged", "backfill": "b", "landing": "sha256:0"})
+    await store.add(staged)
+    attempt = Attempt(await store.add(run_record.model_copy(update={"backfill": "b"})), nobody, nobody)
+    with pytest.raises(LandingAhead, match="the run staged has staged"):
+        await Landings(blobs, store, nobody).stage(attempt, nobody)
 
 
 # ---- points where a test may hold a process

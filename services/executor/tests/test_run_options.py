@@ -14,6 +14,7 @@ from floe_chassis.testing_postgres import PostgresDatabase
 from floe_chassis.topology import EVENTS, EXECUTOR, RUNS
 from floe_contracts.cloudevents import decode
 from floe_contracts.compiled_product import CompiledConcurrency, CompiledOrchestration, CompiledPartitions
+from floe_contracts.errors import Unreachable
 from floe_contracts.events import (
     BackfillCompleted,
     NodeCompleted,
@@ -26,6 +27,7 @@ from floe_contracts.events import (
 )
 from floe_contracts.openlineage.naming import run_id
 from floe_contracts.runs import RunStatus
+from floe_executor.adapters.landing.iceberg_landing import IcebergLander
 from floe_executor.errors import BackfillRefused, NothingSelected, PartitionUnknown, SelectionInvalid
 
 from .conftest import ORCHESTRATION
@@ -326,3 +328,45 @@ async def test_as_many_partitions_build_at_once_as_the_product_says(
     ends = [(record.ended_at or "", -1) for record in records]
     steps = [step for _, step in sorted([*begins, *ends])]
     assert max(sum(steps[: count + 1]) for count in range(len(steps))) == 2
+
+
+async def test_what_a_partition_has_staged_lands_before_another_one_stages(
+    stack: Stack, postgres_database: PostgresDatabase, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The catalog is away between the two phases of the first landing; the other partition was built meanwhile."""
+    switch, broken = IcebergLander.switch, []
+
+    async def breaks_off_once(lander: IcebergLander, request: Any, *arguments: Any, **named: Any) -> Any:
+        if not broken:
+            broken.append(request.record.run_id)
+            await eventually(lambda: _all_built(stack, parts), timeout=60)
+            raise Unreachable("no catalog answers")
+        return await switch(lander, request, *arguments, **named)
+
+    compute = compute_of(postgres_database)
+    files = {
+        "models/rows.sql": "{{ config(materialized='incremental', unique_key='part') }}"
+        'select \'{{ var("floe_partition", "none") }}\'::text as part'
+    }
+    two = partitioned(CompiledPartitions(type="static", keys=("a", "b")), parallel=2)
+    artifact = await stack.compile(files, compute=compute, parsed_for=compute, orchestration=two)
+    await stack.start(FLOE_EXECUTOR_MAX_RUNS="4", PG_PASSWORD=postgres_database.password)
+    await stack.completed(await stack.request(artifact, cause="0"))  # the table is there
+    monkeypatch.setattr(IcebergLander, "switch", breaks_off_once)
+    backfill = run_id(stack_place(), "1")
+    parts = [part_id(backfill, key) for key in ("a", "b")]
+    await stack.request(artifact, cause="1", partitions=PartitionChoice())
+    assert [result.status for result in (await backfill_end(stack, backfill)).results] == ["completed", "completed"]
+
+    (first,) = broken
+    (second,) = set(parts) - {first}
+    table = stack.catalog().load_table(("default", "dev", "shop", "public", "rows"))
+    landed = [snapshot.summary.additional_properties["floe.run-id"] for snapshot in table.snapshots()]
+    assert [run for run in dict.fromkeys(landed) if run in parts] == [first, second]
+    assert sorted(table.scan().to_arrow()["part"].to_pylist()) == ["a", "b", "none"]
+    assert (await stack.record(second)).interruptions == 1
+
+
+async def _all_built(stack: Stack, runs: list[str]) -> bool:
+    built = [[event for event in await stack.events(run) if isinstance(event, NodeCompleted)] for run in runs]
+    return all(built)

@@ -145,6 +145,13 @@ class AttemptDied(Transient):
     title = "An attempt of a run died"
 
 
+class LandingAhead(Transient):
+    """Another run of the place has staged its tables and not landed them: an older copy must not land over a newer."""
+
+    code = "FLOE-RUN-018"
+    title = "Another run of the product lands first"
+
+
 class BuildStillRunning(Transient):
     """An earlier build of the same product and environment has not ended."""
 

@@ -26,12 +26,13 @@ from floe_executor.adapters.state.cancellation_store import CancellationStore
 from floe_executor.adapters.state.live_products import LiveProducts
 from floe_executor.adapters.state.run_store import RunStore
 from floe_executor.core.ports import Launcher
-from floe_executor.runs.attempt import Attempts
+from floe_executor.runs.attempts import Attempts
 from floe_executor.runs.backfill_runs import BackfillRuns
 from floe_executor.runs.cancellations import Cancellations
 from floe_executor.runs.dispatcher import Dispatcher
 from floe_executor.runs.earlier_builds import EarlierBuilds
 from floe_executor.runs.endings import Endings
+from floe_executor.runs.landings import Landings
 from floe_executor.runs.products import Products
 from floe_executor.runs.requests import Requests
 from floe_executor.runs.run_telemetry import RunTelemetry
@@ -173,13 +174,13 @@ def _attempts(
         dagster.close()
 
     service.on_stop(stop)
+    lander = AttachedTables(IcebergLander(handles, database_of, secrets), handles)
     return Attempts(
-        blobs=state.blobs,
         store=state.store,
         sources=ProjectSources(state.blobs, work / "sources"),
         earlier=earlier,
         builder=DagsterBuilder(dbt, dagster, work / "builds", database_of, secrets, settings.child_limits),
-        lander=AttachedTables(IcebergLander(handles, database_of, secrets), handles),
+        landings=Landings(state.blobs, state.store, lander),
     )
 
 

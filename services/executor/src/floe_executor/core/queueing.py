@@ -73,7 +73,8 @@ def due(
 ) -> Due:
     """The runs of one place that may work now: the first one, or as many parts of its backfill as may work at once.
 
-    One that has begun comes before all that wait, and one that waits for its next attempt is not overtaken.
+    One that has begun comes before all that wait, and one that waits for its next attempt is not overtaken. One
+    that has staged its tables is alone until they have landed: a copy that another one makes is newer, and lands later.
 
     Args:
         pending: the runs of the place that have not ended.
@@ -81,7 +82,9 @@ def due(
         now: the time.
         cancelled: whether somebody asked for the end of a run: that does not wait.
     """
-    ordered = sorted(pending, key=lambda record: (record.status is RunStatus.QUEUED, order(record)))
+    ordered = sorted(
+        pending, key=lambda record: (record.status is RunStatus.QUEUED, record.landing is None, order(record))
+    )
     if not ordered:
         return Due()
     first = ordered[0]
@@ -89,7 +92,8 @@ def due(
     if first.status is RunStatus.QUEUED and ahead is not None and first.backfill != ahead.backfill:
         return Due()
     parts = next((one.parallel for one in backfills if one.backfill == first.backfill), 1)
-    active = [record for record in ordered if record.backfill == first.backfill][:parts] if first.backfill else [first]
+    beside = first.backfill is not None and first.landing is None
+    active = [record for record in ordered if record.backfill == first.backfill][:parts] if beside else [first]
     waits = [moment for record in active if (moment := later(record, now)) and not cancelled(record)]
     return Due(
         tuple(record for record in active if later(record, now) is None or cancelled(record)), min(waits, default=None)

@@ -26,8 +26,9 @@ from floe_executor.adapters.state.run_store import RunStore, StoredRun
 from floe_executor.clock import now
 from floe_executor.core import run_states
 from floe_executor.core.retries import tried
-from floe_executor.errors import AttemptDied
-from floe_executor.runs.attempt import Attempt, Attempts
+from floe_executor.errors import AttemptDied, LandingAhead
+from floe_executor.runs.attempt import Attempt
+from floe_executor.runs.attempts import Attempts
 from floe_executor.runs.cancellations import Cancellations, Cancelled
 from floe_executor.runs.earlier_builds import EarlierBuilds
 from floe_executor.runs.endings import Endings
@@ -120,6 +121,9 @@ class RunWorker:
             except (Cancelled, Permanent) as reason:
                 await self._end(attempt, rules, reason)
                 return
+            except LandingAhead:
+                await self._step_back(attempt)
+                return
             except Exception as error:  # noqa: BLE001 -- whatever it was, another attempt may come further
                 await self._failed(attempt, rules, error)
                 return
@@ -129,8 +133,8 @@ class RunWorker:
         product = rules.found()
         await self._attempts.begin(attempt, product, again=again)
         request, selection = await self._attempts.prepare(attempt, product)
-        journal = await self._attempts.build_and_stage(attempt, request, selection)
-        await self._attempts.land(attempt, request, journal)
+        await self._attempts.build(attempt, request, selection)
+        await self._attempts.land(attempt, request)
         return RunCompleted(
             **run_states.identity(attempt.stored.record),
             attempt=attempt.stored.record.attempt,
@@ -200,6 +204,12 @@ class RunWorker:
         built = await self._earlier.keep(attempt.built)
         await self._store.update(attempt.stored, run_states.failed_attempt(record, built, not_before))
 
+    async def _step_back(self, attempt: Attempt) -> None:
+        """Leave the run for later, with what is built: nothing of it has failed, and another one is due first."""
+        await attempt.telling.close_open()
+        built = await self._earlier.keep(attempt.built)
+        await self._store.update(attempt.stored, run_states.interrupted(attempt.stored.record, built))
+
     async def _interrupted(self, attempt: Attempt) -> None:
         """Leave the run to another worker, with what is built; this one is being stopped."""
         if attempt.lease.lost.is_set() or not self._bus.connected:
@@ -241,12 +251,12 @@ class RunWorker:
             )
         ended = await self._endings.write(attempt.stored, outcome, built)
         if rules.product is not None:
-            await self._attempts.discard(ended, rules.product)
+            await self._attempts.landings.discard(ended, rules.product)
         await self._endings.tell(ended, telling)
 
     async def _tell_again(self, stored: StoredRun, rules: RunRules) -> None:
         if rules.product is not None and stored.record.status is not RunStatus.COMPLETED:
-            await self._attempts.discard(stored, rules.product)
+            await self._attempts.landings.discard(stored, rules.product)
         await self._endings.tell_again(stored)
 
     async def _rules(self, record: RunRecord) -> RunRules:
