@@ -115,7 +115,7 @@ async def test_closing_is_quick_and_quiet_while_the_server_is_away(own_server: N
     await eventually(lambda: not own_bus.connected)
     started = time.monotonic()
     await own_bus.close()
-    assert time.monotonic() - started < 2.5
+    assert time.monotonic() - started < 10
     assert not own_bus.connected
 
 
