@@ -229,7 +229,7 @@ async def work(bus: Bus, lake: Lake, service: psutil.Process) -> None:
     table = await asyncio.to_thread(append, lake, COMMITS)
     (path,) = {task.file.file_path for task in table.scan(limit=1).plan_files() if task.file.record_count > 1}
     await asyncio.to_thread(lambda: lake.bucket().Object(path.removeprefix("s3://lake/")).delete())
-    await eventually(lambda: maintained(bus, "failed"), timeout=90)
+    await eventually(lambda: maintained(bus, "failed"), timeout=240)
 
 
 def started(lake: Lake, said: Path) -> subprocess.Popen[bytes]:
@@ -252,7 +252,7 @@ async def test_no_secret_of_a_catalog_is_anywhere(lake: Lake) -> None:
         await search.look_at_messages(bus)
     finally:
         process.terminate()
-        process.wait(20)
+        process.wait(120)
         await bus.close()
     for item in lake.bucket().objects.all():
         search.look("objects", item.key, item.get()["Body"].read())

@@ -158,6 +158,19 @@ async def test_a_drift_is_told_and_mended(floe: Floe, polaris: Polaris) -> None:
 
 @pytest.mark.bus
 @pytest.mark.usefixtures("known")
+async def test_a_catalog_without_roles_is_unsupported_and_never_right(
+    floe: Floe, bus: Bus, compiled: Callable[..., ArtifactCompiled], local: dict[str, Any]
+) -> None:
+    await bus.publish(compiled(product="returns", profile=local), id="returns")
+    records = CatalogProducts(partial(bus.key_value, CATALOG_PRODUCTS_BUCKET))
+    await eventually(lambda: records.live(product="returns"))
+    elsewhere = await floe("returns", "--check")
+    assert (elsewhere.code, elsewhere.out) == (64, "")
+    assert "unsupported: the catalog 'local' is of type sql" in " ".join(elsewhere.err.split())
+
+
+@pytest.mark.bus
+@pytest.mark.usefixtures("known")
 async def test_a_repair_that_stops_shows_the_secrets_that_are_made(floe: Floe, polaris: Polaris) -> None:
     polaris.management.failing = 20
     shown = await floe("shop-orders", "--yes")
