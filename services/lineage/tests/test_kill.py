@@ -61,13 +61,13 @@ async def test_the_file_has_every_event_once_and_in_order(environment, publish, 
         lines = len(lines_of(path))
         process = await started(environment)
         sending = asyncio.create_task(publish(events[first : min(first + 400, 1100)]))
-        await eventually(lambda lines=lines: len(lines_of(path)) > lines, timeout=20)
+        await eventually(lambda lines=lines: len(lines_of(path)) > lines, timeout=90)
         await killed(process)
         await sending
     process = await started(environment)
     await publish(events[1100:])
-    await eventually(lambda: len(lines_of(path)) == len(events), timeout=20)
-    await eventually(lambda: settled("file"), timeout=20)
+    await eventually(lambda: len(lines_of(path)) == len(events), timeout=90)
+    await eventually(lambda: settled("file"), timeout=90)
     process.terminate()
     assert await process.wait() == 0
     assert [json.loads(line) for line in lines_of(path)] == events
@@ -86,10 +86,10 @@ async def test_a_server_gets_every_event_and_at_most_one_fetch_twice(
     await publish(events)
     for kill_after in (100, 700):
         process = await started(to_receiver(batch))
-        await eventually(lambda kill_after=kill_after: len(receiver.taken) > kill_after, timeout=20)
+        await eventually(lambda kill_after=kill_after: len(receiver.taken) > kill_after, timeout=90)
         await killed(process)
     process = await started(to_receiver(batch))
-    await eventually(lambda: settled("http"), timeout=30)
+    await eventually(lambda: settled("http"), timeout=90)
     process.terminate()
     assert await process.wait() == 0
     taken, expected = bodies(receiver.taken), bodies(events)
@@ -117,7 +117,7 @@ async def test_a_bus_that_dies_and_comes_back_loses_nothing(
             server.kill()
             server.restart()
             await sending
-            await eventually(lambda: len(lines_of(path)) >= len(events), timeout=20)
+            await eventually(lambda: len(lines_of(path)) >= len(events), timeout=90)
             assert not service.ailments()
     finally:
         await bus.close()

@@ -29,6 +29,8 @@ from floe_lineage.errors import EventRefused
 
 _FETCH_SECONDS: Final = 1.0
 _RETRY_SECONDS: Final = 0.5
+_GATHER_SECONDS: Final = 0.2
+"""So long events gather after a small batch: each batch is a request, and a backend's own effort, whatever its size."""
 # The server looks for what is overdue at intervals of its own.
 _OVERDUE: Final = 1.1
 _log = structlog.get_logger("floe.lineage")
@@ -42,12 +44,16 @@ class LineageStream:
         self._consumer = consumer
         self._subscription: Any = None
         self._at_once = 1
+        self._small = False
         self._next_delivery: int | None = None
         self._held: dict[int, Msg] = {}
         self._heartbeat: asyncio.Task[None] | None = None
         self._complaint: str | None = None
 
     async def fetch(self) -> Sequence[LineageEvent]:
+        if self._small:
+            self._small = False
+            await asyncio.sleep(_GATHER_SECONDS)
         # A request made without a connection is kept by the client and answered later, to nobody.
         if not await self._bus.until_connected(_FETCH_SECONDS):
             await asyncio.sleep(_RETRY_SECONDS)
@@ -62,6 +68,7 @@ class LineageStream:
             await self._complain(error)
             return ()
         self._complaint = None
+        self._small = len(messages) < self._at_once
         if self._has_gap(messages):
             _log.warning("lineage.gap", consumer=self._consumer, hint="a delivery was lost on the way; beginning again")
             await self._end()
