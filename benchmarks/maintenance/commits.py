@@ -61,7 +61,10 @@ def main() -> int:
     parser.add_argument("--json", type=Path, help="write the figures to this file too")
     options = parser.parse_args()
     results: dict[str, Any] = {}
-    print("| catalog | writers | | commits | wall s | commits a second | CPU ms a commit |\n" + "|---" * 7 + "|")
+    print(
+        "| catalog | writers | | commits | wall s | commits a second | CPU ms a commit |\n" + "|---" * 7 + "|",
+        flush=True,
+    )
     for kind in options.kinds.split(","):
         for writers in map(int, options.writers.split(",")):
             for contender in (FLOE, PYICEBERG):
@@ -70,7 +73,8 @@ def main() -> int:
                 results[f"{kind} {writers} {contender}"] = {"wall": took.wall, "cpu": took.cpu, "commits": took.commits}
                 print(
                     f"| {kind} | {writers} | {contender} | {took.commits} | {took.wall:.2f} | "
-                    f"{took.commits / took.wall:.1f} | {1000 * took.cpu / took.commits:.0f} |"
+                    f"{took.commits / took.wall:.1f} | {1000 * took.cpu / took.commits:.0f} |",
+                    flush=True,
                 )
     if options.json:
         options.json.write_text(json.dumps(results, indent=2))
