@@ -134,7 +134,8 @@ def test_old_snapshots_go_with_their_files(
     assert ids(catalog) == [*range(6)]
     holds_what_it_stores()
     again = expire(catalog)
-    assert (again.outcome, again.reason) == ("nothing_to_do", "no snapshot is old enough")
+    assert again.outcome == "nothing_to_do"
+    assert (again.reason or "").startswith("no snapshot may go: those that are old enough are the newest")
 
 
 @pytest.mark.parametrize("every_catalog", ["sqlite"], indirect=True)
