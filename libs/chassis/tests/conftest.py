@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Awaitable, Callable
-from pathlib import Path
 
 import pytest
 import structlog
 
 from floe_chassis.bus import Bus
 from floe_chassis.dead_letters import DeadLetter, read_dead_letter
-from floe_chassis.nats_server import NatsServer
 from floe_chassis.service import Service
 from floe_chassis.settings import ChassisSettings
 from floe_chassis.topology import DLQ, declared
@@ -79,26 +77,3 @@ def dead_letters(bus: Bus) -> Callable[[], Awaitable[list[DeadLetter]]]:
         return [read_dead_letter(message.headers or {}, message.data or b"") for message in stored]
 
     return read
-
-
-@pytest.fixture
-async def own_server(tmp_path: Path) -> AsyncIterator[NatsServer]:
-    """A server that the test may kill."""
-    server = NatsServer(tmp_path / "nats")
-    server.start()
-    yield server
-    server.stop()
-
-
-@pytest.fixture
-def own_settings(own_server: NatsServer, bus_settings: ChassisSettings) -> ChassisSettings:
-    return bus_settings.model_copy(update={"nats_url": own_server.url})
-
-
-@pytest.fixture
-async def own_bus(own_settings: ChassisSettings) -> AsyncIterator[Bus]:
-    bus = Bus("test", own_settings)
-    await bus.connect(wait=False)
-    await apply(bus, declared(own_settings))
-    yield bus
-    await bus.close()

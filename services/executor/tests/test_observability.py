@@ -316,13 +316,6 @@ class TestWithoutTheBus:
     """The bus goes away in the middle of a build, and comes back before the lease of the run ends."""
 
     @pytest.fixture
-    def own_server(self, tmp_path: Path) -> Iterator[NatsServer]:
-        server = NatsServer(tmp_path / "nats")
-        server.start()
-        yield server
-        server.stop()
-
-    @pytest.fixture
     def bus_settings(self, bus_settings: ChassisSettings, own_server: NatsServer) -> ChassisSettings:
         return bus_settings.model_copy(update={"nats_url": own_server.url})
 

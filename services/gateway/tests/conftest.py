@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import io
 import tarfile
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
-from pathlib import Path
 from typing import Any
 
 import aiohttp
@@ -14,12 +13,10 @@ import pytest
 
 from floe_chassis.bus import Bus
 from floe_chassis.http_server import HttpServer
-from floe_chassis.nats_server import NatsServer
 from floe_chassis.service import Service
 from floe_chassis.settings import ChassisSettings
 from floe_chassis.stream_reader import read_stream
-from floe_chassis.topology import SPECS, declared
-from floe_chassis.topology_apply import apply
+from floe_chassis.topology import SPECS
 from floe_contracts.cloudevents import Received, decode
 from floe_gateway.app import create_app
 
@@ -70,26 +67,6 @@ def environment(bus_settings: ChassisSettings) -> dict[str, str]:
         "FLOE_HTTP_PORT": "0",
         "FLOE_SHUTDOWN_GRACE": "3",
     }
-
-
-@pytest.fixture
-def own_server(tmp_path: Path) -> Iterator[NatsServer]:
-    """A server that the test may freeze."""
-    server = NatsServer(tmp_path / "nats")
-    server.start()
-    yield server
-    server.stop()
-
-
-@pytest.fixture
-async def own_bus(own_server: NatsServer, bus_settings: ChassisSettings) -> AsyncIterator[Bus]:
-    """A connection to it, with the topology on it."""
-    settings = bus_settings.model_copy(update={"nats_url": own_server.url})
-    bus = Bus("test", settings)
-    await bus.connect(wait=False)
-    await apply(bus, declared(settings))
-    yield bus
-    await bus.close()
 
 
 class Client:

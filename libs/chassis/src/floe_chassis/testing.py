@@ -111,12 +111,42 @@ def bus_settings(nats_server: NatsServer, tmp_path: Path) -> ChassisSettings:
 @pytest.fixture
 async def bus(bus_settings: ChassisSettings) -> AsyncIterator[Bus]:
     """A connected bus with the whole topology, without lineage backends."""
+    async with _prepared(bus_settings) as connection:
+        yield connection
+
+
+@pytest.fixture
+def own_server(tmp_path: Path) -> Iterator[NatsServer]:
+    """A server that the test may stop, kill or freeze."""
+    from floe_chassis.nats_server import NatsServer
+
+    server = NatsServer(tmp_path / "nats")
+    server.start()
+    yield server
+    server.stop()
+
+
+@pytest.fixture
+def own_settings(own_server: NatsServer, bus_settings: ChassisSettings) -> ChassisSettings:
+    """Settings that lead to the test's own server."""
+    return bus_settings.model_copy(update={"nats_url": own_server.url})
+
+
+@pytest.fixture
+async def own_bus(own_settings: ChassisSettings) -> AsyncIterator[Bus]:
+    """A connection to the test's own server, with the whole topology on it."""
+    async with _prepared(own_settings) as connection:
+        yield connection
+
+
+@contextlib.asynccontextmanager
+async def _prepared(settings: ChassisSettings) -> AsyncIterator[Bus]:
     from floe_chassis.bus import Bus
     from floe_chassis.topology import declared
     from floe_chassis.topology_apply import apply
 
-    connection = Bus("test", bus_settings)
+    connection = Bus("test", settings)
     await connection.connect(wait=False)
-    await apply(connection, declared(bus_settings))
+    await apply(connection, declared(settings))
     yield connection
     await connection.close()
