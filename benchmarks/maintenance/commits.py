@@ -118,7 +118,8 @@ def measure(contender: str, properties: Mapping[str, str], folder: Path, writers
         with catalog.load_table(identifier).transaction() as change:
             change.set_properties(RETRYING)
     processes = multiprocessing.get_context("spawn")
-    barrier, told = processes.Barrier(writers + 1), processes.Queue()
+    # A writer whose parent was killed gives up by itself.
+    barrier, told = processes.Barrier(writers + 1, timeout=300), processes.Queue()
     children = []
     for number in range(writers):
         mine = [staged.to_json() for staged in journal[number::writers]]

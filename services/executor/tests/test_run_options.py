@@ -328,6 +328,7 @@ async def test_as_many_partitions_build_at_once_as_the_product_says(
     ends = [(record.ended_at or "", -1) for record in records]
     steps = [step for _, step in sorted([*begins, *ends])]
     assert max(sum(steps[: count + 1]) for count in range(len(steps))) == 2
+    assert {record.interruptions for record in records} == {0}  # each landed after the one before it, at once
 
 
 async def test_what_a_partition_has_staged_lands_before_another_one_stages(

@@ -45,6 +45,7 @@ class Landings:
         self._store = store
         self._lander = lander
         self._places: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
+        self._landed: defaultdict[str, set[str]] = defaultdict(set)
 
     def place(self, lease: Lease) -> asyncio.Lock:
         """Held by whoever changes or copies what stands in a place, under its lease."""
@@ -64,6 +65,10 @@ class Landings:
             attempt.land_seconds = time.monotonic() - started
             await self.switch(attempt, request, journal)
             attempt.land_seconds = time.monotonic() - started
+            record = attempt.stored.record
+            if record.backfill is not None:
+                # Its end is written a moment later; those beside it that wait here need not wait for that.
+                self._landed[str(record.place)].add(record.run_id)
 
     async def stage(self, attempt: Attempt, request: BuildRequest) -> LandingJournal:
         """Stage, unless an earlier attempt has come that far already."""
@@ -117,10 +122,14 @@ class Landings:
         return _built_in(await self._journal(journal))
 
     async def _let_pass(self, record: RunRecord) -> None:
-        async for other in self._store.pending(record.place):
-            if other.record.landing is not None and not other.record.status.terminal:
+        pending = [stored.record async for stored in self._store.pending(record.place)]
+        staged = [other.run_id for other in pending if other.landing is not None and not other.status.terminal]
+        landed = self._landed[str(record.place)]
+        landed.intersection_update(staged)
+        for run in staged:
+            if run not in landed:
                 raise LandingAhead(
-                    f"the run {other.record.run_id} has staged an older copy of the tables, and lands first",
+                    f"the run {run} has staged an older copy of the tables, and lands first",
                     hint="this run lands after it",
                 )
 
