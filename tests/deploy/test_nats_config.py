@@ -27,8 +27,10 @@ from floe_catalog.adapters.snapshot_pins import SnapshotPins
 from floe_catalog.adapters.table_states import TableStates
 from floe_chassis.answers import Asked
 from floe_chassis.bus import Bus
-from floe_chassis.dead_letters import watch_advisories
+from floe_chassis.dead_letter_box import drop, kept_letters, replay
+from floe_chassis.dead_letters import DeadLetter, bury, watch_advisories
 from floe_chassis.delivery import RawMessage
+from floe_chassis.errors import BusForbidden
 from floe_chassis.key_values import entries_below
 from floe_chassis.leases import Lease
 from floe_chassis.nats_server import HOST, find_binary
@@ -351,6 +353,23 @@ async def test_people_look_at_runs_events_and_what_is_live(connect: Connect) -> 
         found = [entry.key for entry in await entries_below(await cli.key_value(bucket), "acme.dev.orders.*")]
         assert ("acme.dev.orders.r9" in found) == (bucket == RUNS_BUCKET)
     assert cli.forbidden == []
+
+
+async def test_people_look_at_dead_letters_and_the_operator_replays_them(connect: Connect) -> None:
+    operator, cli = await connect("operator"), await connect("cli")
+    for kept in [kept async for kept in kept_letters(operator)]:
+        await drop(operator, kept.sequence)
+    subject = subject_of("spec.submitted")
+    await bury(operator, DeadLetter(subject, SPECS, 1, "compiler", 5, "why", "FLOE-X-001", {}, b"again"))
+    (kept,) = [kept async for kept in kept_letters(cli)]
+    assert cli.forbidden == []
+    with pytest.raises(BusForbidden, match="operator's seed"):
+        await drop(cli, kept.sequence)
+    with pytest.raises(BusForbidden):
+        await replay(cli, kept)
+    await replay(operator, kept)
+    assert (await operator.js.get_last_msg(SPECS, subject)).data == b"again"
+    assert [kept async for kept in kept_letters(cli)] == []
 
 
 async def test_the_gateway_buries_what_another_service_gave_up(connect: Connect, url: str, keys: Path) -> None:

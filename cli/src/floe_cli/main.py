@@ -29,6 +29,7 @@ _COMMANDS: Final = {
     "catalog": ("floe_cli.commands.catalog.group:catalog", "Look into the catalog, read tables as they were."),
     "trace": ("floe_cli.commands.trace:trace", "Show and verify the chain of ids of a run."),
     "lineage": ("floe_cli.commands.lineage:lineage", "Read the lineage stream."),
+    "dlq": ("floe_cli.commands.dlq:dlq", "Dead letters: look at them, replay them, drop them."),
     "schema": ("floe_cli.commands.schema:schema", "JSON Schemas of documents, artifact and events."),
     "topology": ("floe_cli.commands.topology:topology", "Streams, consumers and buckets of the bus."),
 }

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from aiohttp import web
 
+from floe_chassis.dead_letter_box import kept_letters, replay
 from floe_chassis.errors import SettingInvalid
 from floe_chassis.testing import eventually
 from floe_chassis.topology import declared
@@ -77,6 +78,26 @@ async def test_what_is_no_event_is_a_dead_letter_and_blocks_nobody(
     assert letters[0].headers["Floe-Dlq-Code"] == "FLOE-LIN-003"
     assert letters[0].headers["Floe-Dlq-Consumer"] == "lineage-file"
     assert letters[0].headers["Floe-Dlq-Subject"].startswith("floe.v1.lineage.default.dev.orders.")
+
+
+async def test_a_replayed_event_goes_to_the_backend_that_had_refused_it_alone(
+    to_receiver, receiver, running, publish, runs, lineage_bus, settled, environment
+) -> None:
+    async def refuse(_: list[Any]) -> web.Response:
+        return web.Response(status=400)
+
+    receiver.behave, takes = refuse, receiver.behave
+    events = runs(range(1))
+    await publish(events)
+    async with running(to_receiver(False) | {"FLOE_LINEAGE_BACKENDS": "http,file"}):
+        await eventually(lambda: settled("http"))
+        await eventually(lambda: lines(environment) == events)
+        receiver.behave = takes
+        for kept in [kept async for kept in kept_letters(lineage_bus)]:
+            await replay(lineage_bus, kept)
+        await eventually(lambda: receiver.taken == events)
+        await eventually(lambda: settled("file"))
+    assert lines(environment) == events
 
 
 @pytest.mark.parametrize("batch", [False, True])

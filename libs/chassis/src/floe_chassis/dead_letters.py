@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from floe_chassis.delivery import RawMessage
     from floe_chassis.service import Service
 
+REPLAY_FOR: Final = "Floe-Replay-For"
+"""Header of a message that was a dead letter: the consumer that gets it again. Others pass over it."""
 _PREFIX: Final = "Floe-Dlq-"
 _REASON_LIMIT: Final = 2000
 _OWN_STREAMS: Final = "FLOE_"
@@ -103,6 +105,11 @@ def read_dead_letter(headers: Mapping[str, str], body: bytes) -> DeadLetter:
         )
     except (KeyError, ValueError) as error:
         raise ContractError(f"not a dead letter: {error}") from error
+
+
+def is_for(headers: Mapping[str, str] | None, consumer: str) -> bool:
+    """Whether a consumer handles a message: all that nobody else gets again."""
+    return (headers or {}).get(REPLAY_FOR, consumer) == consumer
 
 
 def watch_advisories(service: Service) -> None:

@@ -10,12 +10,12 @@ from typing import Any, Final
 
 import structlog
 from faststream import BaseMiddleware
-from faststream.exceptions import HandlerException, NackMessage, RejectMessage
+from faststream.exceptions import AckMessage, HandlerException, NackMessage, RejectMessage
 from faststream.nats.message import NatsMessage
 from nats.errors import Error as NatsError
 
 from floe_chassis.bus import Bus
-from floe_chassis.dead_letters import DeadLetter, bury, code_of
+from floe_chassis.dead_letters import DeadLetter, bury, code_of, is_for
 from floe_contracts.cloudevents import MESSAGE_ID
 from floe_contracts.errors import FloeError, Permanent
 
@@ -90,6 +90,8 @@ class DeliveryMiddleware(BaseMiddleware[Any, Any]):
     async def consume_scope(self, call_next: Callable[[Any], Awaitable[Any]], msg: Any) -> Any:
         """Handle the message; raises the outcome for FastStream to acknowledge."""
         message = raw_message(msg)
+        if not is_for(message.headers, message.consumer):
+            raise AckMessage
         delivery = self._deliveries[message.consumer]
         with (
             delivery.bus.telemetry.process(message.subject, message.headers, message.consumer, message.deliveries),

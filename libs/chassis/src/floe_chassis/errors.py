@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from floe_contracts.errors import FloeError, Permanent, Transient, Where
+from floe_contracts.errors import FloeError, Permanent, Transient, Where, WrongUsage
 from floe_contracts.requests import RequestProblem
 
 
@@ -111,6 +111,20 @@ class RequestFailed(Transient):
     def __init__(self, problem: RequestProblem) -> None:
         super().__init__(problem.message, where=_place(problem), hint=problem.hint)
         self.problem = problem
+
+
+class LetterMissing(WrongUsage):
+    """There is no dead letter of that number, or no longer."""
+
+    code = "FLOE-BUS-016"
+    title = "There is no such dead letter"
+
+
+class LetterIncomplete(Permanent):
+    """A dead letter tells of a message that it has not whole: it was too large, or gone from its stream."""
+
+    code = "FLOE-BUS-017"
+    title = "A dead letter has not the whole message"
 
 
 class BundleRefused(Permanent):

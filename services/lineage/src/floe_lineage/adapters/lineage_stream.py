@@ -18,7 +18,7 @@ from nats.errors import Error as NatsError
 from nats.js.api import ConsumerInfo
 
 from floe_chassis.bus import Bus
-from floe_chassis.dead_letters import DeadLetter, bury
+from floe_chassis.dead_letters import DeadLetter, bury, is_for
 from floe_chassis.errors import TopologyMissing
 from floe_chassis.topology import LINEAGE
 from floe_chassis.topology_apply import consumer_config
@@ -74,7 +74,9 @@ class LineageStream:
             await self._end()
             return ()
         self._held = {message.metadata.sequence.stream: message for message in messages}
-        return [_event(message) for message in messages]
+        # What another backend gets again, this one has already.
+        await self.accepted([_event(each) for each in messages if not is_for(each.headers, self._consumer)])
+        return [_event(each) for each in messages if is_for(each.headers, self._consumer)]
 
     async def accepted(self, events: Sequence[LineageEvent]) -> None:
         for event in events:
