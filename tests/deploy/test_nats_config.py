@@ -467,7 +467,7 @@ async def test_the_catalog_remembers_products_tables_pins_and_rollbacks(connect:
     )
     assert await journal.begin(rollback)
     assert await journal.all() == [rollback]
-    await journal.end(place)
+    await journal.end(rollback)
 
     states = TableStates(lambda: catalog.key_value(TABLES_BUCKET))
     state = TableState(
@@ -480,7 +480,7 @@ async def test_the_catalog_remembers_products_tables_pins_and_rollbacks(connect:
     )
     assert await states.write(state, 0)
     assert await states.of_product(place) == (state,)
-    await states.forget(place, state.identifier)
+    assert await states.forget(place, state.identifier, (await states.told(place, state.identifier)).revision)
 
     pins = SnapshotPins(lambda: catalog.key_value(SNAPSHOT_PINS_BUCKET))
     async with pins.hold("u1", 7):

@@ -251,11 +251,11 @@ def test_a_snapshot_is_found_by_any_of_its_names(
 @pytest.mark.parametrize(
     ("at", "told"),
     [
-        ("17", "no snapshot 17.*it has 1 snapshots, from "),
+        ("17", "no snapshot 17.*it has one snapshot, from "),
         ("run:run-7", "no snapshot of run run-7.*did you mean 'run-1'"),
         ("man", "nothing named 'man'.*did you mean 'main'"),
         ("2001-01-01", "no snapshot from before 2001-01-01.*from 2"),
-        ("rubbish", "nothing named 'rubbish'.*it has 1 snapshots"),
+        ("rubbish", "nothing named 'rubbish'.*it has one snapshot"),
         ("", "nothing named ''"),
     ],
     ids=["id", "run", "name", "time", "rubbish", "nothing"],

@@ -96,7 +96,8 @@ async def test_the_oldest_request_comes_first_and_a_marker_of_nothing_is_swept(
 @pytest.mark.bus
 async def test_what_a_dead_worker_left_open_is_found(bus: Bus, run_record: RunRecord) -> None:
     def event(kind: str, run: str) -> LineageEvent:
-        return {"eventType": kind, "run": {"runId": run}, "job": {"name": f"job {run}"}, "eventTime": kind}
+        job = {"namespace": "floe://default/dev", "name": f"job {run}"}
+        return {"eventType": kind, "run": {"runId": run}, "job": job, "eventTime": kind}
 
     async def publish(record: RunRecord, kind: str, run: str) -> None:
         message = outgoing_lineage(record, event(kind, run))

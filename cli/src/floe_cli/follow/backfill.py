@@ -66,8 +66,8 @@ async def follow_backfill(
     """
     follower = _BackfillFollower(connection, asking, changed)
     wanted = (
-        (EVENTS, f"{subjects.ROOT}.*.*.{below(asking.place)}", follower.on_event),
-        (DLQ, f"{subjects.ROOT}.dlq.>", follower.on_dead_letter),
+        (EVENTS, [f"{subjects.ROOT}.*.*.{below(asking.place)}"], follower.on_event),
+        (DLQ, [f"{subjects.ROOT}.dlq.>"], follower.on_dead_letter),
     )
     async with listening(connection.bus, wanted):
         await asking.publish(connection)

@@ -102,11 +102,11 @@ class Follower:
         place = self._place
         product = f"{subjects.escape(place.tenant)}.{subjects.escape(place.product)}"
         wanted = (
-            (ARTIFACTS, f"{subjects.ROOT}.artifacts.*.{product}", self._on_event),
-            (EVENTS, f"{subjects.ROOT}.*.*.{below(place)}", self._on_event),
-            (EVENTS, f"{subjects.ROOT}.*.*.{below(place)}.*", self._on_event),
-            (LINEAGE, subjects.lineage_pattern(place.tenant, place.environment, place.product), self._on_lineage),
-            (DLQ, f"{subjects.ROOT}.dlq.>", self._on_dead_letter),
+            (ARTIFACTS, [f"{subjects.ROOT}.artifacts.*.{product}"], self._on_event),
+            # Together: what a node has come to must not be heard after the end of its run.
+            (EVENTS, [f"{subjects.ROOT}.*.*.{below(place)}", f"{subjects.ROOT}.*.*.{below(place)}.*"], self._on_event),
+            (LINEAGE, [subjects.lineage_pattern(place.tenant, place.environment, place.product)], self._on_lineage),
+            (DLQ, [f"{subjects.ROOT}.dlq.>"], self._on_dead_letter),
         )
         async with listening(self._bus, wanted):
             yield

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
 from contextlib import asynccontextmanager
 
 from nats.aio.msg import Msg
-from nats.js.api import DeliverPolicy
+from nats.js.api import ConsumerConfig, DeliverPolicy
 
 from floe_chassis.bus import Bus
 from floe_contracts import subjects
@@ -16,13 +16,20 @@ Callback = Callable[[Msg], Awaitable[None]]
 
 
 @asynccontextmanager
-async def listening(bus: Bus, wanted: Iterable[tuple[str, str, Callback]]) -> AsyncIterator[None]:
-    """Hear what comes: stream, pattern and callback of each subscription, until the end of the context."""
+async def listening(bus: Bus, wanted: Iterable[tuple[str, Sequence[str], Callback]]) -> AsyncIterator[None]:
+    """Hear what comes: stream, patterns and callback of each subscription, until the end of the context.
+
+    What the patterns of one subscription match comes in the order of the stream.
+    """
     subscriptions = [
         await bus.js.subscribe(
-            pattern, stream=stream, cb=callback, ordered_consumer=True, deliver_policy=DeliverPolicy.NEW
+            "",
+            stream=stream,
+            cb=callback,
+            ordered_consumer=True,
+            config=ConsumerConfig(filter_subjects=list(patterns), deliver_policy=DeliverPolicy.NEW),
         )
-        for stream, pattern, callback in wanted
+        for stream, patterns, callback in wanted
     ]
     try:
         yield
