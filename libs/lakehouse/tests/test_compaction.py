@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable
 from typing import Any
 
@@ -17,6 +18,7 @@ from pyiceberg.typedef import Record
 
 from floe_lakehouse import table_rows
 from floe_lakehouse.arrow_writes import ArrowWrite, Written, write_arrow
+from floe_lakehouse.duckdb_files import Engine
 from floe_lakehouse.errors import RowsMiscounted, TableMissing
 from floe_lakehouse.maintenance.compaction import CompactionOptions, compact_table
 from floe_lakehouse.maintenance.reports import MaintenanceReport
@@ -61,6 +63,19 @@ def compact(catalog: Catalog, identifier: Any) -> Callable[..., MaintenanceRepor
 
 def ids(read: Read) -> list[int]:
     return sorted(row["id"] for row in read())
+
+
+def test_wide_rows_fit_into_little_memory(table: Table, compact: Any, catalog: Catalog, identifier: Any) -> None:
+    words = [hashlib.sha512(str(number).encode()).hexdigest() * 3 for number in range(60_000)]
+    with table.transaction() as change:
+        change.set_properties({"write.parquet.row-group-limit": "10000"})
+    for first in range(1_000_000, 5_000_000, 1_000_000):
+        table.append(pa.table({"id": range(first, first + len(words)), "word": words}, ROWS))
+
+    report = compact(CompactionOptions(2**27, 2), engine=Engine("80MB", threads=2))
+
+    assert (report.outcome, report.files_after) == ("done", 1)
+    assert catalog.load_table(identifier).scan(selected_fields=("id",)).count() == 4 * len(words) + 30
 
 
 def test_small_files_become_one_and_time_travel_stays(

@@ -326,6 +326,14 @@ def test_the_same_attempt_staged_twice_mixes_nothing(stage: Any, switch: Any, re
     assert read() == [{"id": 1}]
 
 
+def test_wide_rows_fit_into_little_memory(stage: Any, switch: Any) -> None:
+    wide = "select i, repeat(sha256(i::varchar), 9) as word from range(250000) as rows(i)"
+
+    landed = switch(stage(wide, engine=Engine("150MB", threads=2)))
+
+    assert landed.rows == 250_000
+
+
 def test_row_counts_agree_with_duckdb_in_a_fresh_process(stage: Any, switch: Any, properties: dict[str, str]) -> None:
     staged = stage(
         "select i, hash(i) as noise from range(250000) as rows(i)", engine=Engine(threads=2), file_size_bytes=500_000

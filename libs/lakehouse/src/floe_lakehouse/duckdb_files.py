@@ -29,6 +29,7 @@ class Engine:
 
 
 DEFAULT_ENGINE: Final = Engine()
+_ROW_GROUPS_A_THREAD: Final = 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -197,12 +198,26 @@ def copy_to_parquet(
     parted = f"PARTITION_BY ({quoted(partition_column)})" if partition_column else ""
     rows = connection.execute(
         f"COPY ({query}) TO {literal(folder)} (FORMAT parquet, COMPRESSION zstd, "
+        f"ROW_GROUP_SIZE_BYTES {row_group_bytes(connection)}, "
         f"{parted or f'PER_THREAD_OUTPUT true, FILE_SIZE_BYTES {file_size_bytes}'}, "
         f"FILENAME_PATTERN '{prefix}-{{uuid}}', OVERWRITE_OR_IGNORE true, RETURN_STATS true)"
     ).fetchall()
     return tuple(
         CopiedFile(row[0], row[1], row[2], int(row[5][partition_column]) if partition_column else None) for row in rows
     )
+
+
+def row_group_bytes(connection: duckdb.DuckDBPyConnection) -> int:
+    """How large a row group of a file may become, for COPY's `ROW_GROUP_SIZE_BYTES`.
+
+    Each thread holds one in memory while it reads another and compresses a third. DuckDB goes by the number of rows
+    alone otherwise, and wide rows would not fit into a small memory limit.
+    """
+    ((size,),) = connection.execute(
+        "SELECT (parse_formatted_bytes(current_setting('memory_limit')) "
+        f"// ({_ROW_GROUPS_A_THREAD} * current_setting('threads')))::BIGINT"
+    ).fetchall()
+    return int(size)
 
 
 def files_named(connection: duckdb.DuckDBPyConnection, folder: str, prefix: str) -> tuple[str, ...]:

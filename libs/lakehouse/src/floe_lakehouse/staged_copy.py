@@ -106,6 +106,8 @@ def _is_silence(error: duckdb.Error) -> bool:
 def _hint(error: duckdb.Error) -> str:
     if isinstance(error, duckdb.HTTPException) and error.status_code in _REFUSALS:
         return "the store refuses its keys: see what their owner may do, and whether they have ended"
+    if isinstance(error, duckdb.OutOfMemoryException):
+        return "its rows are too wide for the memory limit: raise that of the compute, or have fewer threads"
     return "the table must exist, and its values must fit the types that Iceberg has"
 
 

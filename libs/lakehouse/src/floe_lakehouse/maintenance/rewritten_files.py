@@ -15,6 +15,7 @@ from pyiceberg.types import IcebergType, ListType, MapType, NestedField, StructT
 
 from floe_lakehouse import locations
 from floe_lakehouse.data_files import data_file
+from floe_lakehouse.duckdb_files import row_group_bytes
 from floe_lakehouse.errors import RowsMiscounted
 from floe_lakehouse.identifiers import dotted
 from floe_lakehouse.maintenance.live_files import LiveFile
@@ -90,7 +91,8 @@ def rewrite_group(connection: duckdb.DuckDBPyConnection, table: Table, group: Re
     try:
         ((_, rows, size_bytes, *_),) = connection.execute(
             f"COPY ({query}) TO {literal(target)} "
-            f"(FORMAT parquet, COMPRESSION zstd, RETURN_STATS true, FIELD_IDS {_field_ids(schema.fields)})"
+            f"(FORMAT parquet, COMPRESSION zstd, ROW_GROUP_SIZE_BYTES {row_group_bytes(connection)}, "
+            f"RETURN_STATS true, FIELD_IDS {_field_ids(schema.fields)})"
         ).fetchall()
         _check_rows(table, group, rows, expected)
         if rows:
