@@ -87,7 +87,8 @@ async def test_a_replayed_message_is_handled_by_who_gave_it_up_and_by_nobody_els
 async def test_a_replay_that_breaks_off_may_be_repeated(bus: Bus, letter: DeadLetter, dead_letters: Letters) -> None:
     await bury(bus, letter)
     (kept,) = [kept async for kept in kept_letters(bus)]
-    assert (kept.sequence, kept.letter) == (1, letter)
+    # Where spans are recorded the letter carries the trace of who buried it.
+    assert (kept.sequence, replace(kept.letter, headers=letter.headers)) == (1, letter)
     for _ in range(2):
         await replay_letter(bus, kept)
     assert (await bus.js.stream_info(ARTIFACTS)).state.messages == 1

@@ -19,6 +19,7 @@ from floe_chassis.bus import Bus
 from floe_chassis.service import Service
 from floe_chassis.settings import ChassisSettings
 from floe_chassis.stream_reader import read_stream
+from floe_chassis.testing import all_handled
 from floe_chassis.topology import DLQ, EVENTS, TABLES_BUCKET
 from floe_contracts.cloudevents import Received, decode
 from floe_contracts.digests import digest_of
@@ -276,8 +277,4 @@ def dead_letters(bus: Bus) -> Callable[[], Any]:
 def settled(bus: Bus) -> Callable[[str, str], Any]:
     """Whether a consumer has nothing left to deliver and nothing in flight."""
 
-    async def check(stream: str, consumer: str) -> bool:
-        info = await bus.js.consumer_info(stream, consumer)
-        return info.num_pending == 0 and info.num_ack_pending == 0
-
-    return check
+    return partial(all_handled, bus)

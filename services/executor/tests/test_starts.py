@@ -22,7 +22,7 @@ from floe_chassis.nats_server import NatsServer
 from floe_chassis.service import Service
 from floe_chassis.settings import ChassisSettings
 from floe_chassis.stream_reader import read_stream
-from floe_chassis.testing import eventually
+from floe_chassis.testing import all_handled, eventually
 from floe_chassis.topology import (
     ARTIFACTS,
     DLQ,
@@ -205,12 +205,7 @@ class Starts:
 
     async def handled(self, stream: str = ARTIFACTS, consumer: str = EXECUTOR_ARTIFACTS) -> None:
         """Wait until every event of a consumer is handled."""
-
-        async def nothing_left() -> bool:
-            info = await self.bus.js.consumer_info(stream, consumer)
-            return info.num_pending == 0 and info.num_ack_pending == 0
-
-        await eventually(nothing_left)
+        await eventually(lambda: all_handled(self.bus, stream, consumer))
 
     async def upstreams_handled(self) -> None:
         await self.handled("FLOE_EVENTS", EXECUTOR_UPSTREAMS)

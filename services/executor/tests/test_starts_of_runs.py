@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from floe_chassis.stream_reader import read_stream
-from floe_chassis.testing import eventually
+from floe_chassis.testing import all_handled, eventually
 from floe_chassis.topology import EXECUTOR_UPSTREAMS, RUNS
 from floe_contracts.artifacts import read_artifact
 from floe_contracts.cloudevents import decode
@@ -84,11 +84,7 @@ async def test_products_that_wait_for_each_other_are_built_once_each(stack: Any)
     completed = await stack.completed(second)
     assert isinstance(completed, RunCompleted)
 
-    async def heard() -> bool:
-        info = await stack.bus.js.consumer_info("FLOE_EVENTS", EXECUTOR_UPSTREAMS)
-        return info.num_pending == 0 and info.num_ack_pending == 0
-
-    await eventually(heard)
+    await eventually(lambda: all_handled(stack.bus, "FLOE_EVENTS", EXECUTOR_UPSTREAMS))
     assert [(request.product, request.chain, request.caused_by) for request in await requests(stack)] == [
         ("a", (), None),
         ("b", ("a",), first),

@@ -15,6 +15,7 @@ from floe_chassis.bus import Bus
 from floe_chassis.service import Service
 from floe_chassis.settings import ChassisSettings
 from floe_chassis.stream_reader import read_stream
+from floe_chassis.testing import all_handled
 from floe_chassis.topology import DLQ, Topology, declared
 from floe_chassis.topology_apply import apply
 from floe_contracts import subjects
@@ -177,8 +178,7 @@ def settled(lineage_bus: Bus) -> Callable[[str], Awaitable[bool]]:
     """Whether the consumer of a backend has nothing left to deliver and nothing in flight."""
 
     async def check(backend: str) -> bool:
-        info = await lineage_bus.js.consumer_info("FLOE_LINEAGE", f"lineage-{backend}")
-        return info.num_pending == 0 and info.num_ack_pending == 0
+        return await all_handled(lineage_bus, "FLOE_LINEAGE", f"lineage-{backend}")
 
     return check
 

@@ -58,6 +58,22 @@ async def eventually(predicate: Callable[[], T | Awaitable[T]], timeout: float =
         await asyncio.sleep(_LOOK_AGAIN)
 
 
+async def all_handled(bus: Bus, stream: str, consumer: str) -> bool:
+    """Whether a consumer has handled every message that is stored for it by now.
+
+    Its counts alone do not tell: a message is stored a moment before the server counts it for its consumers.
+    """
+    from nats.js.errors import NotFoundError
+
+    last, config = 0, (await bus.js.consumer_info(stream, consumer)).config
+    for subject in config.filter_subjects or [config.filter_subject]:
+        with contextlib.suppress(NotFoundError):
+            last = max(last, (await bus.js.get_last_msg(stream, subject)).seq or 0)
+    info = await bus.js.consumer_info(stream, consumer)
+    floor = (info.ack_floor.stream_seq if info.ack_floor else 0) or 0
+    return info.num_pending == 0 and info.num_ack_pending == 0 and floor >= last
+
+
 @contextlib.contextmanager
 def frozen(pid: int | None) -> Iterator[None]:
     """A process that was started here and hangs meanwhile: none of its threads runs from the first line of the body on.
