@@ -40,7 +40,6 @@ class PastSnapshot:
         size_bytes: how large these are together.
         added_rows: rows in the files that it added.
         removed_rows: rows in the files that it removed.
-        added_files: data files that it added.
         removed_files: data files that it removed.
         tags: the tags that point to it.
         branches: the branches whose newest it is.
@@ -59,7 +58,6 @@ class PastSnapshot:
     size_bytes: int | None
     added_rows: int | None
     removed_rows: int | None
-    added_files: int | None
     removed_files: int | None
     tags: tuple[str, ...]
     branches: tuple[str, ...]
@@ -100,7 +98,6 @@ def past_snapshot(metadata: TableMetadata, snapshot: Snapshot) -> PastSnapshot:
         size_bytes=number("total-files-size"),
         added_rows=number("added-records"),
         removed_rows=number("deleted-records"),
-        added_files=number("added-data-files"),
         removed_files=number("deleted-data-files"),
         tags=names(SnapshotRefType.TAG),
         branches=names(SnapshotRefType.BRANCH),

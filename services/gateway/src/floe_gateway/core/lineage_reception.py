@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, TypeAlias
+from typing import Any, Final, TypeAlias
 
 from floe_contracts.openlineage.core_check import CoreProblem
 
-_SHOWN: int = 20
+_SHOWN: Final = 20
 
 
 @dataclass(frozen=True, slots=True)

@@ -75,8 +75,9 @@ def _answer_one(outcome: Outcome) -> Response:
 
 
 def _answer_many(outcomes: Sequence[Outcome], *, all_stored: int) -> Response:
-    if outcomes and all(isinstance(outcome, NotNow) for outcome in outcomes):
-        raise Unreachable(outcomes[0].reason, hint="send the same events again")  # type: ignore[union-attr]
+    reasons = [outcome.reason for outcome in outcomes if isinstance(outcome, NotNow)]
+    if reasons and len(reasons) == len(outcomes):
+        raise Unreachable(reasons[0], hint="send the same events again")
     if all(isinstance(outcome, Stored) for outcome in outcomes):
         return Response(status_code=all_stored, headers=_marks(outcomes))
     return JSONResponse(batch_document(outcomes), headers=_marks(outcomes))
