@@ -24,6 +24,7 @@ members-lineage := libs/contracts libs/chassis services/lineage cli
 members-semantic := libs/contracts libs/chassis services/semantic cli
 # What an image of the service brings beside what it cannot do without.
 lock-extras-catalog := --extra metastores --extra rest
+lock-extras-lineage := --extra column-lineage
 lock-extras-executor := --extra kubernetes --extra metastores --extra postgres --extra rest --extra shared-history
 SIZES ?= 10,50,500,2000
 ROUNDS ?= 3

@@ -54,13 +54,14 @@ PUBLISHES: dict[str, tuple[str, ...]] = {
         EventKind.TABLE_CHECKED,
     ),
     "semantic": (EventKind.SEMANTIC_RENDERED, EventKind.SEMANTIC_FAILED),
-    "lineage": (),
+    # What it finds out about columns, beside what producers tell.
+    "lineage": ("lineage",),
     # No service: people at the command line, who submit, ask for runs, and look.
     "cli": (EventKind.SPEC_SUBMITTED, EventKind.RUN_REQUESTED, EventKind.CANCELLATION_REQUESTED),
 }
-ANSWERS = ("catalog",)
+ANSWERS = ("catalog", "lineage")
 """Services that answer requests."""
-ASKS = {"cli": ("catalog",)}
+ASKS = {"cli": ("catalog", "lineage"), "gateway": ("lineage",)}
 """Which services an identity may ask."""
 WRITES_BUCKETS = {
     "compiler": (topology.PRODUCTS_BUCKET, topology.COMPILATIONS_BUCKET),
@@ -71,6 +72,7 @@ WRITES_BUCKETS = {
         topology.TABLES_BUCKET,
         topology.SNAPSHOT_PINS_BUCKET,
     ),
+    "lineage": (topology.LINEAGE_DATASETS_BUCKET, topology.LINEAGE_JOBS_BUCKET),
 }
 READS_BUCKETS = {
     # Of the run that builds a product just now only its id is told.
@@ -78,10 +80,18 @@ READS_BUCKETS = {
     "cli": (topology.RUNS_BUCKET, topology.LIVE_PRODUCTS_BUCKET),
 }
 READS_BACK = {
+    "gateway": (topology.LINEAGE,),
+    "lineage": (
+        topology.LINEAGE,
+        f"KV_{topology.LINEAGE_DATASETS_BUCKET}",
+        f"KV_{topology.LINEAGE_JOBS_BUCKET}",
+    ),
     "executor": (topology.LINEAGE, topology.ARTIFACTS, topology.EVENTS),
     "cli": (topology.ARTIFACTS, topology.EVENTS, topology.LINEAGE, topology.DLQ),
 }
 """Streams that a service reads with consumers which it makes and drops by itself."""
+MOVES = {"lineage": topology.LINEAGE}
+"""A stream whose own consumers a service may set back, so that what they have read comes again."""
 LOOKS_UP = {"compiler": ((topology.ARTIFACTS, EventKind.ARTIFACT_COMPILED),)}
 """Kinds of events whose last one a service asks a stream for, by subject."""
 OPERATOR = "operator"
@@ -104,6 +114,8 @@ def rights(service: str, declared: topology.Topology) -> Rights:
     allow = [f"{subjects.ROOT}.{kind}.>" for kind in PUBLISHES[service]]
     for consumer in own:
         allow += _pulling(consumer)
+        if MOVES.get(service) == consumer.stream:
+            allow.append(f"$JS.API.CONSUMER.RESET.{consumer.stream}.{consumer.name}")
     if any(consumer.stream == topology.ADVISORIES for consumer in own):
         # It buries the letters of all consumers, and looks the messages up.
         allow.append(f"{subjects.ROOT}.dlq.>")

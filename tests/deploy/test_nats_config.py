@@ -46,6 +46,8 @@ from floe_chassis.topology import (
     EVENTS,
     LEASES_BUCKET,
     LINEAGE,
+    LINEAGE_DATASETS_BUCKET,
+    LINEAGE_JOBS_BUCKET,
     LIVE_PRODUCTS_BUCKET,
     PRODUCTS_BUCKET,
     RUNS_BUCKET,
@@ -171,6 +173,8 @@ BUCKETS = {
     CATALOG_PRODUCTS_BUCKET: {"catalog"},
     TABLES_BUCKET: {"catalog"},
     SNAPSHOT_PINS_BUCKET: {"catalog"},
+    LINEAGE_DATASETS_BUCKET: {"lineage"},
+    LINEAGE_JOBS_BUCKET: {"lineage"},
 }
 MAY_PUBLISH = {
     "gateway": {"spec.submitted"},
@@ -237,7 +241,7 @@ async def test_a_service_publishes_its_own_events_and_no_others(connect: Connect
     letters = {subjects.dead_letter(*place): place for place in EVERY_CONSUMER}
     refusals = await refused(bus, *events, *letters, ANY_LINEAGE)
     assert {kind for subject, kind in events.items() if subject not in refusals} == MAY_PUBLISH[service]
-    assert (ANY_LINEAGE in refusals) == (service not in ("executor", "gateway"))
+    assert (ANY_LINEAGE in refusals) == (service not in ("executor", "gateway", "lineage"))
     buried = {place for subject, place in letters.items() if subject not in refusals}
     assert buried == set(EVERY_CONSUMER if service == "gateway" else own(service))
 

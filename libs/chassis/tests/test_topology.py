@@ -56,7 +56,13 @@ def test_every_consumer_filters_within_its_stream_and_is_finite_except_for_linea
         assert item.max_deliver == (-1 if item.stream == LINEAGE else 3)
         assert consumer(item.name, SETTINGS) == item
     limited = {item.name: item.max_ack_pending for item in topology.consumers if item.max_ack_pending is not None}
-    assert limited == {"compiler": 1, "executor": 1, "lineage-marquez": 256, "lineage-_44ata_20_48ub": 256}
+    lineage = {"lineage-graph": 256, "lineage-marquez": 256, "lineage-_44ata_20_48ub": 256}
+    assert limited == {"compiler": 1, "executor": 1, **lineage}
+
+
+def test_no_backend_takes_the_name_of_floes_own_reader() -> None:
+    with pytest.raises(ContractError, match="no lineage backend can be called 'graph'"):
+        declared(SETTINGS, ["graph"])
 
 
 def test_a_consumer_that_is_not_declared_is_an_error() -> None:

@@ -6,7 +6,7 @@ import orjson
 import pytest
 
 from floe_contracts.plugins.lineage_backends import Answer, EventFailure
-from floe_lineage.core.decisions import (
+from floe_lineage.core.forwarding.decisions import (
     DOUBTED_BATCH_ATTEMPTS,
     DOUBTED_EVENT_ATTEMPTS,
     LONGEST_PAUSE_SECONDS,

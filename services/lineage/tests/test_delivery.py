@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from floe_contracts.plugins.lineage_backends import Answer, EventFailure, LineageEvent, Position, position_after
-from floe_lineage.core.delivery import Road, deliver, split_known
+from floe_lineage.core.forwarding.delivery import Road, deliver, split_known
 
 
 class Ledger:

@@ -25,6 +25,8 @@ LIVE_PRODUCTS_BUCKET: Final = "floe_live_products"
 CATALOG_PRODUCTS_BUCKET: Final = "floe_catalog_products"
 TABLES_BUCKET: Final = "floe_tables"
 SNAPSHOT_PINS_BUCKET: Final = "floe_snapshot_pins"
+LINEAGE_DATASETS_BUCKET: Final = "floe_lineage_datasets"
+LINEAGE_JOBS_BUCKET: Final = "floe_lineage_jobs"
 
 COMPILER: Final = "compiler"
 CATALOG: Final = "catalog"
@@ -36,6 +38,8 @@ EXECUTOR_CANCELLATIONS: Final = "executor-cancellations"
 CATALOG_RUNS: Final = "catalog-runs"
 DEAD_LETTERS: Final = "gateway-dead-letters"
 LINEAGE_PREFIX: Final = "lineage-"
+LINEAGE_GRAPH: Final = "lineage-graph"
+"""Reads all lineage for what is known of datasets and jobs now; no backend is called `graph`."""
 
 MAX_DELIVERIES: Final = "$JS.EVENT.ADVISORY.CONSUMER.MAX_DELIVERIES.>"
 MSG_TERMINATED: Final = "$JS.EVENT.ADVISORY.CONSUMER.MSG_TERMINATED.>"
@@ -100,7 +104,11 @@ def declared(settings: ChassisSettings, lineage_backends: Sequence[str] = ()) ->
     """
     return Topology(
         streams=_streams(settings.bus_replicas),
-        consumers=(*_consumers(settings), *(_lineage_consumer(settings, name) for name in lineage_backends)),
+        consumers=(
+            *_consumers(settings),
+            _lineage_reader(settings, LINEAGE_GRAPH),
+            *(_lineage_consumer(settings, name) for name in lineage_backends),
+        ),
         buckets=(
             Bucket(RUNS_BUCKET, replicas=settings.bus_replicas),
             Bucket(LEASES_BUCKET, ttl=settings.lease_seconds, replicas=settings.bus_replicas),
@@ -112,13 +120,22 @@ def declared(settings: ChassisSettings, lineage_backends: Sequence[str] = ()) ->
             Bucket(TABLES_BUCKET, replicas=settings.bus_replicas),
             # Whoever reads a snapshot renews its pin; a reader that died holds nothing for longer than this.
             Bucket(SNAPSHOT_PINS_BUCKET, ttl=10 * _MINUTE, replicas=settings.bus_replicas),
+            Bucket(LINEAGE_DATASETS_BUCKET, replicas=settings.bus_replicas),
+            Bucket(LINEAGE_JOBS_BUCKET, replicas=settings.bus_replicas),
         ),
     )
 
 
 def lineage_consumer(backend: str) -> str:
-    """Name of the consumer that forwards to a lineage backend."""
-    return LINEAGE_PREFIX + escape(backend)
+    """Name of the consumer that forwards to a lineage backend.
+
+    Raises:
+        ContractError: the name is taken by floe's own reader.
+    """
+    name = LINEAGE_PREFIX + escape(backend)
+    if name == LINEAGE_GRAPH:
+        raise ContractError(f"no lineage backend can be called {backend!r}", hint="choose another name for it")
+    return name
 
 
 def consumer(name: str, settings: ChassisSettings) -> Consumer:
@@ -127,6 +144,8 @@ def consumer(name: str, settings: ChassisSettings) -> Consumer:
     Raises:
         ContractError: the topology has no consumer of that name.
     """
+    if name == LINEAGE_GRAPH:
+        return _lineage_reader(settings, name)
     if name.startswith(LINEAGE_PREFIX):
         return _lineage_consumer(settings, unescape(name.removeprefix(LINEAGE_PREFIX)))
     found = next((item for item in _consumers(settings) if item.name == name), None)
@@ -208,9 +227,13 @@ def _consumers(settings: ChassisSettings) -> tuple[Consumer, ...]:
 
 
 def _lineage_consumer(settings: ChassisSettings, backend: str) -> Consumer:
+    return _lineage_reader(settings, lineage_consumer(backend))
+
+
+def _lineage_reader(settings: ChassisSettings, name: str) -> Consumer:
     # A backend may be away for days; the stream's age is the limit, not a number of deliveries.
     return Consumer(
-        lineage_consumer(backend),
+        name,
         LINEAGE,
         _below("lineage"),
         settings.ack_wait,

@@ -11,7 +11,7 @@ import aiohttp
 from pydantic import SecretStr
 
 from floe_contracts.plugins.lineage_backends import Answer, LineageEvent, Position
-from floe_lineage.core.decisions import answer_of
+from floe_lineage.core.forwarding.decisions import answer_of
 
 _SINGLE: Final = "/api/v1/lineage"
 _BATCH: Final = "/api/v1/lineage/batch"

@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 
 from floe_contracts.plugins.lineage_backends import Answer, Backend, EventFailure, LineageEvent, Position
-from floe_lineage.core.decisions import (
+from floe_lineage.core.forwarding.decisions import (
     Accept,
     AcceptRest,
     Bisect,
@@ -16,7 +16,7 @@ from floe_lineage.core.decisions import (
     is_event,
     pause,
 )
-from floe_lineage.core.ports import Receipts
+from floe_lineage.core.forwarding.ports import Receipts
 
 
 @dataclass(frozen=True, slots=True)

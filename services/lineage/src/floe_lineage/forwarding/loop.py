@@ -10,9 +10,9 @@ import structlog
 
 from floe_contracts.errors import Transient
 from floe_contracts.plugins.lineage_backends import Answer, Backend, Position, position_after
-from floe_lineage.core.decisions import pause
-from floe_lineage.core.delivery import Road, deliver, split_known
-from floe_lineage.core.ports import Source
+from floe_lineage.core.forwarding.decisions import pause
+from floe_lineage.core.forwarding.delivery import Road, deliver, split_known
+from floe_lineage.core.forwarding.ports import Source
 
 _CANCEL_AGAIN_SECONDS: Final = 0.1
 _log = structlog.get_logger("floe.lineage")

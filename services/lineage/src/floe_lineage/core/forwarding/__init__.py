@@ -1,0 +1,1 @@
+"""What backends' answers mean, and how events are handed over."""
