@@ -2,22 +2,19 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import AsyncIterator, Collection
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
 from floe_chassis.requests import OnData, ask
-from floe_chassis.settings import ChassisSettings, load_settings
 from floe_cli.catalog.progress_bar import progress_bar
-from floe_cli.run_records import RunFilter, read_live, read_runs
-from floe_cli.stack.connection import Connection, configured, connected, running
-from floe_cli.stack.embedded import embedded_stack
-from floe_cli.stack.folders import stack_folder
+from floe_cli.run_records import RunFilter, read_runs
+from floe_cli.stack.connection import Connection
+from floe_cli.stack.service_stack import live_environment, stack_with
 from floe_contracts.catalog_requests import RUN
-from floe_contracts.errors import Unreachable, WrongUsage
+from floe_contracts.errors import WrongUsage
 from floe_contracts.requests import AnswerT, Operation, RequestT
 
 _NAMING_SNAPSHOTS: Final = ("at", "before", "after", "to")
@@ -80,40 +77,8 @@ async def catalog_of(path: Path, environment: str | None) -> AsyncIterator[Catal
         Unreachable: the bus is not there, or nothing has run in the folder yet.
         WrongUsage: it is not clear which environment is meant.
     """
-    async with AsyncExitStack() as cleanup:
-        connection = await cleanup.enter_async_context(_stack(path))
-        yield Catalog(connection, environment or await _environment(connection))
-
-
-@asynccontextmanager
-async def _stack(path: Path) -> AsyncIterator[Connection]:
-    settings = configured() or running(path)
-    if settings is not None:
-        async with connected(settings) as connection:
-            yield connection
-        return
-    folder = stack_folder(path)
-    if not folder.bus.is_dir():
-        raise Unreachable(
-            f"nothing has run in {path} yet",
-            hint=f"floe run {path}, or set FLOE_NATS_URL to a stack that runs elsewhere",
-        )
-    async with embedded_stack(folder, services=("catalog",)) as stack:
-        settings = load_settings(ChassisSettings, dict(os.environ) | folder.environment(stack.nats_url))
-        async with connected(settings) as connection:
-            await stack.until_all()
-            yield connection
-
-
-async def _environment(connection: Connection) -> str:
-    live = {product.environment for product in await read_live(connection)}
-    if "dev" in live or not live:
-        return "dev"
-    if len(live) > 1:
-        raise WrongUsage(
-            "it is not clear which environment is meant", hint=f"name one with -e: {', '.join(sorted(live))}"
-        )
-    return live.pop()
+    async with stack_with(path, "catalog") as connection:
+        yield Catalog(connection, environment or await live_environment(connection))
 
 
 def _whole(start: str, run_ids: Collection[str]) -> str:

@@ -1,4 +1,4 @@
-"""`floe lineage`."""
+"""The commands of `floe lineage` that read the stream as it is."""
 
 from __future__ import annotations
 
@@ -9,12 +9,7 @@ import click
 from floe_cli.exit_codes import ExitCode
 
 
-@click.group()
-def lineage() -> None:
-    """Read the lineage stream: OpenLineage events, as they were published."""
-
-
-@lineage.command()
+@click.command()
 @click.argument("path", type=click.Path(path_type=Path), default=".")
 @click.option("--run", "run_id", required=True, help="The run whose events are wanted.")
 def export(path: Path, run_id: str) -> int:
@@ -44,7 +39,7 @@ def export(path: Path, run_id: str) -> int:
     raise WrongUsage(f"there are no lineage events of a run {run_id!r}", hint=f"floe status {path} lists the runs")
 
 
-@lineage.command()
+@click.command()
 @click.argument("path", type=click.Path(path_type=Path), default=".")
 @click.option("--all", "from_start", is_flag=True, help="Begin with the oldest event, not with the next one.")
 @click.option("--json", "as_json", is_flag=True, help="Print whole events, one JSON object a line.")

@@ -1,0 +1,1 @@
+"""`floe lineage`, one module for each group of its commands."""
