@@ -33,6 +33,8 @@ class LineageEvent:
     id: str
     """The message id that it was published with; the stream and sequence if it had none."""
     position: Position
+    subject: str = ""
+    """Where it was published."""
 
 
 def position_after(done: Position | None, events: Iterable[LineageEvent]) -> Position | None:

@@ -175,4 +175,5 @@ def _event(message: Msg) -> LineageEvent:
     metadata = message.metadata
     sequence: int = metadata.sequence.stream
     identity = (message.headers or {}).get(MESSAGE_ID) or f"{LINEAGE}-{sequence}"
-    return LineageEvent(message.data, identity, Position(sequence, round(metadata.timestamp.timestamp() * 1e6)))
+    position = Position(sequence, round(metadata.timestamp.timestamp() * 1e6))
+    return LineageEvent(message.data, identity, position, message.subject)
