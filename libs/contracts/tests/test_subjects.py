@@ -122,6 +122,9 @@ def test_lineage_subjects_match_their_pattern(tenant: str, environment: str, pro
     assert subject.endswith(".complete")
     assert matches(subjects.lineage_pattern(), subject)
     assert matches(subjects.lineage_pattern(tenant, environment, product), subject)
+    assert subjects.lineage_pattern(tenant, environment, product, job, "COMPLETE") == subject
+    assert matches(subjects.lineage_pattern(job=job, event_type="complete"), subject)
+    assert not matches(subjects.lineage_pattern(job=job + "x"), subject)
     assert not matches(subjects.lineage_pattern(tenant + "x"), subject)
 
 

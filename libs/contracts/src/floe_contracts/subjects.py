@@ -214,10 +214,18 @@ def _cut(name: str) -> str:
     return f"{name[:_KEPT_OF_LONG_NAME]}-{hashlib.sha256(name.encode()).hexdigest()[:32]}"
 
 
-def lineage_pattern(tenant: str | None = None, environment: str | None = None, product: str | None = None) -> str:
-    """The subscription pattern for lineage events; a name left out matches all."""
-    names = ("*" if name is None else escape(name) for name in (tenant, environment, product))
-    return ".".join([ROOT, "lineage", *names, "*", "*"])
+def lineage_pattern(
+    tenant: str | None = None,
+    environment: str | None = None,
+    product: str | None = None,
+    job: str | None = None,
+    event_type: str | None = None,
+) -> str:
+    """The subscription pattern for lineage events; a name left out matches all. The names are those of `lineage`."""
+    cut = None if job is None else _cut(job)
+    lower = None if event_type is None else event_type.lower()
+    names = ("*" if name is None else escape(name) for name in (tenant, environment, product, cut, lower))
+    return ".".join([ROOT, "lineage", *names])
 
 
 def dead_letter(stream: str, consumer: str) -> str:
