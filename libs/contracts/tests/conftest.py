@@ -53,7 +53,7 @@ class OpenLineageSchemas:
         self.registry: Registry[Any] = Registry().with_resources(
             (document["$id"], Resource.from_contents(document)) for document in documents
         )
-        self.core = f"{documents[0]['$id']}#/$defs/RunEvent"
+        self.core = f"{documents[0]['$id']}#/$defs/"
         self.facets: dict[str, dict[str, str]] = defaultdict(dict)
         """Per key, the schema of the facet for each kind of place where it may stand."""
         for document in documents[1:]:
@@ -62,8 +62,8 @@ class OpenLineageSchemas:
                     self.facets[key][kind] = document["$id"] + value["$ref"]
 
     def problems(self, event: Mapping[str, Any]) -> list[str]:
-        """What is wrong with an event; a facet that no schema knows is wrong too."""
-        found = [*self._check(self.core, event, "event")]
+        """What is wrong with an event of a run or a job; a facet that no schema knows is wrong too."""
+        found = [*self._check(self.core + ("RunEvent" if "run" in event else "JobEvent"), event, "event")]
         for place, kind, facets in _facets(event):
             for key, facet in facets.items():
                 reference = self.facets[key].get(kind)
@@ -87,10 +87,10 @@ def _kinds(document: Mapping[str, Any], name: str) -> set[str]:
 
 
 def _facets(event: Mapping[str, Any]) -> Iterator[tuple[str, str, Mapping[str, Any]]]:
-    yield "run", "RunFacet", event["run"].get("facets", {})
+    yield "run", "RunFacet", event.get("run", {}).get("facets", {})
     yield "job", "JobFacet", event["job"].get("facets", {})
     for side, (sided, kind) in SIDES.items():
-        for dataset in event[side]:
+        for dataset in event.get(side, ()):
             yield side, "DatasetFacet", dataset.get("facets", {})
             yield side, kind, dataset.get(sided, {})
 

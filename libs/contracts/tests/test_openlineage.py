@@ -28,6 +28,7 @@ from floe_contracts.openlineage.run_facets import RunReference
 
 PLACE = Place("acme", "prod", "orders")
 RUN = run_id(PLACE, "request-1")
+SOURCE = ("duckdb://acme.prod.orders", "warehouse.main.raw")
 TIME = datetime(2026, 11, 20, 9, 30, 15, 250_000, UTC)
 NODE = Node(
     unique_id="model.orders.fct_orders",
@@ -63,6 +64,12 @@ def run_facets_of_all_kinds() -> dict[str, Any]:
         "nominalTime": run_facets.nominal_time("2026-11-19T00:00:00+01:00", "2026-11-20T00:00:00+01:00"),
         "errorMessage": run_facets.error_message("Binder Error: no such column"),
         "executionParameters": run_facets.execution_parameters([("full_refresh", "false")]),
+        "jobDependencies": run_facets.job_dependencies(
+            [run_facets.dependency("floe://acme/prod", "orders", RUN, "DIRECT_INVOCATION")]
+        ),
+        "test": run_facets.test_result(
+            "not_null_id", passed=False, kind="not_null", severity="warn", actual=2, column="id"
+        ),
         "floe_artifact": run_facets.artifact(digests.digest_of(b"artifact"), 1),
         "floe_trace": run_facets.trace("0af7651916cd43dd8448eb211c80319c", "b7ad6b7169203331"),
     }
@@ -81,6 +88,10 @@ def dataset_facets_of_all_kinds() -> dict[str, Any]:
         "catalog": facets.catalog(name="lake", kind="rest"),
         "storage": facets.storage("iceberg", "parquet"),
         "hierarchy": facets.hierarchy([("DATABASE", "warehouse"), ("TABLE", "fct_orders")]),
+        "columnLineage": facets.column_lineage(
+            {"id": [facets.input_field(SOURCE, "id", facets.transformation("DIRECT", "IDENTITY"))]},
+            [facets.input_field(SOURCE, "email", facets.transformation("INDIRECT", "FILTER", masking=True))],
+        ),
         "floe_classification": facets.classification(NODE.columns),
         "tags": facets.tags([("daily", "true", "DBT")], NODE.columns),
     }
@@ -123,6 +134,7 @@ def complete_event() -> dict[str, Any]:
                 inputFacets={
                     "dataQualityAssertions": facets.assertions(results),
                     "dataQualityMetrics": facets.quality_metrics(rows=3, null_counts={"id": 0}),
+                    "inputStatistics": facets.input_statistics(rows=3),
                 },
             )
         ],
@@ -130,7 +142,15 @@ def complete_event() -> dict[str, Any]:
             facets.dataset(
                 iceberg_dataset(PLACE, "main.fct_orders"),
                 described,
-                outputFacets={"outputStatistics": facets.output_statistics(rows=3, size=100, files=1)},
+                outputFacets={
+                    "outputStatistics": facets.output_statistics(rows=3, size=100, files=1),
+                    "icebergCommitReport": facets.iceberg_commit(
+                        7163948820947712345,
+                        operation="append",
+                        sequence_number=1,
+                        summary={"added-records": "3", "floe.run-id": RUN},
+                    ),
+                },
             )
         ],
     )
@@ -139,8 +159,8 @@ def complete_event() -> dict[str, Any]:
 def test_every_facet_that_floe_writes_is_valid_and_stands_in_its_place(openlineage: Schemas) -> None:
     event = complete_event()
     assert openlineage.problems(event) == []
-    assert len(event["outputs"][0]["facets"]) == 13
-    assert len(event["run"]["facets"]) == 7
+    assert len(event["outputs"][0]["facets"]) == 14
+    assert len(event["run"]["facets"]) == 9
 
 
 @pytest.mark.parametrize("event_type", ["START", "COMPLETE", "FAIL", "ABORT"])
@@ -185,6 +205,11 @@ def broken(path: str, value: object) -> dict[str, Any]:
         ("outputs/0/facets/lifecycleStateChange/lifecycleStateChange", "REPLACE"),
         ("outputs/0/facets/catalog/framework", None),
         ("inputs/0/inputFacets/dataQualityMetrics/columnMetrics", None),
+        ("run/facets/jobDependencies/upstream", [{"run": {"runId": RUN}}]),
+        ("run/facets/test/tests", [{"name": "unique_id"}]),
+        ("outputs/0/facets/columnLineage/fields/id/inputFields", [{"field": "id"}]),
+        ("outputs/0/outputFacets/icebergCommitReport/snapshotId", "7163948820947712345"),
+        ("inputs/0/inputFacets/inputStatistics/rowCount", "3"),
         ("outputs/0/facets/floe_classification/columns/email/classification", "Top secret"),
     ],
 )

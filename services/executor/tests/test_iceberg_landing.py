@@ -18,8 +18,9 @@ from floe_contracts.events import RunOptions
 from floe_contracts.nodes import Node, NodeGraph, NodeLanding
 from floe_contracts.runs import RunRecord
 from floe_executor.adapters.landing.iceberg_landing import IcebergLander
+from floe_executor.core.landed_table import Landed
 from floe_executor.core.landing_journal import planned_landing
-from floe_executor.core.ports import BuildRequest, Landed
+from floe_executor.core.ports import BuildRequest
 from floe_lakehouse.catalogs import open_catalog
 from floe_lakehouse.compiled_catalogs import CatalogHandles
 from floe_lakehouse.errors import CopyFailed, SchemaBroken

@@ -16,6 +16,7 @@ from floe_contracts.openlineage.events import to_bytes
 from floe_contracts.openlineage.naming import Place, run_id
 from floe_contracts.openlineage.run_facets import RunReference
 from floe_contracts.runs import RunRecord
+from floe_executor.core.landed_table import Commit, Landed
 from floe_executor.core.lineage import RunLineage, aborted
 from floe_executor.core.lineage.closing import smaller
 from floe_executor.core.node_reports import NodeBegan, NodeDone, NodeStatus
@@ -309,6 +310,18 @@ def test_a_test_tells_about_the_column_that_it_checks(
         {"assertion": "not_null", "name": "not_null_orders_id", "column": "id"} | expected,
     ]
     assert event["job"]["facets"]["sql"]["query"] == "select 1"
+    (result,) = event["run"]["facets"]["test"]["tests"]
+    assert (result["name"], result["type"], result["params"]) == ("not_null_orders_id", "not_null", {"column": "id"})
+    assert (result["status"] == "pass", result["actual"]) == (expected["success"], expected["actual"])
+    assert result.get("severity") == expected.get("severity")
+
+
+def test_a_unit_test_tells_its_result_without_a_dataset(
+    lineage: RunLineage, told: Callable[..., dict[str, Any]]
+) -> None:
+    event = told(lineage, ended(UNIT_TEST.unique_id, NodeStatus.FAILED, failures=1))
+    (result,) = event["run"]["facets"]["test"]["tests"]
+    assert (result["name"], result["type"], result["status"]) == ("counts", "unit_test", "fail")
 
 
 def test_what_is_known_of_the_rows_that_a_test_looked_at(
@@ -328,13 +341,14 @@ def test_a_test_that_could_not_be_made_asserts_nothing(
     event = told(lineage, ended(CHECK.unique_id, NodeStatus.FAILED, failures=0, message="Binder Error"))
     assert event["eventType"] == "FAIL"
     assert assertions(event) == []
+    assert "test" not in event["run"]["facets"]
     assert event["run"]["facets"]["errorMessage"]["message"] == "Binder Error"
 
 
 def test_a_landing_goes_from_the_warehouse_to_a_snapshot(lineage: RunLineage, openlineage: Schemas) -> None:
     start = lineage.of_landing_start(TABLE.identifier, TABLE.unique_id, NOW)
     columns = [("id", "int", ""), ("name", "string", "")]
-    complete = lineage.of_landing(TABLE, columns, NOW, location="s3://lake/default/dev/shop/orders")
+    complete = lineage.of_landing(Landed(TABLE, columns), NOW, location="s3://lake/default/dev/shop/orders")
     assert openlineage.problems(start) == openlineage.problems(complete) == []
     assert start["run"]["runId"] == complete["run"]["runId"]
     assert start["outputs"] == []
@@ -361,9 +375,49 @@ def test_a_landing_goes_from_the_warehouse_to_a_snapshot(lineage: RunLineage, op
     assert (statistics["rowCount"], statistics["size"], statistics["fileCount"]) == (2, 100, 1)
 
 
+def test_a_landing_copies_the_columns_that_the_relation_has(lineage: RunLineage, openlineage: Schemas) -> None:
+    columns = [("id", "long", ""), ("name", "string", ""), ("once", "string", "")]
+    commit = Commit("overwrite", 3, {"added-records": "2", "deleted-records": "1", "floe.mode": "replace"})
+    event = lineage.of_landing(Landed(TABLE, columns, source_columns=("ID", "name"), commit=commit), NOW)
+    assert openlineage.problems(event) == []
+    (output,), (read,) = event["outputs"], event["inputs"]
+    identity = [{"type": "DIRECT", "subtype": "IDENTITY", "masking": False}]
+    relation = {"namespace": "duckdb://default.dev.shop", "name": "shop.main.orders", "transformations": identity}
+    assert output["facets"]["columnLineage"]["fields"] == {
+        "id": {"inputFields": [relation | {"field": "ID"}]},
+        "name": {"inputFields": [relation | {"field": "name"}]},
+    }
+    assert (read["namespace"], read["name"]) == (relation["namespace"], relation["name"])
+    report = output["outputFacets"]["icebergCommitReport"]
+    assert (report["snapshotId"], report["sequenceNumber"], report["operation"]) == (TABLE.snapshot_id, 3, "overwrite")
+    assert report["commitMetrics"] == {"addedRecords": 2, "removedRecords": 1}
+    assert read["inputFacets"]["inputStatistics"]["rowCount"] == TABLE.rows
+    grown = Landed(TABLE.model_copy(update={"mode": "upsert"}), columns)
+    assert "inputFacets" not in lineage.of_landing(grown, NOW)["inputs"][0]  # which rows were read, nobody knows
+
+
+def test_a_run_names_the_runs_of_its_attempt_that_it_waited_for(
+    lineage: RunLineage, told: Callable[..., dict[str, Any]]
+) -> None:
+    def upstream(event: Mapping[str, Any]) -> list[tuple[str, str]]:
+        found = event["run"]["facets"].get("jobDependencies", {}).get("upstream", [])
+        return [(each["job"]["name"], each["run"]["runId"]) for each in found]
+
+    seed = told(lineage, ended("seed.shop.raw"))
+    told(lineage, ended("snapshot.shop.kept", NodeStatus.FAILED))
+    made = upstream(told(lineage, NodeBegan("model.shop.orders", NOW)))
+    assert made == [("shop.seed.shop.raw", seed["run"]["runId"])]
+    orders = told(lineage, ended("model.shop.orders"))
+    after = [("shop.model.shop.orders", orders["run"]["runId"])]
+    assert upstream(told(lineage, NodeBegan("model.shop.shown", NOW))) == after  # through the ephemeral one
+    assert upstream(told(lineage, NodeBegan(CHECK.unique_id, NOW))) == after
+    assert upstream(lineage.of_landing_start(TABLE.identifier, TABLE.unique_id, NOW)) == after
+    assert upstream(lineage.of_landing_start("a.kept", "snapshot.shop.kept", NOW)) == []
+
+
 def test_a_table_is_created_once_and_grows_without_being_replaced(lineage: RunLineage, openlineage: Schemas) -> None:
-    first = lineage.of_landing(TABLE, [], NOW, created=True)
-    grown = lineage.of_landing(TABLE.model_copy(update={"mode": "append"}), [], NOW)
+    first = lineage.of_landing(Landed(TABLE, [], created=True), NOW)
+    grown = lineage.of_landing(Landed(TABLE.model_copy(update={"mode": "append"}), []), NOW)
     assert openlineage.problems(first) == openlineage.problems(grown) == []
     assert first["outputs"][0]["facets"]["lifecycleStateChange"]["lifecycleStateChange"] == "CREATE"
     assert "lifecycleStateChange" not in grown["outputs"][0]["facets"]
@@ -410,6 +464,9 @@ def test_a_run_that_another_one_led_to_knows_it_and_the_root_of_all(make: Make, 
         told = event["run"]["facets"]["parent"]["root"]
         assert (told["run"]["runId"], told["job"]["name"]) == (root.run_id, "web")
     assert run["run"]["facets"]["parent"]["run"]["runId"] == cause
+    (waited,) = run["run"]["facets"]["jobDependencies"]["upstream"]
+    assert (waited["run"]["runId"], waited["job"]["name"]) == (cause, "sales")
+    assert waited["dependency_type"] == "DIRECT_INVOCATION"
     assert run["run"]["facets"]["parent"]["job"]["name"] == "sales"
 
 

@@ -28,6 +28,7 @@ from floe_contracts.openlineage.naming import Place
 from floe_contracts.runs import RunRecord, RunStatus
 from floe_executor.adapters.open_lineage import lineage_of
 from floe_executor.adapters.state.run_store import RunStore
+from floe_executor.core.landed_table import Landed
 from floe_executor.core.lineage import RunLineage
 from floe_executor.core.node_reports import NodeBegan, NodeDone, NodeStatus
 from floe_executor.runs.chain import root_of
@@ -247,7 +248,7 @@ async def test_a_landing_says_where_the_table_lies(
         identifier="a.orders", unique_id=ORDERS, table_uuid="u", snapshot_id=1, rows=2, files=1, bytes=10
     )
     await telling.landing_began(table.identifier, ORDERS)
-    await telling.landing_ended(table, [("id", "int", "")], location="file:///lake/orders", created=True)
+    await telling.landing_ended(Landed(table, [("id", "int", "")], created=True), location="file:///lake/orders")
     events = [event async for event in lineage_of(bus, record)]
     assert [problem for event in events for problem in openlineage.problems(event)] == []
     facets = events[-1]["outputs"][0]["facets"]

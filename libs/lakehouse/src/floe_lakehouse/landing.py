@@ -27,7 +27,7 @@ from floe_lakehouse.duckdb_files import DEFAULT_ENGINE, Engine
 from floe_lakehouse.errors import CatalogUnreachable, LandingConflict, NewerRunLanded
 from floe_lakehouse.identifiers import Identifier, dotted
 from floe_lakehouse.rewrites import rewritten
-from floe_lakehouse.snapshots import ATTEMPT, FENCE, LANDING, LATE_ROWS, MODE, RUN_ID, SchemaField
+from floe_lakehouse.snapshots import ATTEMPT, FENCE, LANDING, LATE_ROWS, MODE, RUN_ID, SchemaField, SnapshotCommit
 from floe_lakehouse.staged import StagedTable
 from floe_lakehouse.tables import RETRIES_OFF, find_table
 from floe_lakehouse.watermarks import refuse_if_moved, stamp
@@ -56,6 +56,7 @@ class LandedTable:
         foreign_snapshots: the ids of snapshots by others than floe that stood on top of floe's landing before this one;
             of a replacing landing, their rows are gone now.
         late_rows: rows of the source below the watermark that an append has not landed.
+        commit: what the landing's commit did; None where its snapshot has expired since.
     """
 
     identifier: Identifier
@@ -70,6 +71,7 @@ class LandedTable:
     already_landed: bool
     foreign_snapshots: tuple[int, ...]
     late_rows: int
+    commit: SnapshotCommit | None
 
 
 def switch_table(
@@ -219,4 +221,5 @@ def _landed(table: Table, staged: StagedTable, *, already_landed: bool) -> Lande
         already_landed=already_landed,
         foreign_snapshots=snapshots.foreign_snapshots(table.metadata, snapshot) if landed_itself else (),
         late_rows=int(numbers.get(LATE_ROWS, 0)),
+        commit=snapshots.commit_of(snapshot) if landed_itself else None,
     )

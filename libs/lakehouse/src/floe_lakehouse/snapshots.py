@@ -49,6 +49,21 @@ class SchemaField:
     required: bool
 
 
+@dataclass(frozen=True, slots=True)
+class SnapshotCommit:
+    """What the commit of a snapshot did, by the snapshot itself.
+
+    Attributes:
+        operation: in Iceberg's words: `append`, `overwrite`, `replace` or `delete`.
+        sequence_number: its number among the commits of the table; None in a table of format version 1.
+        summary: figures and marks, as in `added-records`.
+    """
+
+    operation: str
+    sequence_number: int | None
+    summary: Mapping[str, str]
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TableSummary:
     """A table and its current snapshot.
@@ -172,6 +187,13 @@ def data_files(table: Table, *snapshots: Snapshot) -> dict[str, DataFile]:
 def summary_of(snapshot: Snapshot | None) -> Mapping[str, str]:
     """The summary of a snapshot without its operation; empty when there is none."""
     return snapshot.summary.additional_properties if snapshot and snapshot.summary else {}
+
+
+def commit_of(snapshot: Snapshot) -> SnapshotCommit | None:
+    """What the commit of a snapshot did; None where it does not say so."""
+    if snapshot.summary is None:
+        return None
+    return SnapshotCommit(snapshot.summary.operation.value, snapshot.sequence_number, summary_of(snapshot))
 
 
 def schema_fields(schema: Schema) -> tuple[SchemaField, ...]:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from typing import Any, Final
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, Final, Literal
 
 from floe_contracts.nodes import Column
 from floe_contracts.openlineage.facet import Facet, facet, official, own
@@ -20,11 +20,31 @@ _CATALOG: Final = official("1-1-0", "CatalogDatasetFacet")
 _STORAGE: Final = official("1-0-1", "StorageDatasetFacet")
 _HIERARCHY: Final = official("1-0-0", "HierarchyDatasetFacet")
 _TAGS: Final = official("1-0-0", "TagsDatasetFacet")
+_COLUMN_LINEAGE: Final = official("1-2-0", "ColumnLineageDatasetFacet")
 _ASSERTIONS: Final = official("1-1-0", "DataQualityAssertionsDatasetFacet")
 _METRICS: Final = official("1-0-3", "DataQualityMetricsInputDatasetFacet")
 _OUTPUT_STATISTICS: Final = official("1-0-2", "OutputStatisticsOutputDatasetFacet")
+_INPUT_STATISTICS: Final = official("1-0-0", "InputStatisticsInputDatasetFacet")
+_COMMIT: Final = official("1-0-2", "IcebergCommitReportOutputDatasetFacet")
 _CLASSIFICATION: Final = own("1-0-1", "FloeClassificationDatasetFacet")
 _FLOE: Final = "FLOE"
+_COMMIT_METRICS: Final = {
+    "added-data-files": "addedDataFiles",
+    "deleted-data-files": "removedDataFiles",
+    "total-data-files": "totalDataFiles",
+    "added-delete-files": "addedDeleteFiles",
+    "removed-delete-files": "removedDeleteFiles",
+    "total-delete-files": "totalDeleteFiles",
+    "added-records": "addedRecords",
+    "deleted-records": "removedRecords",
+    "total-records": "totalRecords",
+    "added-files-size": "addedFilesSizeInBytes",
+    "removed-files-size": "removedFilesSizeInBytes",
+    "total-files-size": "totalFilesSizeInBytes",
+    "total-position-deletes": "totalPositionalDeletes",
+    "total-equality-deletes": "totalEqualityDeletes",
+}
+"""What the summary of a snapshot calls its figures (Iceberg's specification, appendix F), and what the facet does."""
 
 
 def schema(columns: Iterable[tuple[str, str | None, str]], *, ordered: bool = True) -> Facet:
@@ -133,6 +153,32 @@ def output_statistics(*, rows: int | None = None, size: int | None = None, files
     return facet(_OUTPUT_STATISTICS, rowCount=rows, size=size, fileCount=files)
 
 
+def input_statistics(*, rows: int) -> Facet:
+    """What was read: rows."""
+    return facet(_INPUT_STATISTICS, rowCount=rows)
+
+
+def iceberg_commit(
+    snapshot_id: int, *, operation: str, sequence_number: int | None, summary: Mapping[str, str]
+) -> Facet:
+    """What a commit to an Iceberg table did.
+
+    Args:
+        snapshot_id: Iceberg's id of the snapshot.
+        operation: append, overwrite, replace or delete.
+        sequence_number: of the commit, where the table counts them.
+        summary: of the snapshot; what is not a figure that the facet knows is left out.
+    """
+    metrics = {key: int(summary[name]) for name, key in _COMMIT_METRICS.items() if name in summary}
+    return facet(
+        _COMMIT,
+        snapshotId=snapshot_id,
+        sequenceNumber=sequence_number,
+        operation=operation,
+        commitMetrics=metrics,
+    )
+
+
 def classification(columns: Iterable[Column]) -> Facet | None:
     """Floe's own facet of what the owner says about the columns; None where nothing is said."""
     told = {}
@@ -156,6 +202,33 @@ def tags(dataset_tags: Iterable[tuple[str, str, str]], columns: Iterable[Column]
                 if value
             ]
     return facet(_TAGS, tags=found) if found else None
+
+
+def transformation(kind: Literal["DIRECT", "INDIRECT"], subtype: str, *, masking: bool = False) -> dict[str, Any]:
+    """How a column has come into another one, in the specification's words.
+
+    Args:
+        kind: DIRECT where its values went in, INDIRECT where they only decided on others.
+        subtype: IDENTITY, TRANSFORMATION or AGGREGATION; JOIN, GROUP_BY, FILTER, SORT, WINDOW or CONDITIONAL.
+        masking: whether the values cannot be seen any more.
+    """
+    return {"type": kind, "subtype": subtype, "masking": masking}
+
+
+def input_field(name: tuple[str, str], field: str, *transformations: Mapping[str, Any]) -> dict[str, Any]:
+    """A column that another one is made of: the dataset's namespace and name, and the column's."""
+    return {"namespace": name[0], "name": name[1], "field": field, "transformations": list(transformations)}
+
+
+def column_lineage(fields: Mapping[str, Sequence[Mapping[str, Any]]], whole: Sequence[Mapping[str, Any]] = ()) -> Facet:
+    """What the columns of a dataset are made of.
+
+    Args:
+        fields: by the name of each column, the columns that it is made of (`input_field`).
+        whole: columns that decide on the dataset as a whole: filters, joins, groups.
+    """
+    made_of = {name: {"inputFields": list(found)} for name, found in fields.items()}
+    return facet(_COLUMN_LINEAGE, fields=made_of, dataset=list(whole) or None)
 
 
 def dataset(name: tuple[str, str], facets: Mapping[str, Facet], **sided: Mapping[str, Facet]) -> dict[str, Any]:

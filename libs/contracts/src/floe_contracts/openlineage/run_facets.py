@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final, Literal
 
 from floe_contracts.openlineage.facet import Facet, facet, official, own
 from floe_contracts.openlineage.naming import Place, job_namespace
@@ -14,6 +14,8 @@ _ENGINE: Final = official("1-1-1", "ProcessingEngineRunFacet")
 _NOMINAL_TIME: Final = official("1-0-1", "NominalTimeRunFacet")
 _ERROR: Final = official("1-0-1", "ErrorMessageRunFacet")
 _PARAMETERS: Final = official("1-0-0", "ExecutionParametersRunFacet")
+_DEPENDENCIES: Final = official("1-0-1", "JobDependenciesRunFacet")
+_TEST: Final = official("1-0-1", "TestRunFacet")
 _ARTIFACT: Final = own("1-0-0", "FloeArtifactRunFacet")
 _TRACE: Final = own("1-0-0", "FloeTraceRunFacet")
 
@@ -49,6 +51,45 @@ def error_message(message: str, language: str = "SQL") -> Facet:
 def execution_parameters(parameters: Iterable[tuple[str, str]]) -> Facet:
     """What the run was asked to do: key and value of each parameter."""
     return facet(_PARAMETERS, parameters=[{"key": key, "value": value} for key, value in parameters])
+
+
+def dependency(namespace: str, job: str, run: str, kind: Literal["DIRECT_INVOCATION", "IMPLICIT_DEPENDENCY"]) -> Facet:
+    """A run of another job that had to succeed first: one that asked for this one, or one whose data this one reads."""
+    return {
+        "job": {"namespace": namespace, "name": job},
+        "run": {"runId": run},
+        "dependency_type": kind,
+        "sequence_trigger_rule": "FINISH_TO_START",
+        "status_trigger_rule": "EXECUTE_ON_SUCCESS",
+    }
+
+
+def job_dependencies(upstream: Iterable[Mapping[str, Any]]) -> Facet:
+    """The runs that had to succeed before this one (`dependency`)."""
+    return facet(_DEPENDENCIES, upstream=list(upstream))
+
+
+def test_result(
+    name: str, *, passed: bool, kind: str, severity: str | None, actual: int | None, column: str | None
+) -> Facet:
+    """What a test has come to.
+
+    Args:
+        name: of the test.
+        passed: whether it found nothing; also of one that only warns.
+        kind: unique, not_null, ...
+        severity: error or warn, where that is known.
+        actual: rows that it found.
+        column: that it looked at.
+    """
+    told = {
+        "severity": severity,
+        "type": kind,
+        "actual": None if actual is None else str(actual),
+        "params": {"column": column} if column else None,
+    }
+    given = {key: value for key, value in told.items() if value is not None}
+    return facet(_TEST, tests=[{"name": name, "status": "pass" if passed else "fail"} | given])
 
 
 def artifact(digest: str, attempt: int) -> Facet:

@@ -12,8 +12,8 @@ from floe_contracts.artifacts import CompiledArtifacts, CompiledEnvironment
 from floe_contracts.events import LandedTable
 from floe_contracts.nodes import Node, NodeGraph
 from floe_contracts.runs import RunRecord
+from floe_executor.core.landed_table import Landed
 from floe_executor.core.landing_journal import StagedNode
-from floe_executor.core.lineage import Columns
 from floe_executor.core.node_reports import NodeReport
 
 
@@ -36,15 +36,6 @@ class BuildRequest:
     project: Path
     arguments: tuple[str, ...] = ()
     selected: frozenset[str] | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Landed:
-    """A table after its switch, its columns, and whether it was not there before."""
-
-    table: LandedTable
-    columns: Columns
-    created: bool = False
 
 
 class Builder(Protocol):

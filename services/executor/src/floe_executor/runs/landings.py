@@ -143,7 +143,7 @@ class Landings:
             request, staged, token=attempt.lease.token, fence=_fence(attempt.lease, asyncio.get_running_loop())
         )
         location = staged.staged.get("location")
-        await attempt.telling.landing_ended(landed.table, landed.columns, location=location, created=landed.created)
+        await attempt.telling.landing_ended(landed, location=location)
         return landed.table
 
 

@@ -22,11 +22,12 @@ from floe_chassis.spool import Outgoing, Spool
 from floe_contracts.cloudevents import MESSAGE_ID, Attributes, encode
 from floe_contracts.compiled_product import CompiledObservability
 from floe_contracts.errors import FloeError
-from floe_contracts.events import LandedTable, NodeEvent
+from floe_contracts.events import NodeEvent
 from floe_contracts.runs import RunRecord
 from floe_executor.adapters.open_lineage import lineage_of, open_starts, outgoing_lineage, own_events
 from floe_executor.clock import now
-from floe_executor.core.lineage import Columns, EventType, LineageEvent, RunLineage, aborted, closed
+from floe_executor.core.landed_table import Landed
+from floe_executor.core.lineage import EventType, LineageEvent, RunLineage, aborted, closed
 from floe_executor.core.lineage.closing import smaller
 from floe_executor.core.node_reports import NodeDone, NodeReport, NodeStatus, event_of
 from floe_executor.runs.run_telemetry import (
@@ -114,25 +115,15 @@ class RunTelling:
             with trace.use_span(span):
                 await self.put(event)
 
-    async def landing_ended(
-        self, table: LandedTable, columns: Columns, *, location: str | None = None, created: bool = False
-    ) -> None:
-        """Tell that a table has landed.
-
-        Args:
-            table: what was landed.
-            columns: of its snapshot.
-            location: URI of the table's folder.
-            created: whether it was not there before.
-        """
+    async def landing_ended(self, landed: Landed, *, location: str | None = None) -> None:
+        """Tell that a table has landed, in the folder with the URI `location`."""
+        table = landed.table
         span = self._spans.pop(table.identifier, trace.INVALID_SPAN)
         span.set_attributes({names.ROWS: table.rows, names.BYTES: table.bytes, names.SNAPSHOT: str(table.snapshot_id)})
         if self._wanted.metrics:
             self._telemetry.landed(self._record, table)
         if self._lineage:
-            event = self._lineage.of_landing(
-                table, columns, now(), location=location, created=created, span=span_ids(span)
-            )
+            event = self._lineage.of_landing(landed, now(), location=location, span=span_ids(span))
             with trace.use_span(span):
                 await self.put(event)
         span.end()

@@ -12,8 +12,9 @@ from pyiceberg.table import FileScanTask, Table
 from floe_contracts.attached_catalogs import is_attached
 from floe_contracts.events import LandedTable
 from floe_contracts.nodes import Node
+from floe_executor.core.landed_table import Landed
 from floe_executor.core.landing_journal import StagedNode
-from floe_executor.core.ports import BuildRequest, Landed, Lander
+from floe_executor.core.ports import BuildRequest, Lander
 from floe_lakehouse.catalogs import reaching
 from floe_lakehouse.compiled_catalogs import CatalogHandles
 from floe_lakehouse.errors import TableMissing
@@ -42,7 +43,8 @@ class AttachedTables:
         found = staged.staged
         facts = {**found["table"], "snapshot_id": int(found["table"]["snapshot_id"])}
         table = LandedTable.read({**facts, "unique_id": staged.unique_id})
-        return Landed(table, [(name, kind, "") for name, kind in found["columns"]])
+        columns = [(name, kind, "") for name, kind in found["columns"]]
+        return Landed(table, columns, source_columns=[name for name, _, _ in columns])
 
     async def discard(self, request: BuildRequest, staged: StagedNode) -> None:
         if not is_attached(request.environment):

@@ -18,8 +18,9 @@ from floe_contracts.events import LandedTable
 from floe_contracts.nodes import Node
 from floe_contracts.openlineage.naming import Place
 from floe_executor.adapters.landing.row_sources import row_source
+from floe_executor.core.landed_table import Commit, Landed
 from floe_executor.core.landing_journal import StagedNode, planned_landing
-from floe_executor.core.ports import BuildRequest, Landed
+from floe_executor.core.ports import BuildRequest
 from floe_lakehouse import snapshots
 from floe_lakehouse.compiled_catalogs import CatalogHandles
 from floe_lakehouse.duckdb_files import Engine
@@ -121,9 +122,10 @@ class IcebergLander:
 
     def _switch(self, request: BuildRequest, staged: StagedNode, token: int, fence: Callable[[], None]) -> Landed:
         place = request.record.place
+        rows = StagedTable.from_json(staged.staged)
         landed = switch_table(
             self._catalog(request),
-            StagedTable.from_json(staged.staged),
+            rows,
             sequence=token,
             properties={
                 snapshots.TENANT: place.tenant,
@@ -145,7 +147,13 @@ class IcebergLander:
             mode=landed.mode,
         )
         columns = [(field.name, field.type, "") for field in landed.fields]
-        return Landed(table, columns, created=landed.parent_snapshot_id is None)
+        return Landed(
+            table,
+            columns,
+            source_columns=[field.name for field in rows.schema.fields],
+            created=landed.parent_snapshot_id is None,
+            commit=_commit(landed.commit),
+        )
 
     def _catalog(self, request: BuildRequest) -> Catalog:
         place = request.record.place
@@ -159,6 +167,10 @@ def _stage(
     on_open: Callable[[duckdb.DuckDBPyConnection], None],
 ) -> StagedNode:
     return StagedNode(unique_id=unique_id, staged=staging.stage(landing, on_open=on_open).to_json())
+
+
+def _commit(commit: snapshots.SnapshotCommit | None) -> Commit | None:
+    return Commit(commit.operation, commit.sequence_number, commit.summary) if commit else None
 
 
 def _engine(environment: CompiledEnvironment) -> Engine:

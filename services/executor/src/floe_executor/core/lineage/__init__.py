@@ -2,7 +2,6 @@
 
 from floe_contracts.openlineage.events import EventType
 from floe_executor.core.lineage.closing import LineageEvent, aborted, closed
-from floe_executor.core.lineage.datasets import Columns
 from floe_executor.core.lineage.run_lineage import RunLineage, SpanIds
 
-__all__ = ["Columns", "EventType", "LineageEvent", "RunLineage", "SpanIds", "aborted", "closed"]
+__all__ = ["EventType", "LineageEvent", "RunLineage", "SpanIds", "aborted", "closed"]

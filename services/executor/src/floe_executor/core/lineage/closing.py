@@ -11,7 +11,16 @@ from floe_contracts.openlineage.events import EventType, event_time
 
 LineageEvent = dict[str, Any]
 
-_LARGEST: Final = ("sql", "schema", "floe_classification", "tags", "documentation", "executionParameters")
+_LARGEST: Final = (
+    "columnLineage",
+    "sql",
+    "schema",
+    "floe_classification",
+    "tags",
+    "documentation",
+    "executionParameters",
+    "jobDependencies",
+)
 """The facets that grow with the project, the first to go first; without them an event has a few kB."""
 
 

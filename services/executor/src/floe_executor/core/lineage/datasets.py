@@ -12,14 +12,14 @@ from floe_contracts.openlineage import dataset_facets as facets
 from floe_contracts.openlineage import naming
 from floe_contracts.openlineage.facet import Facet
 from floe_contracts.openlineage.naming import Place
+from floe_executor.core.landed_table import Landed
 
-Columns = Sequence[tuple[str, str | None, str]]
-"""Name, type and description of each column, in order."""
 Dataset = dict[str, Any]
 
 _VIEWS: Final = frozenset({"view", "materialized_view"})
 _REPLACED: Final = frozenset({"table", "seed"})
 _EPHEMERAL: Final = "ephemeral"
+_IDENTITY: Final = facets.transformation("DIRECT", "IDENTITY")
 
 
 class Datasets:
@@ -34,6 +34,7 @@ class Datasets:
         self._namespaces: dict[str | None, str] = {}
         self._made: dict[str, Dataset] = {}
         self._rows: dict[str, int] = {}
+        self._read: dict[str, tuple[Node, ...]] = {}
 
     def node(self, unique_id: str) -> Node | None:
         """The node of that id; None for tests and whatever else is no relation."""
@@ -69,7 +70,13 @@ class Datasets:
 
     def inputs(self, node: Node) -> list[Dataset]:
         """What a node reads; through an ephemeral model, which is no relation, what that one reads."""
-        return [self.of_node(parent) for parent in self._parents(node, set())]
+        return [self.of_node(parent) for parent in self.parents(node)]
+
+    def parents(self, node: Node) -> Sequence[Node]:
+        """The nodes whose relations a node reads."""
+        if node.unique_id not in self._read:
+            self._read[node.unique_id] = tuple(self._parents(node, set()))
+        return self._read[node.unique_id]
 
     def output(self, node: Node, *, full_refresh: bool, rows: int | None) -> Dataset:
         """What a node has written."""
@@ -95,8 +102,9 @@ class Datasets:
         """The first of the nodes that a test is about."""
         return next(iter(self.tested(unique_id)[1]), None)
 
-    def landed(self, table: LandedTable, columns: Columns, *, location: str | None, created: bool) -> Dataset:
+    def landed(self, landed: Landed, *, location: str | None) -> Dataset:
         """The Iceberg table that a node has become."""
+        table, columns = landed.table, landed.columns
         name = naming.iceberg_dataset(self._place, table.identifier)
         catalog = self._environment.catalog
         levels = [("NAMESPACE", level) for level in table.identifier.split(".")[:-1]]
@@ -112,16 +120,42 @@ class Datasets:
         }
         if location:
             described["symlinks"] = facets.symlinks([(*naming.stored_dataset(location), "LOCATION")])
-        if change := _landed_change(table, created=created):
+        if change := _landed_change(table, created=landed.created):
             described["lifecycleStateChange"] = facets.lifecycle(change)
         node = self._nodes.get(table.unique_id)
         if node is not None:
             documented = {column.name.lower(): column.description for column in node.columns}
             columns = [(name, kind, text or documented.get(name.lower(), "")) for name, kind, text in columns]
             described |= _meaning(node)
+            if identities := self._identities(node, landed):
+                described["columnLineage"] = facets.column_lineage(identities)
         described["schema"] = facets.schema(columns)
-        statistics = facets.output_statistics(rows=table.rows, size=table.bytes, files=table.files)
-        return facets.dataset(name, described, outputFacets={"outputStatistics": statistics})
+        written = {"outputStatistics": facets.output_statistics(rows=table.rows, size=table.bytes, files=table.files)}
+        if commit := landed.commit:
+            written["icebergCommitReport"] = facets.iceberg_commit(
+                table.snapshot_id,
+                operation=commit.operation,
+                sequence_number=commit.sequence_number,
+                summary=commit.summary,
+            )
+        return facets.dataset(name, described, outputFacets=written)
+
+    def read_by_landing(self, node: Node, landed: Landed | None) -> Dataset:
+        """The relation that a landing copies, with the rows that were read where all of them were copied."""
+        dataset = self.of_node(node)
+        if landed is None or landed.table.mode != "replace":
+            return dataset
+        return dataset | {"inputFacets": {"inputStatistics": facets.input_statistics(rows=landed.table.rows)}}
+
+    def _identities(self, node: Node, landed: Landed) -> dict[str, list[Mapping[str, Any]]]:
+        """By the columns of a landed table, the columns of the relation that they are copied from."""
+        relation = (self._namespace(node.compute), naming.relation(node))
+        copied = {name.casefold(): name for name in landed.source_columns}
+        return {
+            name: [facets.input_field(relation, copied[name.casefold()], _IDENTITY)]
+            for name, _, _ in landed.columns
+            if name.casefold() in copied
+        }
 
     def _parents(self, node: Node, seen: set[str]) -> Iterator[Node]:
         for unique_id in node.depends_on:

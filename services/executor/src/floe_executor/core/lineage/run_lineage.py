@@ -9,15 +9,16 @@ from importlib.metadata import version
 from typing import Any, Final, TypeAlias
 
 from floe_contracts.artifacts import CompiledArtifacts, CompiledEnvironment
-from floe_contracts.events import LandedTable
 from floe_contracts.nodes import Check, Node, NodeGraph
 from floe_contracts.openlineage import dataset_facets, naming, run_facets
 from floe_contracts.openlineage.events import EventType, run_event
 from floe_contracts.openlineage.facet import Facet
 from floe_contracts.openlineage.run_facets import RunReference
 from floe_contracts.runs import RunRecord
+from floe_executor.core.landed_table import Landed
 from floe_executor.core.lineage.closing import LineageEvent
-from floe_executor.core.lineage.datasets import Columns, Dataset, Datasets
+from floe_executor.core.lineage.datasets import Dataset, Datasets
+from floe_executor.core.lineage.dependencies import Dependencies
 from floe_executor.core.lineage.jobs import Jobs
 from floe_executor.core.lineage.parameters import parameters
 from floe_executor.core.node_reports import LONGEST_MESSAGE, NodeDone, NodeReport, NodeStatus
@@ -77,8 +78,10 @@ class RunLineage:
             shared["nominalTime"] = nominal
         self._part_facets = shared | {"parent": run_facets.parent(own, root or caused)}
         self._run_facets = shared | {"executionParameters": run_facets.execution_parameters(parameters(record))}
+        self._dependencies = Dependencies(record)
         if caused:
             self._run_facets["parent"] = run_facets.parent(caused, root)
+            self._run_facets["jobDependencies"] = self._dependencies.of_cause(caused)
 
     def node(self, unique_id: str) -> tuple[Node | None, str]:
         """The node of that id, and the type of the warehouse that it or the node that it tests is built in."""
@@ -108,9 +111,13 @@ class RunLineage:
         node = self._datasets.node(report.unique_id)
         if done:
             self._datasets.learn(done.unique_id, done.columns, done.rows)
+            if not failed:
+                self._dependencies.succeeded(done.unique_id)
         python = report.unique_id.startswith("python")
         job = naming.node_job(self.record.place, report.unique_id)
-        shared = self._part_facets | {"processing_engine": self._python_engine} if python else self._part_facets
+        shared = self._part_facets | self._own_facets(job, node, report)
+        if python:
+            shared["processing_engine"] = self._python_engine
         error = (done.message or "failed") if done and failed else None
         inputs, outputs = self._tested(report) if node is None else self._built(node, done)
         return run_event(
@@ -129,52 +136,45 @@ class RunLineage:
         self, identifier: str, unique_id: str, at: datetime, *, span: SpanIds | None = None
     ) -> LineageEvent:
         """The event that tells that a table is about to be landed."""
-        return self._landing("START", identifier, unique_id, at, [], span)
+        return self._landing(identifier, unique_id, at, span)
 
     def of_landing(
-        self,
-        table: LandedTable,
-        columns: Columns,
-        at: datetime,
-        *,
-        location: str | None = None,
-        created: bool = False,
-        span: SpanIds | None = None,
+        self, landed: Landed, at: datetime, *, location: str | None = None, span: SpanIds | None = None
     ) -> LineageEvent:
         """The event of a landed table: from the relation in the warehouse to the snapshot in Iceberg.
 
         Args:
-            table: what was landed.
-            columns: of the snapshot.
+            landed: the table.
             at: when.
             location: URI of the table's folder.
-            created: whether the table was not there before.
             span: of the landing.
         """
-        output = self._datasets.landed(table, columns, location=location, created=created)
-        return self._landing("COMPLETE", table.identifier, table.unique_id, at, [output], span)
+        table = landed.table
+        return self._landing(table.identifier, table.unique_id, at, span, landed, location)
 
     def _landing(
         self,
-        event_type: EventType,
         identifier: str,
         unique_id: str,
         at: datetime,
-        outputs: list[Dataset],
         span: SpanIds | None,
+        landed: Landed | None = None,
+        location: str | None = None,
     ) -> LineageEvent:
         job = naming.landing_job(self.record.place, identifier)
         node = self._datasets.node(unique_id)
+        waited = self._dependencies.of(job, [node] if node else [])
+        shared = self._part_facets | waited | {"processing_engine": self._landing_engine}
         return run_event(
-            event_type,
+            "COMPLETE" if landed else "START",
             time=at,
             place=self.record.place,
             job=job,
             run_id=naming.node_run_id(self.record.run_id, self.record.attempt, job),
-            run_facets=_with(self._part_facets | {"processing_engine": self._landing_engine}, None, span),
+            run_facets=_with(shared, None, span),
             job_facets=self._jobs.landing(node),
-            inputs=[self._datasets.of_node(node)] if node else [],
-            outputs=outputs,
+            inputs=[self._datasets.read_by_landing(node, landed)] if node else [],
+            outputs=[self._datasets.landed(landed, location=location)] if landed else [],
         )
 
     def _built(self, node: Node, done: NodeDone | None) -> tuple[list[Dataset], list[Dataset]]:
@@ -183,6 +183,16 @@ class RunLineage:
             return inputs, [self._datasets.of_node(node)]
         full_refresh = self.record.options.full_refresh
         return inputs, [self._datasets.output(node, full_refresh=full_refresh, rows=done.rows)]
+
+    def _own_facets(self, job: str, node: Node | None, report: NodeReport) -> dict[str, Facet]:
+        """What had to succeed before, and what a test has come to."""
+        if node is not None:
+            return self._dependencies.of(job, self._datasets.parents(node))
+        check, about, others = self._datasets.tested(report.unique_id)
+        found = self._dependencies.of(job, (*about, *others))
+        if check and isinstance(report, NodeDone) and _was_made(report):
+            return found | {"test": _test_result(check, report)}
+        return found
 
     def _tested(self, report: NodeReport) -> tuple[list[Dataset], list[Dataset]]:
         """The datasets that a test reads, with its result once there is one; a unit test reads rows of its own."""
@@ -197,7 +207,7 @@ class RunLineage:
         if not isinstance(report, NodeDone):
             return dataset
         sided: dict[str, Facet] = {}
-        if report.status is not NodeStatus.FAILED or report.failures:  # else it could not be made at all
+        if _was_made(report):
             sided["dataQualityAssertions"] = dataset_facets.assertions([_assertion(check, report)])
         certain = check.name == "not_null" and check.column is not None and report.status is NodeStatus.SUCCESS
         rows = self._datasets.rows(node.unique_id)
@@ -232,20 +242,42 @@ def _with(
     return found
 
 
+def _was_made(report: NodeDone) -> bool:
+    """Whether a test has a result; one that failed without finding rows could not be made at all."""
+    return report.status is not NodeStatus.FAILED or bool(report.failures)
+
+
 def _assertion(check: Check, report: NodeDone) -> dict[str, Any]:
     """The result of a test; one that only warns has found something all the same."""
-    success = report.status is NodeStatus.SUCCESS
     return dataset_facets.assertion(
         check.name,
-        success=success,
+        success=report.status is NodeStatus.SUCCESS,
         name=_name(check),
         column=check.column,
-        severity=None if success else "warn" if report.status is NodeStatus.WARNED else "error",
+        severity=_severity(report),
         actual=report.failures,
     )
 
 
+def _test_result(check: Check, report: NodeDone) -> Facet:
+    """The same for readers that look for it at the run; a unit test has no dataset that could carry it."""
+    return run_facets.test_result(
+        _name(check),
+        passed=report.status is NodeStatus.SUCCESS,
+        kind=_UNIT_TEST.removesuffix(".") if check.unique_id.startswith(_UNIT_TEST) else check.name,
+        severity=_severity(report),
+        actual=report.failures,
+        column=check.column,
+    )
+
+
+def _severity(report: NodeDone) -> str | None:
+    if report.status is NodeStatus.SUCCESS:
+        return None
+    return "warn" if report.status is NodeStatus.WARNED else "error"
+
+
 def _name(check: Check) -> str:
-    """What the project calls a test; dbt's id ends in a hash, that of a quality check does not."""
+    """What the project calls a test; dbt's id of a data test ends in a hash, those of others in the name."""
     parts = check.unique_id.split(".")
-    return parts[-1] if parts[0] == "python_test" else parts[2] if len(parts) > 2 else check.name
+    return parts[-1] if parts[0] in {"python_test", "unit_test"} else parts[2] if len(parts) > 2 else check.name
