@@ -16,6 +16,7 @@ from floe_chassis.bus import Bus, message_size
 from floe_chassis.topology import DEAD_LETTERS
 from floe_contracts import subjects
 from floe_contracts.errors import ContractError, FloeError, Unreachable
+from floe_contracts.subscribers import is_subscribers
 
 if TYPE_CHECKING:
     from floe_chassis.delivery import RawMessage
@@ -121,7 +122,8 @@ def watch_advisories(service: Service) -> None:
     async def on_advisory(message: RawMessage) -> None:
         stream, consumer, sequence = _place(message.body)
         # Our own consumer's dead letters come from the delivery alone: an advisory about an advisory would go round.
-        if not stream.startswith(_OWN_STREAMS) or consumer == DEAD_LETTERS:
+        # What a stranger gives up is no letter of ours: it could fill the box.
+        if not stream.startswith(_OWN_STREAMS) or consumer == DEAD_LETTERS or is_subscribers(consumer):
             return
         await bury(service.bus, await _from_advisory(service.bus, message.body, stream, consumer, sequence))
 

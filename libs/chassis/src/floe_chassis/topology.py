@@ -9,6 +9,7 @@ from typing import Final, Literal
 from floe_chassis.settings import ChassisSettings
 from floe_contracts.errors import ContractError
 from floe_contracts.subjects import ROOT, EventKind, escape, unescape
+from floe_contracts.subscribers import Subscriber
 
 SPECS: Final = "FLOE_SPECS"
 ARTIFACTS: Final = "FLOE_ARTIFACTS"
@@ -95,12 +96,15 @@ class Topology:
     buckets: tuple[Bucket, ...]
 
 
-def declared(settings: ChassisSettings, lineage_backends: Sequence[str] = ()) -> Topology:
+def declared(
+    settings: ChassisSettings, lineage_backends: Sequence[str] = (), subscribers: Sequence[Subscriber] = ()
+) -> Topology:
     """The topology for these settings.
 
     Args:
         settings: ack_wait, max_deliver, lease_seconds and bus_replicas are used.
         lineage_backends: names of the configured lineage backends; each has a consumer of its own.
+        subscribers: external subscribers of the lineage; each has a consumer of its own, too.
     """
     return Topology(
         streams=_streams(settings.bus_replicas),
@@ -108,6 +112,7 @@ def declared(settings: ChassisSettings, lineage_backends: Sequence[str] = ()) ->
             *_consumers(settings),
             _lineage_reader(settings, LINEAGE_GRAPH),
             *(_lineage_consumer(settings, name) for name in lineage_backends),
+            *(_lineage_reader(settings, item.consumer, item.filter) for item in subscribers),
         ),
         buckets=(
             Bucket(RUNS_BUCKET, replicas=settings.bus_replicas),
@@ -175,7 +180,8 @@ def _streams(replicas: int) -> tuple[Stream, ...]:
             30 * _DAY,
             replicas=replicas,
         ),
-        Stream(LINEAGE, _below("lineage"), 30 * _DAY, replicas=replicas),
+        # Subscribers look up the last event of theirs.
+        Stream(LINEAGE, _below("lineage"), 30 * _DAY, replicas=replicas, allow_direct=True),
         Stream(ADVISORIES, (MAX_DELIVERIES, MSG_TERMINATED), _DAY, replicas=replicas),
         # As long as an advisory may wait: the chassis' own dead letter and the advisory's are then always one.
         Stream(DLQ, _below("dlq"), 30 * _DAY, duplicate_window=_DAY, replicas=replicas),
@@ -230,12 +236,12 @@ def _lineage_consumer(settings: ChassisSettings, backend: str) -> Consumer:
     return _lineage_reader(settings, lineage_consumer(backend))
 
 
-def _lineage_reader(settings: ChassisSettings, name: str) -> Consumer:
+def _lineage_reader(settings: ChassisSettings, name: str, *filters: str) -> Consumer:
     # A backend may be away for days; the stream's age is the limit, not a number of deliveries.
     return Consumer(
         name,
         LINEAGE,
-        _below("lineage"),
+        filters or _below("lineage"),
         settings.ack_wait,
         max_deliver=-1,
         max_ack_pending=_LINEAGE_IN_FLIGHT,
