@@ -237,6 +237,11 @@ def test_classification_is_told_twice() -> None:
     assert facets.tags((), NODE.columns[:1]) is None
 
 
+def test_the_source_of_a_dataset_is_a_uri_also_where_its_namespace_is_none() -> None:
+    assert facets.data_source("bigquery")["uri"] == "bigquery:"
+    assert facets.data_source("snowflake://org-acme")["uri"] == "snowflake://org-acme"
+
+
 def test_columns_keep_their_order_and_leave_out_what_is_not_known() -> None:
     fields = facets.schema([("b", None, ""), ("a", "int", "An a.")])["fields"]
     assert fields == [

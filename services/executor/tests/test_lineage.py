@@ -641,6 +641,29 @@ class TestWhatOthersGetWrong:
         assert "tags" not in event["run"]["facets"]
         assert event["job"]["facets"]["tags"]["tags"] == [{"key": "daily", "value": "true", "source": "DBT"}]
 
+    def test_dbts_own_meta_stands_on_the_dataset_too_but_no_secret(
+        self, make: Make, told: Callable[..., dict[str, Any]]
+    ) -> None:
+        meta = {
+            "owner": "data_team",
+            "pii": False,
+            "level": 3,
+            "domain": "sales",
+            "api_key": "hunter2",
+            "source": "postgres://me:hunter2@db.example.com/shop",
+            "nested": {"domain": "hunter2"},
+            "floe": {"tier": "gold"},
+        }
+        lineage = make(NodeGraph(project="shop", nodes=(node("model.shop.orders", meta=meta),), checks=()))
+        event = told(lineage, ended("model.shop.orders"))
+        facets = event["outputs"][0]["facets"]
+        tags = [(tag["key"], tag["value"], tag["source"]) for tag in facets["tags"]["tags"]]
+        assert tags == [
+            (key, value, "DBT_META") for key, value in (("domain", "sales"), ("level", "3"), ("pii", "false"))
+        ]
+        assert facets["ownership"]["owners"] == event["job"]["facets"]["ownership"]["owners"] == [{"name": "data_team"}]
+        assert b"hunter2" not in to_bytes(event)
+
     def test_assertions_stand_only_where_the_specification_has_them(
         self, lineage: RunLineage, told: Callable[..., dict[str, Any]]
     ) -> None:

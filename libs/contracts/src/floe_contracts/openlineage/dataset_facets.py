@@ -62,9 +62,9 @@ def schema(columns: Iterable[tuple[str, str | None, str]], *, ordered: bool = Tr
     return facet(_SCHEMA, fields=fields)
 
 
-def data_source(uri: str) -> Facet:
-    """Where a dataset lives."""
-    return facet(_SOURCE, name=uri, uri=uri)
+def data_source(namespace: str) -> Facet:
+    """Where a dataset lives; some namespaces, such as `bigquery`, are the scheme of a URI and nothing more."""
+    return facet(_SOURCE, name=namespace, uri=namespace if ":" in namespace else f"{namespace}:")
 
 
 def documentation(description: str) -> Facet:

@@ -13,6 +13,7 @@ from floe_contracts.openlineage import naming
 from floe_contracts.openlineage.facet import Facet
 from floe_contracts.openlineage.naming import Place
 from floe_executor.core.landed_table import Landed
+from floe_executor.core.lineage.meta import meta_tags, owner_of
 
 Dataset = dict[str, Any]
 
@@ -206,9 +207,11 @@ def _meaning(node: Node) -> dict[str, Facet]:
     tags = [(tag, "true", "DBT") for tag in node.tags]
     if node.tier:
         tags.append(("tier", node.tier, "FLOE"))
+    tags += meta_tags(node)
+    owner = owner_of(node)
     said: Mapping[str, Facet | None] = {
         "documentation": facets.documentation(node.description) if node.description else None,
-        "ownership": facets.owners(node.owner) if node.owner else None,
+        "ownership": facets.owners(owner) if owner else None,
         "floe_classification": facets.classification(node.columns),
         "tags": facets.tags(tags, node.columns),
     }

@@ -11,6 +11,7 @@ from floe_contracts.nodes import Node
 from floe_contracts.openlineage import job_facets
 from floe_contracts.openlineage.facet import Facet
 from floe_executor.core.lineage.datasets import Datasets
+from floe_executor.core.lineage.meta import owner_of
 from floe_executor.core.lineage.source_code import location
 
 _LONGEST_CODE: Final = 200_000
@@ -78,14 +79,14 @@ class Jobs:
         """The facets of the job that lands a node's table."""
         return {
             "jobType": job_facets.job_type("LANDING", "FLOE"),
-            "ownership": job_facets.owners((node and node.owner) or self._product.owner),
+            "ownership": job_facets.owners((node and owner_of(node)) or self._product.owner),
         }
 
     def _of_node(self, unique_id: str, node: Node) -> dict[str, Facet]:
         kind = unique_id.partition(".")[0]
         found = {
             "jobType": job_facets.job_type(kind.upper(), _integration(kind)),
-            "ownership": job_facets.owners(node.owner or self._product.owner),
+            "ownership": job_facets.owners(owner_of(node) or self._product.owner),
         }
         if node.description:
             found["documentation"] = job_facets.documentation(node.description)
@@ -97,7 +98,7 @@ class Jobs:
         """A test belongs to whom the table belongs that it is about; a quality check stands in floe.yaml."""
         kind = unique_id.partition(".")[0]
         check, about, _ = self._datasets.tested(unique_id)
-        owners = {node.owner for node in about}
+        owners = {owner_of(node) for node in about}
         found = {
             "jobType": job_facets.job_type("TEST", _integration(kind)),
             "ownership": job_facets.owners((owners.pop() if len(owners) == 1 else None) or self._product.owner),
