@@ -9,5 +9,12 @@ SCOPE: Final = "floe.lineage"
 RECEIVED_EVENTS: Final = "floe.lineage.received.events"
 FACET_PROBLEMS: Final = "floe.lineage.received.facet_problems"
 
+FORWARDED_EVENTS: Final = "floe.lineage.forwarded.events"
+FORWARDING_RETRIES: Final = "floe.lineage.forwarding.retries"
+FORWARDING_WAITING: Final = "floe.lineage.forwarding.waiting"
+FORWARDING_OLDEST_WAITING: Final = "floe.lineage.forwarding.oldest_waiting"
+FORWARDING_BREAKER_OPEN: Final = "floe.lineage.forwarding.breaker_open"
+
 PRODUCER: Final = "floe.lineage.producer"
+BACKEND: Final = "floe.lineage.backend"
 OUTCOME: Final = "floe.outcome"

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Literal, TypeAlias
 
-from pydantic import Field
+from pydantic import Field, StringConstraints
 
 from floe_contracts.secret_refs import SecretName, SecretRef
-from floe_contracts.sections import ProductName, ProfileName, Section
+from floe_contracts.sections import IDENTIFIER_PATTERN, ProductName, ProfileName, Section
 
 
 class BusReference(Section):
@@ -18,6 +18,43 @@ class BusReference(Section):
     seed_ref: SecretName | None = Field(default=None, description="Name of the secret that holds the nkey seed.")
 
 
+LineageEventType: TypeAlias = Literal["START", "RUNNING", "COMPLETE", "FAIL", "ABORT", "OTHER", "JOB", "DATASET"]
+"""The type of an event of a run; JOB and DATASET of events without a run."""
+FacetName = Annotated[str, StringConstraints(pattern=IDENTIFIER_PATTERN)]
+
+
+class DroppedFacets(Section):
+    """Facets that a backend does not get, by their keys."""
+
+    run: tuple[FacetName, ...] = Field(default=(), description="Of runs.")
+    job: tuple[FacetName, ...] = Field(default=(), description="Of jobs.")
+    dataset: tuple[FacetName, ...] = Field(default=(), description="Of datasets, inputs and outputs alike.")
+    input: tuple[FacetName, ...] = Field(default=(), description="The inputFacets of inputs.")
+    output: tuple[FacetName, ...] = Field(default=(), description="The outputFacets of outputs.")
+
+
+class LineageForwarding(Section):
+    """How events are forwarded to a backend, whatever its kind."""
+
+    event_types: tuple[LineageEventType, ...] | None = Field(
+        default=None, min_length=1, description="The types of the events that it gets; left out, all."
+    )
+    job_events: Literal["as-they-are", "as-runs"] = Field(
+        default="as-they-are",
+        description="How it gets what floe found out after a run: as a job event, or for backends that make nothing of "
+        "those (Marquez, Feast) as one more COMPLETE of the run.",
+    )
+    drop_facets: DroppedFacets = Field(default=DroppedFacets(), description="Facets that it does not get.")
+    rate: float | None = Field(default=None, gt=0, description="Events a second, at most; left out, all that it takes.")
+    concurrency: int = Field(
+        default=1,
+        ge=1,
+        le=64,
+        description="Requests at once, to a backend that takes events one by one and keeps no position; the events of "
+        "one run keep their order.",
+    )
+
+
 class LineageBackend(Section):
     """A receiver of OpenLineage."""
 
@@ -26,6 +63,9 @@ class LineageBackend(Section):
     api_key: SecretRef | None = Field(default=None, description="What opens it.")
     options: dict[str, str | SecretRef | tuple[str, ...]] = Field(
         default={}, description="What else this kind of backend can be told."
+    )
+    forwarding: LineageForwarding = Field(
+        default=LineageForwarding(), description="Which events it gets, and how fast; the same for every kind."
     )
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 from floe_contracts.plugins.metadata import Plugin, SecretReader
 
@@ -27,7 +27,7 @@ class Position:
 
 @dataclass(frozen=True, slots=True)
 class LineageEvent:
-    """One OpenLineage event as it came from the stream; its bytes are never changed."""
+    """One OpenLineage event as it came from the stream; its bytes are changed only where the platform says so."""
 
     body: bytes
     id: str
@@ -35,6 +35,8 @@ class LineageEvent:
     position: Position
     subject: str = ""
     """Where it was published."""
+    root_run_id: str | None = None
+    """The run at the top of the chain that it belongs to; None of what belongs to no run."""
 
 
 def position_after(done: Position | None, events: Iterable[LineageEvent]) -> Position | None:
@@ -64,6 +66,8 @@ class Answer:
     retry_after: float | None = None
     """Seconds that the backend asks to be left alone."""
     failures: tuple[EventFailure, ...] = ()
+    unnamed_failures: bool = False
+    """Whether it says that events of the batch failed, and not which."""
 
 
 class Backend(Protocol):
@@ -89,6 +93,23 @@ class Backend(Protocol):
 
     async def close(self) -> None:
         """Give back what `open` took; also after an `open` that failed."""
+        ...
+
+
+@runtime_checkable
+class Rewindable(Protocol):
+    """A backend that remembers how far it has the stream, and can be told that it has less.
+
+    Without it, a replay reaches a backend that keeps a position until that is opened again; one that keeps none needs
+    no such thing.
+    """
+
+    async def rewind(self, to: Position) -> None:
+        """Remember that the stream is had up to `to` and no further; what has been taken stays.
+
+        Raises:
+            Transient: it cannot be remembered at the moment.
+        """
         ...
 
 
