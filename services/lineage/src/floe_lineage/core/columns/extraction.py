@@ -1,0 +1,161 @@
+"""From SQL to column lineage. Needs the extra `column-lineage`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Final
+
+import sqlglot
+from sqlglot.dialects.dialect import Dialect
+from sqlglot.errors import SqlglotError
+
+from floe_lineage.core.columns.model import ColumnLineage, InputField, Statement, Table, Transformation
+from floe_lineage.core.columns.names import Names, matching
+from floe_lineage.core.columns.queries import read_query
+from floe_lineage.core.columns.relations import Column, Relation
+from floe_lineage.core.columns.scopes import Scope, Session, TooLarge
+from floe_lineage.core.columns.statements import Written, read_statement
+from floe_lineage.core.columns.uses import Dependencies, Dependency
+
+MOST_CHARACTERS: Final = 500_000
+MOST_STEPS: Final = 1_000_000
+_LONGEST_REASON: Final = 300
+# What producers call a dialect, where sqlglot calls it otherwise.
+_DIALECTS: Final = {
+    "postgresql": "postgres",
+    "sparksql": "spark",
+    "spark_sql": "spark",
+    "mssql": "tsql",
+    "sqlserver": "tsql",
+}
+# What dbt adds to a snapshot beside the columns of its query.
+_OF_SNAPSHOTS: Final = frozenset({"dbt_scd_id", "dbt_updated_at", "dbt_valid_from", "dbt_valid_to", "dbt_is_deleted"})
+
+
+def extract(statement: Statement) -> ColumnLineage:
+    """What the columns of `statement.output` are made of; SQL that cannot be read gives the reason, never an error."""
+    if len(statement.sql) > MOST_CHARACTERS:
+        return ColumnLineage(unparsed=f"the SQL is longer than {MOST_CHARACTERS} characters")
+    try:
+        return _extract(statement)
+    except TooLarge:
+        return ColumnLineage(unparsed=f"reading the SQL takes more than {MOST_STEPS} steps")
+    except RecursionError:
+        return ColumnLineage(unparsed="the SQL is nested too deeply")
+    except SqlglotError as error:
+        return ColumnLineage(unparsed=f"not understood: {_plain(error)}")
+    except Exception as error:  # noqa: BLE001 - foreign SQL must not stop the stream, whatever the parser makes of it
+        return ColumnLineage(unparsed=f"not understood: {type(error).__name__}: {_plain(error)}")
+
+
+def _extract(statement: Statement) -> ColumnLineage:
+    dialect = _dialect(statement.dialect)
+    session = Session(Names(dialect), statement.inputs, MOST_STEPS, read_query)
+    writes: list[Written] = []
+    for parsed in sqlglot.parse(statement.sql, dialect=dialect):
+        if parsed is None:
+            continue
+        if (written := read_statement(parsed, Scope(session))) is None:
+            continue
+        writes.append(written)
+        if written.target and not matching([statement.output], written.target):
+            session.written[written.target[-1].lower()] = written.relation
+    chosen = _of_output(writes, statement.output)
+    if not chosen:
+        return ColumnLineage(unparsed="nothing in the SQL writes the table")
+    return _told(chosen, statement, session)
+
+
+def _dialect(name: str | None) -> Dialect:
+    """The dialect of that name; what nobody knows is read as what all have in common."""
+    asked = (name or "").strip().lower()
+    try:
+        return Dialect.get_or_raise(_DIALECTS.get(asked, asked))
+    except ValueError:
+        return Dialect.get_or_raise("")
+
+
+def _of_output(writes: Sequence[Written], output: Table) -> list[Written]:
+    """What wrote the table: what names it, or queries by themselves, or the last one, under whatever name it wrote."""
+    named = [written for written in writes if written.target and matching([output], written.target)]
+    return named or [written for written in writes if not written.target] or list(writes[-1:])
+
+
+def _told(writes: Iterable[Written], statement: Statement, session: Session) -> ColumnLineage:
+    fields: dict[str, Dependencies] = {}
+    whole: Dependencies = frozenset()
+    for written in writes:
+        whole |= written.relation.whole
+        for name, dependencies in _columns(written, statement.output, session):
+            fields[name] = fields.get(name, frozenset()) | dependencies
+    spelling = _Spelling(statement, session)
+    return ColumnLineage(
+        fields={name: spelling.fields(dependencies) for name, dependencies in fields.items()},
+        whole=spelling.fields(whole),
+        unresolved=tuple(session.unresolved),
+    )
+
+
+def _columns(written: Written, output: Table, session: Session) -> Iterator[tuple[str, Dependencies]]:
+    """The columns under the names that the table has for them."""
+    relation = written.relation
+    same_width = relation.rest is None and len(relation.columns) == len(output.columns)
+    if written.by_place and same_width:
+        yield from zip(output.columns, (column.dependencies for column in relation.columns), strict=True)
+        return
+    table = Relation([Column(name, frozenset()) for name in output.columns])
+    told: set[str] = set()
+    for place, column in enumerate(relation.columns):
+        known = table.known(column.name)
+        name = known.name if known else output.columns[place] if same_width and not column.name else column.name
+        if not name:
+            session.tell(f"column {place + 1} has no name")
+        elif known or not (output.complete and output.columns) or same_width:
+            told.add(name)
+            yield name, column.dependencies
+    yield from _passed_through(relation, output, told, session)
+
+
+def _passed_through(
+    relation: Relation, output: Table, told: set[str], session: Session
+) -> Iterator[tuple[str, Dependencies]]:
+    """Columns that `*` takes from tables whose columns are not known: the output's columns say what they are."""
+    rest = relation.rest
+    if rest is None or not (rest.described or rest.dependencies):
+        return
+    missing = [name for name in output.columns if name not in told and relation.may_have(name)]
+    if rest.certain:
+        yield from ((name, rest.column(name)) for name in missing if name.lower() not in _OF_SNAPSHOTS)
+    if not rest.certain or not output.columns:
+        session.tell(f"which columns `*` stands for is not known: those of {', '.join(rest.described)} are not")
+
+
+class _Spelling:
+    """Gives dependencies the names of their datasets; columns of one table get one spelling."""
+
+    def __init__(self, statement: Statement, session: Session) -> None:
+        self._inputs = statement.inputs
+        self._cased = session.names.cased
+        self._spelled: dict[tuple[int, str], str] = {}
+
+    def fields(self, dependencies: Dependencies) -> tuple[InputField, ...]:
+        """In the order of the inputs, then by name."""
+        grouped: dict[tuple[int, str], set[Transformation]] = {}
+        for found in sorted(dependencies):
+            use = found.use
+            transformation = Transformation("DIRECT" if use.direct else "INDIRECT", use.subtype, use.masking)
+            grouped.setdefault((found.input, self._name(found)), set()).add(transformation)
+        return tuple(
+            InputField(self._inputs[number].namespace, self._inputs[number].name, name, tuple(sorted(transformations)))
+            for (number, name), transformations in sorted(grouped.items())
+        )
+
+    def _name(self, found: Dependency) -> str:
+        if self._cased or found.column in self._inputs[found.input].columns:
+            return found.column
+        return self._spelled.setdefault((found.input, found.column.lower()), found.column)
+
+
+def _plain(error: BaseException) -> str:
+    """The parser's message without the marks for terminals, and not too long: it quotes the SQL."""
+    return " ".join(str(error).replace("\x1b[4m", "").replace("\x1b[0m", "").split())[:_LONGEST_REASON]

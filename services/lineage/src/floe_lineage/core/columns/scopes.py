@@ -1,0 +1,208 @@
+"""What names mean at a place in SQL."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from sqlglot import exp
+
+from floe_lineage.core.columns.model import Table
+from floe_lineage.core.columns.names import Names
+from floe_lineage.core.columns.relations import Relation, all_dependencies
+from floe_lineage.core.columns.uses import CHANGED, NOTHING, Dependencies, used_as
+
+
+class TooLarge(Exception):
+    """The statement needs more work than is spent on one."""
+
+
+@dataclass(slots=True)
+class Session:
+    """What reading one statement shares.
+
+    Attributes:
+        names: as the dialect spells them.
+        inputs: the tables that columns may come from.
+        written: by lower-case name, tables that the same SQL wrote before, as a script does.
+        budget: steps that may still be made.
+        query: reads a query in a scope; expressions hold queries, and queries expressions.
+        unresolved: what could not be told; a dictionary, for the order.
+    """
+
+    names: Names
+    inputs: Sequence[Table]
+    budget: int
+    query: Callable[[exp.Expr, Scope], Relation]
+    written: dict[str, Relation] = field(default_factory=dict)
+    unresolved: dict[str, None] = field(default_factory=dict)
+
+    def spend(self, steps: int = 1) -> None:
+        """Count steps.
+
+        Raises:
+            TooLarge: there were too many.
+        """
+        self.budget -= steps
+        if self.budget < 0:
+            raise TooLarge
+
+    def tell(self, problem: str) -> None:
+        """Keep what could not be told."""
+        if len(self.unresolved) < 100:
+            self.unresolved[problem] = None
+
+
+@dataclass(slots=True)
+class CommonTable:
+    """A name of WITH: it is read when something first asks for it."""
+
+    query: exp.Expr
+    columns: tuple[str, ...]
+    around: Mapping[str, CommonTable]
+    recursive: bool
+    relation: Relation | None = None
+    reading: bool = False
+
+
+@dataclass(slots=True)
+class Source:
+    """A relation in FROM.
+
+    Attributes:
+        name: its alias, or the last part of its name.
+        path: all parts of its name, where it has no alias.
+        relation: what it stands for.
+        visible: whether the columns of SELECT may come from it; not those of the right side of a semi join.
+    """
+
+    name: str
+    relation: Relation
+    path: tuple[str, ...] = ()
+    visible: bool = True
+
+
+@dataclass(slots=True)
+class Scope:
+    """What the names in one SELECT mean.
+
+    Attributes:
+        session: of the statement.
+        parent: the SELECT around it.
+        common: the names of WITH that can be used here.
+        sources: what FROM has so far.
+        aliases: what the columns of the select list so far are made of, by lower-case name.
+        merged: what the columns of USING are made of, by lower-case name.
+        windows: named windows, by lower-case name.
+        local: lower-case names that are variables of a list comprehension.
+    """
+
+    session: Session
+    parent: Scope | None = None
+    common: Mapping[str, CommonTable] = field(default_factory=dict)
+    sources: list[Source] = field(default_factory=list)
+    aliases: dict[str, Dependencies] = field(default_factory=dict)
+    merged: dict[str, Dependencies] = field(default_factory=dict)
+    windows: dict[str, exp.Expr] = field(default_factory=dict)
+    local: frozenset[str] = frozenset()
+
+    def child(self) -> Scope:
+        """The scope of a query in this one."""
+        return Scope(self.session, self, self.common)
+
+    def visible(self) -> Iterator[Source]:
+        """The sources that columns may come from."""
+        return (source for source in self.sources if source.visible)
+
+
+def meaning(scope: Scope, column: exp.Column) -> Dependencies:
+    """What a column in an expression is made of; told, where that cannot be said."""
+    session = scope.session
+    names = [session.names.spelled(part) for part in column.parts]
+    around: Scope | None = scope
+    while around is not None:
+        session.spend()
+        found = _here(around, names)
+        if found is not None:
+            return found
+        around = around.parent
+    session.tell(f"the column {column.sql()} is in none of the tables that are known here")
+    return NOTHING
+
+
+def aliased(scope: Scope, column: exp.Column) -> Dependencies | None:
+    """What the item of the select list with that name is made of, as ORDER BY may mean it."""
+    return scope.aliases.get(scope.session.names.spelled(column.this).lower()) if len(column.parts) == 1 else None
+
+
+def _here(scope: Scope, names: Sequence[str]) -> Dependencies | None:
+    if len(names) == 1 and names[0].lower() in scope.local:
+        return NOTHING
+    if len(names) > 1:
+        found = _qualified(scope, names)
+        if found is not None:
+            return found
+    found = _unqualified(scope, names[0])
+    if found is None or len(names) == 1:
+        return found
+    return used_as(CHANGED, found)
+
+
+def _qualified(scope: Scope, names: Sequence[str]) -> Dependencies | None:
+    """The column of a source that is named; what follows are parts of a struct."""
+    for length in range(1, len(names)):
+        for source in scope.sources:
+            if not _is_called(source, names[:length]):
+                continue
+            found = _column(scope, source, names[length])
+            if found is not None:
+                return found if length == len(names) - 1 else used_as(CHANGED, found)
+    return None
+
+
+def _is_called(source: Source, names: Sequence[str]) -> bool:
+    if len(names) == 1:
+        return source.name.lower() == names[0].lower()
+    tail = [name.lower() for name in source.path[-len(names) :]]
+    return tail == [name.lower() for name in names]
+
+
+def _unqualified(scope: Scope, name: str) -> Dependencies | None:
+    """A name alone: a column that is known, else an item of the select list, else a column that a table may have."""
+    if (merged := scope.merged.get(name.lower())) is not None:
+        return merged
+    sources = list(scope.visible())
+    if (known := _known(scope, sources, name)) is not None:
+        return known
+    if (alias := scope.aliases.get(name.lower())) is not None:
+        return alias
+    if (possible := _possible(scope, sources, name)) is not None:
+        return possible
+    whole_rows = [source.relation for source in sources if source.name.lower() == name.lower()]
+    return used_as(CHANGED, all_dependencies(whole_rows[0])) if len(whole_rows) == 1 else None
+
+
+def _column(scope: Scope, source: Source, name: str) -> Dependencies | None:
+    known = _known(scope, [source], name)
+    return _possible(scope, [source], name) if known is None else known
+
+
+def _known(scope: Scope, sources: Sequence[Source], name: str) -> Dependencies | None:
+    found = [column for source in sources if (column := source.relation.known(name))]
+    if len(found) > 1:
+        scope.session.tell(f"several tables have a column {name}")
+        return NOTHING
+    return found[0].dependencies if found else None
+
+
+def _possible(scope: Scope, sources: Sequence[Source], name: str) -> Dependencies | None:
+    """A column that is not known, of the only source that may have more columns than are known."""
+    rests = [source.relation.rest for source in sources if source.relation.may_have(name)]
+    able = [rest for rest in rests if rest is not None]
+    if not able:
+        return None
+    if len(able) == 1 and able[0].certain:
+        return able[0].column(name)
+    described = ", ".join(sorted({table for rest in able for table in rest.described}))
+    scope.session.tell(f"the column {name} is of one of several tables whose columns are not known: {described}")
+    return NOTHING
