@@ -1,0 +1,115 @@
+"""What was found out about a finished run, told as that run's end once more.
+
+floe tells it as a JobEvent. Backends that read column lineage from the events of runs alone would not see it: Marquez
+looks input fields up by the run, Feast reads no columns elsewhere. Marquez would also take it for the event of another
+job, since a JobEvent has no parent. Told as `COMPLETE` of the run it came from, with all that was told then, it
+replaces what such a backend has of that run.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any, Final, TypeAlias
+
+Event: TypeAlias = Mapping[str, Any]
+Facets: TypeAlias = Mapping[str, Any]
+
+_ENRICHED_RUN: Final = "floe_enriched_run"
+_PARENT: Final = "https://openlineage.io/spec/facets/1-2-0/ParentRunFacet.json#/$defs/ParentRunFacet"
+_RUN_EVENT: Final = "https://openlineage.io/spec/2-0-2/OpenLineage.json#/$defs/RunEvent"
+_TAGS: Final = "tags"
+
+
+@dataclass(frozen=True, slots=True)
+class EnrichedRun:
+    """The end of a run of which a JobEvent tells more.
+
+    Attributes:
+        run_id: of the run.
+        time: when it ended, as its event has it.
+        sequence: of its event in the stream.
+        parent: the content of its facet `parent`; None of a run without one.
+    """
+
+    run_id: str
+    time: str
+    sequence: int
+    parent: Facets | None
+
+
+def enriched_run(event: Event) -> EnrichedRun | None:
+    """The run that a JobEvent of the lineage service tells more of; None of any other event."""
+    if "run" in event or not isinstance(event.get("job"), Mapping):
+        return None
+    told: Any = (event["job"].get("facets") or {}).get(_ENRICHED_RUN)
+    try:
+        return EnrichedRun(told["runId"], told["eventTime"], int(told["sequence"]), told.get("parent"))
+    except (AttributeError, KeyError, TypeError, ValueError):
+        return None
+
+
+def as_run(event: Event, stored: Event | None = None) -> dict[str, Any] | None:
+    """The `COMPLETE` of a run with what a JobEvent of the lineage service tells of its datasets.
+
+    Args:
+        event: any event.
+        stored: what stands in the stream at the sequence of `enriched_run`, if anything does. If that is the run's
+            end, all of it is told again; if it is gone, what the JobEvent itself says must do.
+
+    Returns:
+        None if the event tells no more of a run.
+    """
+    run = enriched_run(event)
+    if run is None:
+        return None
+    end = stored if stored is not None and _is_end(stored, run) else _thin(event, run)
+    more = {_key(dataset): dataset for dataset in event.get("outputs") or ()}
+    outputs = [_with(dataset, more.pop(_key(dataset), {})) for dataset in end.get("outputs") or ()]
+    return {**end, "outputs": [*outputs, *(_with(dataset, {}) for dataset in more.values())]}
+
+
+def _is_end(stored: Event, run: EnrichedRun) -> bool:
+    """Whether it is the run's end; in a stream that was made anew, something else stands in the place."""
+    of = stored.get("run")
+    return stored.get("eventType") == "COMPLETE" and isinstance(of, Mapping) and of.get("runId") == run.run_id
+
+
+def _thin(event: Event, run: EnrichedRun) -> dict[str, Any]:
+    parent = {"_producer": event.get("producer"), "_schemaURL": _PARENT, **(run.parent or {})}
+    job = {name: value for name, value in event["job"].items() if name != "facets"}
+    kept = {name: facet for name, facet in event["job"]["facets"].items() if name != _ENRICHED_RUN}
+    return {
+        "eventType": "COMPLETE",
+        "eventTime": run.time,
+        "producer": event.get("producer"),
+        "schemaURL": _RUN_EVENT,
+        "run": {"runId": run.run_id} | ({"facets": {"parent": parent}} if run.parent else {}),
+        "job": job | ({"facets": kept} if kept else {}),
+        "inputs": list(event.get("inputs") or ()),
+    }
+
+
+def _with(dataset: Event, more: Event) -> dict[str, Any]:
+    """A dataset with the facets of another telling of it; what is told as deleted is left out."""
+    old, new = dataset.get("facets") or {}, more.get("facets") or {}
+    facets = {**old, **new}
+    if isinstance(old.get(_TAGS), Mapping) and _TAGS in new:
+        facets[_TAGS] = new[_TAGS] | {_TAGS: _joined(old[_TAGS].get(_TAGS) or (), new[_TAGS].get(_TAGS) or ())}
+    return {**dataset, "facets": {name: facet for name, facet in facets.items() if not _is_deleted(facet)}}
+
+
+def _is_deleted(facet: object) -> bool:
+    return isinstance(facet, Mapping) and facet.get("_deleted") is True
+
+
+def _joined(old: Iterable[Facets], new: Iterable[Facets]) -> list[Facets]:
+    found: list[Facets] = []
+    for tag in (*old, *new):
+        if tag not in found:
+            found.append(tag)
+    return found
+
+
+def _key(dataset: Event) -> tuple[Any, Any]:
+    return dataset.get("namespace"), dataset.get("name")
