@@ -10,13 +10,14 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import Sequence
-from typing import Any, Final
+from typing import Final
 
 import structlog
 from nats.aio.msg import Msg
 from nats.errors import Error as NatsError
 from nats.js.api import ConsumerInfo
 
+from floe_chassis.batch_pull import BatchPull, Delivered, delivered
 from floe_chassis.bus import Bus
 from floe_chassis.dead_letters import DeadLetter, bury, is_for
 from floe_chassis.errors import TopologyMissing
@@ -42,7 +43,7 @@ class LineageStream:
     def __init__(self, bus: Bus, consumer: str) -> None:
         self._bus = bus
         self._consumer = consumer
-        self._subscription: Any = None
+        self._pull: BatchPull | None = None
         self._at_once = 1
         self._small = False
         self._next_delivery: int | None = None
@@ -59,29 +60,31 @@ class LineageStream:
             await asyncio.sleep(_RETRY_SECONDS)
             return ()
         try:
-            if self._subscription is None:
-                await self._begin()
-            messages: list[Msg] = await self._subscription.fetch(self._at_once, timeout=_FETCH_SECONDS)
-        except TimeoutError:
-            return ()
+            if self._pull is None:
+                self._pull = await self._begin()
+            messages = await self._pull.fetch(self._at_once, _FETCH_SECONDS)
         except (NatsError, OSError) as error:
             await self._complain(error)
             return ()
         self._complaint = None
-        self._small = len(messages) < self._at_once
-        if self._has_gap(messages):
+        told = [delivered(message) for message in messages]
+        self._small = bool(told) and not told[-1].waiting
+        if self._has_gap(told):
             _log.warning("lineage.gap", consumer=self._consumer, hint="a delivery was lost on the way; beginning again")
             await self._end()
             return ()
-        self._held = {message.metadata.sequence.stream: message for message in messages}
-        # What another backend gets again, this one has already.
-        await self.accepted([_event(each) for each in messages if not is_for(each.headers, self._consumer)])
-        return [_event(each) for each in messages if is_for(each.headers, self._consumer)]
+        self._held = {each.sequence: message for each, message in zip(told, messages, strict=True)}
+        ours: list[LineageEvent] = []
+        others: list[LineageEvent] = []
+        for each, message in zip(told, messages, strict=True):
+            (ours if is_for(message.headers, self._consumer) else others).append(_event(message, each))
+        await self.accepted(others)  # what another backend gets again, this one has already
+        return ours
 
     async def accepted(self, events: Sequence[LineageEvent]) -> None:
-        for event in events:
-            # An acknowledgement that is lost brings the event again, and it is then known.
-            with contextlib.suppress(NatsError):
+        # An acknowledgement that is lost brings the event again, and it is then known.
+        with contextlib.suppress(NatsError):
+            for event in events:
                 await self._held.pop(event.position.sequence).ack()
 
     async def refused(self, event: LineageEvent, reason: str) -> None:
@@ -91,11 +94,11 @@ class LineageStream:
             stream=LINEAGE,
             sequence=event.position.sequence,
             consumer=self._consumer,
-            deliveries=message.metadata.num_delivered,
+            deliveries=delivered(message).deliveries,
             reason=str(EventRefused(reason)),
             code=EventRefused.code,
             headers=message.headers or {},
-            body=event.body,
+            body=message.data,
         )
         while True:
             try:
@@ -131,17 +134,19 @@ class LineageStream:
         await self._end()
         await asyncio.sleep(_RETRY_SECONDS)
 
-    async def _begin(self) -> None:
-        """Subscribe, and wait until whatever is in flight is due again."""
-        self._subscription = await self._bus.js.pull_subscribe_bind(self._consumer, LINEAGE)
-        info: ConsumerInfo = await self._subscription.consumer_info()
+    async def _begin(self) -> BatchPull:
+        """Wait until whatever is in flight is due again, and subscribe."""
+        info: ConsumerInfo = await self._bus.js.consumer_info(LINEAGE, self._consumer)
         ack_wait = info.config.ack_wait or 30.0
         self._at_once = info.config.max_ack_pending or 1
         self._next_delivery = None
         if info.num_ack_pending:
             _log.info("lineage.in_flight", consumer=self._consumer, events=info.num_ack_pending)
             await asyncio.sleep(ack_wait * _OVERDUE)
+        pull = BatchPull(self._bus, LINEAGE, self._consumer)
+        await pull.open()
         self._heartbeat = asyncio.create_task(self._keep(ack_wait / 3))
+        return pull
 
     async def _end(self) -> None:
         self._held = {}
@@ -149,10 +154,9 @@ class LineageStream:
             self._heartbeat.cancel()
             await asyncio.gather(self._heartbeat, return_exceptions=True)
             self._heartbeat = None
-        if self._subscription is not None:
-            with contextlib.suppress(NatsError):
-                await self._subscription.unsubscribe()
-            self._subscription = None
+        if self._pull is not None:
+            pull, self._pull = self._pull, None
+            await pull.close()
 
     async def _keep(self, seconds: float) -> None:
         """Tell the server, for as long as a batch takes, that its messages are being worked on."""
@@ -162,18 +166,14 @@ class LineageStream:
                 with contextlib.suppress(NatsError, OSError):
                     await message.in_progress()
 
-    def _has_gap(self, messages: Sequence[Msg]) -> bool:
-        for message in messages:
-            number = message.metadata.sequence.consumer
-            if self._next_delivery not in (None, number):
+    def _has_gap(self, told: Sequence[Delivered]) -> bool:
+        for each in told:
+            if self._next_delivery not in (None, each.number):
                 return True
-            self._next_delivery = number + 1
+            self._next_delivery = each.number + 1
         return False
 
 
-def _event(message: Msg) -> LineageEvent:
-    metadata = message.metadata
-    sequence: int = metadata.sequence.stream
-    identity = (message.headers or {}).get(MESSAGE_ID) or f"{LINEAGE}-{sequence}"
-    position = Position(sequence, round(metadata.timestamp.timestamp() * 1e6))
-    return LineageEvent(message.data, identity, position, message.subject)
+def _event(message: Msg, told: Delivered) -> LineageEvent:
+    identity = (message.headers or {}).get(MESSAGE_ID) or f"{LINEAGE}-{told.sequence}"
+    return LineageEvent(message.data, identity, Position(told.sequence, told.stored_at // 1000), message.subject)
