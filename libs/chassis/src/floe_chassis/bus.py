@@ -206,8 +206,9 @@ class Bus:
 
     async def until_connected(self, timeout: float) -> bool:  # noqa: ASYNC109 - a budget, not a cancellation
         """Wait up to `timeout` seconds for the connection; whether it is there."""
-        with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(self._up.wait(), timeout)
+        with contextlib.suppress(TimeoutError):  # asyncio.wait_for of Python 3.11 now and then swallows a cancellation
+            async with asyncio.timeout(timeout):
+                await self._up.wait()
         return self.connected
 
     def size_limit(self) -> int:

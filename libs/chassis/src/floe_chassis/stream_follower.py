@@ -145,7 +145,8 @@ class StreamFollower:
             await asyncio.sleep(min(seconds, _RETRY_SECONDS))
             return
         with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(self._wake.wait(), seconds)
+            async with asyncio.timeout(seconds):
+                await self._wake.wait()
 
     def _lost(self) -> bool:
         """Whether the consumer is gone, or may be: a server that restarts forgets it, and what was asked of it."""
@@ -178,11 +179,9 @@ class StreamFollower:
     async def _make(self, position: Position) -> int:
         """Make the consumer; the number behind which it begins."""
         self._consumer = f"{self._bus.name}-{uuid.uuid4().hex}"
-        one = len(self._subjects) == 1
         config = ConsumerConfig(
             name=self._consumer,
-            filter_subject=self._subjects[0] if one else None,
-            filter_subjects=None if one else self._subjects,
+            filter_subjects=self._subjects,  # a single one in `filter_subject` may be too long: a subject repeats it
             ack_policy=AckPolicy.NONE,
             inactive_threshold=_INACTIVE_SECONDS,
             mem_storage=True,

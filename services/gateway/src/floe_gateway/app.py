@@ -6,21 +6,15 @@ import asyncio
 from collections.abc import Mapping
 from typing import Final
 
-from pydantic import SecretStr
-
 from floe_chassis.blobs import open_blobs
 from floe_chassis.dead_letters import watch_advisories
 from floe_chassis.secrets import open_secrets
 from floe_chassis.service import Service
 from floe_chassis.settings import ChassisSettings, load_settings
-from floe_gateway.adapters.bus_announcer import BusAnnouncer, BusLineage
+from floe_gateway.adapters.bus_announcer import BusAnnouncer
 from floe_gateway.adapters.source_store import BlobSourceStore
-from floe_gateway.adapters.standard_facets import facet_problems
-from floe_gateway.core.producers import KnownProducer, secret_of
 from floe_gateway.door import front_door
-from floe_gateway.lineage.endpoints import lineage_endpoints
-from floe_gateway.lineage.reception import Reception
-from floe_gateway.lineage.reception_metrics import ReceptionMetrics
+from floe_gateway.lineage.wiring import serve_lineage
 from floe_gateway.settings import GatewaySettings, check_exposure
 from floe_gateway.specs.endpoints import spec_endpoints
 from floe_gateway.specs.intake import Intake
@@ -34,7 +28,8 @@ def create_app(environment: Mapping[str, str]) -> Service:
     Raises:
         SettingInvalid: a setting is missing or wrong.
         GatewayOpen: it would serve other machines without a token.
-        SecretMissing: the token of a producer is nowhere.
+        SecretMissing: the token of a producer or reader of lineage is nowhere.
+        TokenShared: two of them have the same.
     """
     chassis = load_settings(ChassisSettings, environment)
     settings = load_settings(GatewaySettings, environment)
@@ -48,21 +43,7 @@ def create_app(environment: Mapping[str, str]) -> Service:
         platform_fixed=settings.platform_fixed,
         upload_seconds=settings.upload_seconds,
     )
-    reception = Reception(
-        tenant=chassis.tenant,
-        publisher=BusLineage(service.bus, settings.publish_seconds),
-        check_facets=facet_problems,
-        body_seconds=settings.upload_seconds,
-    )
     secrets = open_secrets(chassis.secret_stores, environment)
-    known = [KnownProducer(each, SecretStr(secrets(secret_of(each)))) for each in settings.lineage_producers]
-    service.route(
-        front_door(
-            {
-                **spec_endpoints(intake, settings.token),
-                **lineage_endpoints(reception, known, ReceptionMetrics(), closed=settings.token is not None),
-            }
-        )
-    )
+    service.route(front_door({**spec_endpoints(intake, settings.token), **serve_lineage(service, settings, secrets)}))
     watch_advisories(service)
     return service

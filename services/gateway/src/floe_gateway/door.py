@@ -10,9 +10,9 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute, Mount
 from starlette.types import Receive, Scope, Send
 
-from floe_chassis.errors import BundleRefused
+from floe_chassis.errors import BundleRefused, RequestFailed, RequestRefused
 from floe_contracts.errors import FloeError
-from floe_gateway.core.problems import answer_problem
+from floe_gateway.core.problems import answer_problem, answer_service_problem
 from floe_gateway.errors import MethodUnknown, RouteUnknown
 
 Endpoint = Callable[[Request], Awaitable[Response]]
@@ -59,7 +59,10 @@ class _Door:
 
 
 def _refusal(request: Request, error: FloeError) -> Response:
-    answer = answer_problem(error, unpackable=BundleRefused)
+    if isinstance(error, RequestRefused | RequestFailed):
+        answer = answer_service_problem(error.problem)
+    else:
+        answer = answer_problem(error, unpackable=BundleRefused)
     log = _log.error if answer.status >= 500 else _log.info
     log("request.refused", path=request.url.path, status=answer.status, error=str(error))
     return JSONResponse(answer.document, status_code=answer.status, headers=answer.headers)

@@ -101,3 +101,24 @@ class LineageTooLarge(Permanent):
 
     code = "FLOE-GATE-014"
     title = "A lineage event is too large"
+
+
+class TokenShared(FloeError):
+    """Two callers have the same token, so that one would see what is the other's."""
+
+    code = "FLOE-GATE-015"
+    title = "Two callers have the same token"
+
+
+class PlaceForbidden(Permanent):
+    """A reader of lineage asked for an environment that is not its own."""
+
+    code = "FLOE-GATE-016"
+    title = "A reader may not see that environment"
+
+
+class StreamsExhausted(Transient):
+    """As many streams of events are open as the gateway serves."""
+
+    code = "FLOE-GATE-017"
+    title = "Too many streams of events are open"

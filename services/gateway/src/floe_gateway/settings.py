@@ -8,6 +8,8 @@ from typing import Annotated
 from pydantic import Field, SecretStr, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
+from floe_gateway.core.known_callers import read_callers
+from floe_gateway.core.lineage_readers import LineageReader, read_reader
 from floe_gateway.core.producers import Producer, read_producer
 from floe_gateway.errors import GatewayOpen
 
@@ -29,18 +31,28 @@ class GatewaySettings(BaseSettings):
         description="Who may send lineage, as name:environment, separated by commas; the token of each is the secret "
         "lineage-producer-<name>. Without any, whoever reaches a gateway on loopback that has no token.",
     )
+    lineage_readers: Annotated[tuple[LineageReader, ...], NoDecode] = Field(
+        default=(),
+        description="Who may read lineage, as name:tenant or name:tenant/environment, separated by commas; the token "
+        "of each is the secret lineage-reader-<name>. Without any, whoever reaches a gateway on loopback that has no "
+        "token, which shows its own tenant.",
+    )
+    lineage_streams: int = Field(default=256, ge=1, description="How many streams of lineage are served at a time.")
+    heartbeat_seconds: float = Field(
+        default=15.0, gt=0, description="A stream without events says after so long that it still is there."
+    )
     upload_seconds: float = Field(default=60.0, gt=0, description="How long a body may take to arrive.")
     publish_seconds: float = Field(default=10.0, gt=0, description="How long to wait for the bus before answering 503.")
 
     @field_validator("lineage_producers", mode="before")
     @classmethod
-    def _split(cls, value: object) -> object:
-        if not isinstance(value, str):
-            return value
-        producers = tuple(read_producer(text.strip()) for text in value.split(",") if text.strip())
-        if len({producer.name for producer in producers}) != len(producers):
-            raise ValueError("a producer is named twice")
-        return producers
+    def _read_producers(cls, value: object) -> object:
+        return read_callers(value, read_producer) if isinstance(value, str) else value
+
+    @field_validator("lineage_readers", mode="before")
+    @classmethod
+    def _read_readers(cls, value: object) -> object:
+        return read_callers(value, read_reader) if isinstance(value, str) else value
 
 
 def check_exposure(settings: GatewaySettings, host: str) -> None:

@@ -10,6 +10,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
 from floe_contracts.errors import Unreachable
+from floe_gateway.core.known_callers import KnownCallers
 from floe_gateway.core.lineage_reception import (
     NotNow,
     Outcome,
@@ -19,7 +20,7 @@ from floe_gateway.core.lineage_reception import (
     facet_problem_count,
     single_document,
 )
-from floe_gateway.core.producers import KnownProducer, Producer, recognise
+from floe_gateway.core.producers import Producer
 from floe_gateway.door import Endpoints
 from floe_gateway.errors import LineageBodyInvalid
 from floe_gateway.lineage.reception import FACET_ERRORS, Reception, read_body, receive, refusal, split_events
@@ -30,20 +31,17 @@ BATCH: Final = "/api/v1/lineage/batch"
 _log = structlog.get_logger("floe.gateway")
 
 
-def lineage_endpoints(
-    reception: Reception, known: Sequence[KnownProducer], metrics: ReceptionMetrics, *, closed: bool
-) -> Endpoints:
+def lineage_endpoints(reception: Reception, producers: KnownCallers[Producer], metrics: ReceptionMetrics) -> Endpoints:
     """Where producers send their events.
 
     Args:
         reception: what becomes of them.
-        known: who may send.
+        producers: who may send.
         metrics: counts them.
-        closed: whether nobody may, where no producer is known.
     """
 
     async def take(request: Request) -> tuple[Producer, list[bytes] | None, bytes]:
-        producer = recognise(request.headers.get("Authorization"), known, closed=closed)
+        producer = producers.recognise(request.headers.get("Authorization"))
         body = await read_body(request.stream(), request.headers.get("Content-Encoding"), reception.body_seconds)
         return producer, split_events(body), body
 
