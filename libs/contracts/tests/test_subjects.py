@@ -128,6 +128,12 @@ def test_lineage_subjects_match_their_pattern(tenant: str, environment: str, pro
     assert not matches(subjects.lineage_pattern(tenant + "x"), subject)
 
 
+def test_lineage_patterns_are_all_combinations_each_once() -> None:
+    assert subjects.lineage_patterns("acme") == ("floe.v1.lineage.acme.*.*.*.*",)
+    found = subjects.lineage_patterns("acme", ("dev", "prod", "dev"), jobs=("a.b",), event_types=("FAIL", "fail"))
+    assert found == ("floe.v1.lineage.acme.dev.*.a_2eb.fail", "floe.v1.lineage.acme.prod.*.a_2eb.fail")
+
+
 def test_dead_letters_are_told_apart_by_stream_and_consumer() -> None:
     assert subjects.dead_letter("FLOE_SPECS", "compiler") == "floe.v1.dlq.floe_5fspecs.compiler"
     assert subjects.dead_letter("FLOE_LINEAGE", "lineage-feast") == "floe.v1.dlq.floe_5flineage.lineage-feast"

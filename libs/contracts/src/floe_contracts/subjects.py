@@ -7,7 +7,9 @@ and can be read back from it.
 from __future__ import annotations
 
 import hashlib
+import itertools
 import re
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
@@ -226,6 +228,19 @@ def lineage_pattern(
     lower = None if event_type is None else event_type.lower()
     names = ("*" if name is None else escape(name) for name in (tenant, environment, product, cut, lower))
     return ".".join([ROOT, "lineage", *names])
+
+
+def lineage_patterns(
+    tenant: str,
+    environments: Collection[str] = (),
+    products: Collection[str] = (),
+    jobs: Collection[str] = (),
+    event_types: Collection[str] = (),
+) -> tuple[str, ...]:
+    """Patterns for lineage events that have any of these names each; no names match all. None overlaps another."""
+    names = (environments, products, jobs, event_types)
+    choices: list[Iterable[str | None]] = [dict.fromkeys(each) or (None,) for each in names]
+    return tuple(dict.fromkeys(lineage_pattern(tenant, *chosen) for chosen in itertools.product(*choices)))
 
 
 def dead_letter(stream: str, consumer: str) -> str:
