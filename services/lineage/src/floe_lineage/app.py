@@ -6,6 +6,7 @@ from collections.abc import Mapping
 
 from floe_chassis.service import Service
 from floe_lineage.forwarding.wiring import forward_lineage
+from floe_lineage.graph.wiring import keep_graph
 from floe_lineage.wiring import assemble
 
 
@@ -19,4 +20,5 @@ def create_app(environment: Mapping[str, str]) -> Service:
     """
     parts = assemble(environment)
     forward_lineage(parts)
+    keep_graph(parts)
     return parts.service

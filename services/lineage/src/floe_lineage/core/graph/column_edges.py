@@ -1,0 +1,118 @@
+"""Which column is made of which, over all jobs of a tenant."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from typing import Final, NamedTuple, TypeAlias
+
+from floe_contracts.lineage_requests import ColumnEdge, node_id
+from floe_contracts.lineage_states import ColumnSource, JobState, OutputColumns
+
+Column: TypeAlias = tuple[str, str]
+"""Id of a dataset, and its column; an empty column stands for the dataset as a whole."""
+
+WHOLE: Final = ""
+_AGGREGATION: Final = "AGGREGATION"
+
+
+class Edge(NamedTuple):
+    """A column is made of another one."""
+
+    source: Column
+    target: Column
+    direct: bool
+    subtype: str | None
+    masking: bool
+
+    @property
+    def carries(self) -> bool:
+        """Whether what the source is, the target is too: a mere count of values says nothing of any of them."""
+        return self.direct and not (self.masking and self.subtype == _AGGREGATION)
+
+    def told(self) -> ColumnEdge:
+        """The edge as answers have it."""
+        return ColumnEdge(
+            source=self.source[0],
+            source_field=self.source[1],
+            target=self.target[0],
+            target_field=self.target[1],
+            type="DIRECT" if self.direct else "INDIRECT",
+            subtype=self.subtype,
+            masking=self.masking,
+        )
+
+
+class ColumnEdges:
+    """The edges of all jobs, to be followed both ways."""
+
+    def __init__(self) -> None:
+        self._of_job: dict[str, frozenset[Edge]] = {}
+        self._from: dict[Column, dict[Edge, int]] = {}
+        self._to: dict[Column, dict[Edge, int]] = {}
+        self._outputs: dict[str, frozenset[str]] = {}
+
+    def replace(self, job: JobState) -> set[Column]:
+        """Take the edges of a job instead of those that it had; the columns whose making has changed by that."""
+        identity = job.id
+        before = self._of_job.get(identity, frozenset())
+        after = frozenset(_edges(job.columns))
+        if after:
+            self._of_job[identity] = after
+        else:
+            self._of_job.pop(identity, None)
+        whole = (each for each in job.columns if not each.partial)
+        self._outputs[identity] = frozenset(node_id("dataset", each.namespace, each.name) for each in whole)
+        for edge in before - after:
+            _drop(self._from, edge.source, edge)
+            _drop(self._to, edge.target, edge)
+        for edge in after - before:
+            _count(self._from, edge.source, edge)
+            _count(self._to, edge.target, edge)
+        return {edge.target for edge in before ^ after}
+
+    def after(self, column: Column) -> Iterable[Edge]:
+        """The edges that begin at a column."""
+        return self._from.get(column, ())
+
+    def before(self, column: Column) -> Iterable[Edge]:
+        """The edges that end at a column."""
+        return self._to.get(column, ())
+
+    def of_job(self, job_id: str) -> frozenset[Edge]:
+        """The edges of one job."""
+        return self._of_job.get(job_id, frozenset())
+
+    def known_outputs(self, job_id: str) -> frozenset[str]:
+        """Ids of a job's outputs of which the making of all columns is known."""
+        return self._outputs.get(job_id, frozenset())
+
+
+def _edges(outputs: Iterable[OutputColumns]) -> Iterator[Edge]:
+    for output in outputs:
+        target = node_id("dataset", output.namespace, output.name)
+        for column, sources in output.columns.items():
+            for source in sources:
+                yield _edge(source, (target, column))
+        for source in output.whole:
+            yield _edge(source, (target, WHOLE))
+
+
+def _edge(source: ColumnSource, target: Column) -> Edge:
+    begin = (node_id("dataset", source.namespace, source.dataset), source.field)
+    return Edge(begin, target, source.type == "DIRECT", source.subtype, source.masking)
+
+
+def _count(edges: dict[Column, dict[Edge, int]], column: Column, edge: Edge) -> None:
+    """Several jobs may make the same edge."""
+    known = edges.setdefault(column, {})
+    known[edge] = known.get(edge, 0) + 1
+
+
+def _drop(edges: dict[Column, dict[Edge, int]], column: Column, edge: Edge) -> None:
+    known = edges[column]
+    if known[edge] > 1:
+        known[edge] -= 1
+        return
+    del known[edge]
+    if not known:
+        del edges[column]
