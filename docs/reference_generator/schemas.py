@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import typing
+from collections.abc import Sequence
 from typing import Any, Final
 
 from pydantic import BaseModel
@@ -14,8 +15,9 @@ from floe_contracts.cloudevents import SCHEMA_ROOT, schema_uri
 from floe_contracts.events import EVENTS
 from floe_contracts.floe_spec import FloeSpec
 from floe_contracts.governance.reports import EnforcementReport
+from floe_contracts.lineage_states import RunOrigin
 from floe_contracts.nodes import CLASSIFICATION_PATTERN, NodeGraph, Sensitivity
-from floe_contracts.openlineage import run_facets
+from floe_contracts.openlineage import enrichment, run_facets
 from floe_contracts.platform_spec import PlatformSpec
 from reference_generator import standard_facets
 
@@ -68,7 +70,8 @@ def contract_schemas() -> dict[str, str]:
         if schema_uri(kind) != f"{SCHEMA_ROOT}/events/{kind.value}/{events.VERSION}.json":
             raise ValueError(f"events of {kind} would name a schema that is not published: {schema_uri(kind)}")
     schemas = {path: _with_address(f"{SCHEMA_ROOT}/{path}", schema_of(model)) for path, model in models.items()}
-    for facet in (_artifact_facet(), _trace_facet(), _classification_facet()):
+    own = (_artifact_facet(), _trace_facet(), _classification_facet(), _derived_classification_facet())
+    for facet in (*own, _enriched_run_facet()):
         schemas[facet["$id"].removeprefix(f"{SCHEMA_ROOT}/")] = facet
     schemas[standard_facets.PATH] = standard_facets.standard_facets()
     return {path: json.dumps(schema, indent=2, ensure_ascii=False) + "\n" for path, schema in schemas.items()}
@@ -118,10 +121,68 @@ def _classification_facet() -> dict[str, Any]:
     return _facet(address, "DatasetFacet", "floe_classification", properties, text)
 
 
-def _facet(address: str, parent: str, key: str, properties: dict[str, Any], description: str) -> dict[str, Any]:
+def _derived_classification_facet() -> dict[str, Any]:
+    written = enrichment.derived_classification({})
+    step = {
+        "type": "object",
+        "required": ["namespace", "name", "field"],
+        "properties": {name: {"type": "string"} for name in ("namespace", "name", "field")},
+    }
+    derived = {
+        "type": "object",
+        "required": ["classification", "masked", "path"],
+        "properties": {
+            "classification": {"type": "string", "description": "As in pii."},
+            "masked": {"type": "boolean", "description": "Whether values were made unreadable on the way."},
+            "path": {
+                "type": "array",
+                "items": step,
+                "minItems": 2,
+                "description": "From the column whose owner says so to this one.",
+            },
+        },
+    }
+    columns = {"type": "object", "additionalProperties": {"type": "array", "items": derived, "minItems": 1}}
+    properties = {"columns": columns | {"description": "What columns are because of others, by name."}}
+    text = "What the columns of a dataset are because of the columns that they are made of."
+    return _facet(written["_schemaURL"], "DatasetFacet", enrichment.DERIVED, properties, text)
+
+
+def _enriched_run_facet() -> dict[str, Any]:
+    written = enrichment.enriched_run(RunOrigin(run_id="", at=""))
+    named = {"type": "object", "required": ["namespace", "name"]}
+    run_id = {"type": "string", "format": "uuid"}
+    parent = {
+        "type": "object",
+        "required": ["run", "job"],
+        "properties": {
+            "run": {"type": "object", "required": ["runId"], "properties": {"runId": run_id}},
+            "job": named | {"properties": {name: {"type": "string"} for name in ("namespace", "name")}},
+        },
+        "description": "The run that it belonged to.",
+    }
+    properties = {
+        "runId": run_id | {"description": "The run."},
+        "eventTime": {"type": "string", "format": "date-time", "description": "When it was told to be complete."},
+        "sequence": {"type": "integer", "minimum": 0, "description": "The number of that event in the stream."},
+        "parent": parent,
+    }
+    text = "The run that something was found out from after its end."
+    required = ("runId", "eventTime", "sequence")
+    return _facet(written["_schemaURL"], "JobFacet", enrichment.ENRICHED_RUN, properties, text, required)
+
+
+def _facet(
+    address: str,
+    parent: str,
+    key: str,
+    properties: dict[str, Any],
+    description: str,
+    required: Sequence[str] | None = None,
+) -> dict[str, Any]:
     document = address.partition("#")[0]
     name = document.rpartition("/")[2].removesuffix(".json")
-    own = {"type": "object", "required": list(properties), "properties": properties}
+    own = {"type": "object", "required": list(required or properties), "properties": properties}
     facet = {"description": description, "allOf": [{"$ref": f"{_CORE}/{parent}"}, own], "type": "object"}
     return {
         "$schema": DRAFT,
