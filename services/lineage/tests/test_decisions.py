@@ -25,8 +25,8 @@ from floe_lineage.core.forwarding.decisions import (
 NOW = datetime(2026, 1, 1, 12, 0, 0, tzinfo=UTC)
 
 
-def decided(answer: Answer, count: int = 1, attempt: int = 0) -> object:
-    return decide(answer, count=count, attempt=attempt, jitter=1.0)
+def decided(answer: Answer, count: int = 1, attempt: int = 0, doubts: int = 0) -> object:
+    return decide(answer, count=count, attempt=attempt, doubts=doubts, jitter=1.0)
 
 
 @pytest.mark.parametrize("status", [200, 201, 202, 204])
@@ -48,14 +48,14 @@ def test_a_refused_batch_is_bisected_and_a_refused_event_is_dead(status: int) ->
 
 def test_500_is_believed_for_a_while_only() -> None:
     broken = Answer(500, "NullPointerException")
-    assert isinstance(decided(broken, count=8, attempt=DOUBTED_BATCH_ATTEMPTS - 2), Retry)
-    assert decided(broken, count=8, attempt=DOUBTED_BATCH_ATTEMPTS - 1) == Bisect()
-    assert isinstance(decided(broken, attempt=DOUBTED_EVENT_ATTEMPTS - 2), Retry)
-    assert decided(broken, attempt=DOUBTED_EVENT_ATTEMPTS - 1) == Refuse("HTTP 500: NullPointerException")
+    assert isinstance(decided(broken, count=8, doubts=DOUBTED_BATCH_ATTEMPTS - 2), Retry)
+    assert decided(broken, count=8, doubts=DOUBTED_BATCH_ATTEMPTS - 1) == Bisect()
+    assert isinstance(decided(broken, doubts=DOUBTED_EVENT_ATTEMPTS - 2), Retry)
+    assert decided(broken, doubts=DOUBTED_EVENT_ATTEMPTS - 1) == Refuse("HTTP 500: NullPointerException")
 
 
 def test_503_is_believed_for_ever() -> None:
-    assert isinstance(decided(Answer(503), count=8, attempt=100_000), Retry)
+    assert isinstance(decided(Answer(503), count=8, attempt=100_000, doubts=100), Retry)
 
 
 def test_pauses_grow_to_a_cap_and_are_spread() -> None:
@@ -119,3 +119,21 @@ def test_what_a_backend_says_is_kept_short() -> None:
 )
 def test_only_one_json_object_is_an_event(body: bytes, one: bool) -> None:
     assert is_event(body) is one
+
+
+@pytest.mark.parametrize(
+    ("body", "failed"),
+    [
+        (b'{"status":"partial_success","summary":{"received":2,"successful":1,"failed":1}}', True),
+        (b'{"summary":{"failed":1},"failed_events":[{"index":0,"reason":"x"}]}', False),
+        (b'{"summary":{"failed":2},"failed_events":[{"index":0,"reason":"x"}]}', True),
+        (b'{"summary":{"failed":0}}', False),
+        (b"[]", False),
+        (b"", False),
+    ],
+)
+def test_failures_that_are_counted_and_not_named_are_looked_for(body: bytes, failed: bool) -> None:
+    answer = answer_of(200, {}, body, count=2, now=NOW)
+    assert answer.unnamed_failures is failed
+    assert (decided(answer, count=2) == Bisect()) is failed
+    assert decided(answer) in (Accept(), AcceptRest(answer.failures))

@@ -1,12 +1,16 @@
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Sequence
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from floe_contracts.plugins.lineage_backends import Answer, EventFailure, LineageEvent, Position, position_after
-from floe_lineage.core.forwarding.delivery import Road, deliver, split_known
+from floe_lineage.core.forwarding.breaker import FAILURES_THAT_OPEN, Breaker
+from floe_lineage.core.forwarding.delivery import MOST_BYTES, Road, deliver, split_known
+from floe_lineage.core.forwarding.pacing import Pace
 
 
 class Ledger:
@@ -43,18 +47,31 @@ class Ledger:
     async def refused(self, event: LineageEvent, reason: str) -> None:
         self.refusals[event.position.sequence] = reason
 
-    async def wait(self, _: Answer, seconds: float) -> None:
-        self.waits.append(seconds)
+    def road(self, lanes: int = 1, pace: Pace | None = None) -> Road:
+        breaker = Breaker()
 
-    def road(self) -> Road:
-        return Road(self, self, self.wait, lambda: 1.0)
+        async def failed(_: Answer, seconds: float) -> None:
+            self.waits.append(seconds)
+            breaker.failed()
+            await asyncio.sleep(0)
+
+        return Road(
+            backend=self,
+            receipts=self,
+            breaker=breaker,
+            pace=pace or Pace(None, lambda: 0.0, asyncio.sleep),
+            lanes=lanes,
+            failed=failed,
+            answered=lambda: breaker.answered() and None,
+            jitter=lambda: 1.0,
+        )
 
 
 def events(*bodies: bytes) -> list[LineageEvent]:
     return [LineageEvent(body, f"id-{n}", Position(n, n * 10)) for n, body in enumerate(bodies, start=1)]
 
 
-@given(st.lists(st.sampled_from([b"{}", b'{"poison":1}', b"rubbish"]), max_size=40), st.sampled_from([1, 3, 256]))
+@given(st.lists(st.sampled_from([b"{}", b'{"poison":1}']), max_size=40), st.sampled_from([1, 3, 256]))
 async def test_every_event_is_taken_in_order_or_refused(bodies: list[bytes], most: int) -> None:
     ledger = Ledger(most)
     await deliver(ledger.road(), events(*bodies))
@@ -101,3 +118,102 @@ def test_a_clock_that_steps_back_does_not_make_known_events_new() -> None:
     done = position_after(Position(5, 100), [LineageEvent(b"{}", "x", Position(6, 90))])
     assert done == Position(6, 100)
     assert done.covers(Position(5, 100))
+
+
+async def test_a_batch_that_failed_in_parts_unknown_is_halved() -> None:
+    ledger = Ledger(4, [Answer(200, unnamed_failures=True)])
+    await deliver(ledger.road(), events(b"{}", b"{}", b'{"poison": 1}', b"{}"))
+    assert ledger.sent == [[1, 2, 3, 4], [1, 2], [3, 4], [3], [4]]
+    assert ledger.refusals == {3: "HTTP 400: poison"}
+
+
+async def test_an_event_that_fails_alone_of_a_batch_is_not_doubted_for_long() -> None:
+    """As Feast does it: the batch tells that one failed, and that one by itself is answered 500."""
+    ledger = Ledger(2, [Answer(200, unnamed_failures=True), Answer(500, "x"), Answer(500, "x"), Answer(500, "x")])
+    await deliver(ledger.road(), events(b"{}", b"{}"))
+    assert ledger.sent == [[1, 2], [1], [1], [1], [2]]
+    assert ledger.refusals == {1: "HTTP 500: x"}
+
+
+async def test_an_open_breaker_asks_with_one_event_and_closes_with_its_answer() -> None:
+    away = [Answer(503)] * (FAILURES_THAT_OPEN + 1)
+    ledger = Ledger(4, away)
+    await deliver(ledger.road(), events(b"{}", b"{}", b"{}", b"{}"))
+    assert ledger.sent == [*[[1, 2, 3, 4]] * FAILURES_THAT_OPEN, [1], [1], [2, 3, 4]]
+
+
+async def test_while_the_breaker_is_open_one_request_at_a_time_asks() -> None:
+    under_way: list[int] = []
+    most: list[int] = []
+
+    class Slow(Ledger):
+        async def send(self, events: Sequence[LineageEvent]) -> Answer:
+            under_way.append(1)
+            most.append(len(under_way))
+            await asyncio.sleep(0)
+            under_way.pop()
+            return await super().send(events)
+
+    ledger = Slow(1, [Answer(503)] * 40)
+    lanes = [LineageEvent(b"{}", f"id-{n}", Position(n, n), root_run_id=f"run-{n % 4}") for n in range(1, 9)]
+    await deliver(ledger.road(lanes=4), lanes)
+    assert most[0:4] == [1, 2, 3, 4]
+    assert set(most[8:40]) == {1}  # all four may have begun before it opened
+    assert sorted(ledger.taken) == list(range(1, 9))
+
+
+async def test_lanes_keep_the_order_of_each_run() -> None:
+    ledger = Ledger(1)
+    lanes = [LineageEvent(b"{}", f"id-{n}", Position(n, n), root_run_id=f"run-{n % 7}") for n in range(1, 200)]
+    busy: list[int] = []
+
+    class Slow(Ledger):
+        async def send(self, events: Sequence[LineageEvent]) -> Answer:
+            busy.append(1)
+            await asyncio.sleep(0)
+            answer = await super().send(events)
+            most.append(len(busy))
+            busy.pop()
+            return answer
+
+    most: list[int] = []
+    ledger = Slow(1)
+    await deliver(ledger.road(lanes=3), lanes)
+    assert max(most) == 3
+    for run in range(7):
+        of_run = [n for n in ledger.taken if n % 7 == run]
+        assert of_run == sorted(of_run)
+    assert len(ledger.taken) == 199
+
+
+async def test_a_request_has_a_limited_size() -> None:
+    ledger = Ledger(256)
+    body = b'{"x": "' + b"x" * (MOST_BYTES // 3) + b'"}'
+    await deliver(ledger.road(), events(*[body] * 5, b"{}"))
+    assert ledger.sent == [[1, 2], [3, 4], [5, 6]]
+
+
+async def test_a_single_event_of_any_size_goes() -> None:
+    ledger = Ledger(256)
+    await deliver(ledger.road(), events(b'"' + b"x" * (2 * MOST_BYTES) + b'"', b"{}"))
+    assert ledger.sent == [[1], [2]]
+
+
+@pytest.mark.parametrize(("rate", "sent"), [(2.0, [[1, 2], [3, 4], [5]]), (0.5, [[1], [2], [3], [4], [5]])])
+async def test_no_more_than_the_rate_goes(rate: float, sent: list[list[int]]) -> None:
+    ledger, now, slept = Ledger(256), [100.0], []
+
+    async def sleep(seconds: float) -> None:
+        slept.append(seconds)
+        now[0] += seconds
+
+    await deliver(ledger.road(pace=Pace(rate, lambda: now[0], sleep)), events(*[b"{}"] * 5))
+    assert ledger.sent == sent
+    assert sum(slept) == pytest.approx((5 - len(sent[-1])) / rate)
+
+
+async def test_failures_that_were_no_doubts_do_not_count_as_such() -> None:
+    """An hour of 503 and then one 500 is no poison event."""
+    ledger = Ledger(1, [*[Answer(503)] * 60, Answer(500)])
+    await deliver(ledger.road(), events(b"{}"))
+    assert (ledger.taken, ledger.refusals) == ([1], {})

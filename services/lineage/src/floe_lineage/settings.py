@@ -8,6 +8,10 @@ from typing import Annotated, Self
 from pydantic import Field, HttpUrl, SecretStr, field_validator, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
+from floe_contracts.platform.services import LineageForwarding
+from floe_lineage.adapters.http_backend import ENDPOINT, TIMEOUT_SECONDS
+from floe_lineage.plugins import BATCH_HELP, KEEP, Batch, Endpoint, HeaderName
+
 
 class LineageSettings(BaseSettings):
     """Which backends there are, and where; the variables are `FLOE_LINEAGE_<NAME>`."""
@@ -22,9 +26,25 @@ class LineageSettings(BaseSettings):
         default=None, description="A platform.yaml; the backends below observability.lineage are added."
     )
     file: Path = Field(default=Path(".floe/lineage.jsonl"), description="The file of the backend `file`.")
-    http_url: HttpUrl | None = Field(default=None, description="Where the backend `http` is, without /api/v1/lineage.")
-    http_batch: bool = Field(default=False, description="Whether `http` takes batches (OpenLineage 2.0.2).")
+    file_max_bytes: int | None = Field(
+        default=None, ge=1, description="`file` is put aside before it gets larger; left out, never."
+    )
+    file_keep: int = Field(default=KEEP, ge=0, description="How many files that were put aside are kept.")
+    file_forwarding: LineageForwarding = Field(
+        default=LineageForwarding(), description="Which events `file` gets: `forwarding` of platform.yaml, as JSON."
+    )
+    http_url: HttpUrl | None = Field(default=None, description="Where the backend `http` is.")
+    http_endpoint: Endpoint = Field(default=ENDPOINT, description="Path of `http` that takes single events.")
+    http_batch: Batch = Field(default="auto", description=BATCH_HELP)
+    http_gzip: bool = Field(default=False, description="Whether `http` gets compressed bodies.")
     http_token: SecretStr | None = Field(default=None, description="Bearer token for `http`.")
+    http_token_header: HeaderName | None = Field(
+        default=None, description="The header that takes the token as it is, where it is no bearer token."
+    )
+    http_timeout: float = Field(default=TIMEOUT_SECONDS, gt=0, le=600, description="Seconds for a request to `http`.")
+    http_forwarding: LineageForwarding = Field(
+        default=LineageForwarding(), description="Which events `http` gets, and how fast, as JSON."
+    )
 
     @field_validator("backends", mode="before")
     @classmethod

@@ -2,7 +2,8 @@
 
 The file of events is committed by the position file beside it, which says how long the file of events is and how far
 that brings the stream. A crash between the two leaves a tail that no position names: it is cut off when the file is
-opened again, and its events, never acknowledged, come again.
+opened again, and its events, never acknowledged, come again. A full file is put aside as it was committed, and the
+position then says that the new one is empty; a crash before that is seen by the file being shorter than its position.
 """
 
 from __future__ import annotations
@@ -18,8 +19,10 @@ from typing import Final, TypeVar
 
 import orjson
 
+from floe_chassis.fault_points import reach_blocking
 from floe_contracts.errors import Where
 from floe_contracts.plugins.lineage_backends import Answer, LineageEvent, Position, position_after
+from floe_lineage.adapters.rotated_files import prune, rotate
 from floe_lineage.errors import BackendNotReady, PositionUnreadable
 
 T = TypeVar("T")
@@ -41,10 +44,15 @@ class FileBackend:
 
     most = 256
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, *, max_bytes: int | None = None, keep: int = 1) -> None:
+        """Write to `path`; once it has `max_bytes` put it aside, and keep that many of those."""
         self._path = path
         self._position_path = path.with_name(f"{path.name}.position")
+        self._lock_path = path.with_name(f"{path.name}.lock")
+        self._max_bytes = max_bytes
+        self._keep = keep
         self._file = -1
+        self._lock = -1
         self._committed = _Commit(0, None)
         # One thread, so that closing waits for a write that a cancelled `send` has left behind.
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="lineage-file")
@@ -61,6 +69,9 @@ class FileBackend:
     async def send(self, events: Sequence[LineageEvent]) -> Answer:
         return await self._in_thread(lambda: self._append(events))
 
+    async def rewind(self, to: Position) -> None:
+        await self._in_thread(lambda: self._rewind(to))
+
     async def close(self) -> None:
         closing = asyncio.get_running_loop().run_in_executor(self._thread, self._close)
         self._thread.shutdown(wait=False)
@@ -72,8 +83,9 @@ class FileBackend:
     def _open(self) -> Position | None:
         try:
             self._path.parent.mkdir(parents=True, exist_ok=True)
-            self._file = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o644)
-            fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            self._lock = os.open(self._lock_path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            self._file = self._open_events()
             return self._recover()
         except BlockingIOError as error:
             self._close()
@@ -84,10 +96,14 @@ class FileBackend:
             self._close()
             raise BackendNotReady(f"{self._path} cannot be opened: {error}") from error
 
+    def _open_events(self) -> int:
+        return os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o644)
+
     def _close(self) -> None:
-        if self._file >= 0:
-            os.close(self._file)
-            self._file = -1
+        for file in (self._file, self._lock):
+            if file >= 0:
+                os.close(file)
+        self._file = self._lock = -1
 
     def _recover(self) -> Position | None:
         committed = self._read_commit()
@@ -96,25 +112,56 @@ class FileBackend:
         else:
             self._committed = committed
             self._cut_to_commit()
+        self._prune()
         return self._committed.position
 
     def _append(self, events: Sequence[LineageEvent]) -> Answer:
         block = b"".join(event.body.translate(_ONE_LINE) + b"\n" for event in events)
         try:
             start = self._cut_to_commit()
+            if self._max_bytes is not None and start and start + len(block) > self._max_bytes:
+                start = self._rotate()
             _write_all(self._file, block)
             os.fsync(self._file)
+            reach_blocking("lineage-file-written")
             self._commit(_Commit(start + len(block), position_after(self._committed.position, events)))
+            reach_blocking("lineage-file-committed")
         except OSError as error:
             return Answer(None, f"{self._path}: {error}")
         return _OK
 
+    def _rotate(self) -> int:
+        """Go on in an empty file; its size."""
+        rotate(self._path)
+        reach_blocking("lineage-file-put-aside")
+        full, self._file = self._file, self._open_events()
+        os.close(full)
+        self._cut_to_commit()
+        reach_blocking("lineage-file-begun")
+        self._prune()
+        return self._committed.size
+
+    def _prune(self) -> None:
+        if self._max_bytes is not None:
+            prune(self._path, self._keep)
+
+    def _rewind(self, to: Position) -> None:
+        try:
+            self._commit(_Commit(self._cut_to_commit(), to))
+        except OSError as error:
+            raise BackendNotReady(f"{self._position_path} cannot be written: {error}") from error
+
     def _cut_to_commit(self) -> int:
-        """Remove what a failed write left behind; the size of the file. A shorter file was rotated."""
+        """Make file and commit agree; the size of the file.
+
+        What a failed write left behind is removed. A shorter file was emptied by others, or begun by a rotation.
+        """
         size = os.fstat(self._file).st_size
         if size > self._committed.size:
             os.ftruncate(self._file, self._committed.size)
-        return min(size, self._committed.size)
+        elif size < self._committed.size:
+            self._commit(_Commit(size, self._committed.position))
+        return self._committed.size
 
     def _commit(self, commit: _Commit) -> None:
         position = commit.position

@@ -25,6 +25,7 @@ from floe_chassis.topology import LINEAGE
 from floe_chassis.topology_apply import consumer_config
 from floe_contracts.cloudevents import MESSAGE_ID
 from floe_contracts.errors import Transient
+from floe_contracts.openlineage.envelope import ROOT_RUN_HEADER
 from floe_contracts.plugins.lineage_backends import LineageEvent, Position
 from floe_lineage.errors import EventRefused
 
@@ -175,5 +176,7 @@ class LineageStream:
 
 
 def _event(message: Msg, told: Delivered) -> LineageEvent:
-    identity = (message.headers or {}).get(MESSAGE_ID) or f"{LINEAGE}-{told.sequence}"
-    return LineageEvent(message.data, identity, Position(told.sequence, told.stored_at // 1000), message.subject)
+    headers = message.headers or {}
+    identity = headers.get(MESSAGE_ID) or f"{LINEAGE}-{told.sequence}"
+    position = Position(told.sequence, told.stored_at // 1000)
+    return LineageEvent(message.data, identity, position, message.subject, headers.get(ROOT_RUN_HEADER))

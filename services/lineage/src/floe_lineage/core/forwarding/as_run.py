@@ -12,13 +12,14 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final, TypeAlias
 
+from floe_contracts.openlineage.enrichment import ENRICHED_RUN, TAGS
+from floe_contracts.openlineage.facet import official
+
 Event: TypeAlias = Mapping[str, Any]
 Facets: TypeAlias = Mapping[str, Any]
 
-_ENRICHED_RUN: Final = "floe_enriched_run"
-_PARENT: Final = "https://openlineage.io/spec/facets/1-2-0/ParentRunFacet.json#/$defs/ParentRunFacet"
+_PARENT: Final = official("1-2-0", "ParentRunFacet")
 _RUN_EVENT: Final = "https://openlineage.io/spec/2-0-2/OpenLineage.json#/$defs/RunEvent"
-_TAGS: Final = "tags"
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +43,7 @@ def enriched_run(event: Event) -> EnrichedRun | None:
     """The run that a JobEvent of the lineage service tells more of; None of any other event."""
     if "run" in event or not isinstance(event.get("job"), Mapping):
         return None
-    told: Any = (event["job"].get("facets") or {}).get(_ENRICHED_RUN)
+    told: Any = (event["job"].get("facets") or {}).get(ENRICHED_RUN)
     try:
         return EnrichedRun(told["runId"], told["eventTime"], int(told["sequence"]), told.get("parent"))
     except (AttributeError, KeyError, TypeError, ValueError):
@@ -78,7 +79,7 @@ def _is_end(stored: Event, run: EnrichedRun) -> bool:
 def _thin(event: Event, run: EnrichedRun) -> dict[str, Any]:
     parent = {"_producer": event.get("producer"), "_schemaURL": _PARENT, **(run.parent or {})}
     job = {name: value for name, value in event["job"].items() if name != "facets"}
-    kept = {name: facet for name, facet in event["job"]["facets"].items() if name != _ENRICHED_RUN}
+    kept = {name: facet for name, facet in event["job"]["facets"].items() if name != ENRICHED_RUN}
     return {
         "eventType": "COMPLETE",
         "eventTime": run.time,
@@ -94,8 +95,8 @@ def _with(dataset: Event, more: Event) -> dict[str, Any]:
     """A dataset with the facets of another telling of it; what is told as deleted is left out."""
     old, new = dataset.get("facets") or {}, more.get("facets") or {}
     facets = {**old, **new}
-    if isinstance(old.get(_TAGS), Mapping) and _TAGS in new:
-        facets[_TAGS] = new[_TAGS] | {_TAGS: _joined(old[_TAGS].get(_TAGS) or (), new[_TAGS].get(_TAGS) or ())}
+    if isinstance(old.get(TAGS), Mapping) and TAGS in new:
+        facets[TAGS] = new[TAGS] | {TAGS: _joined(old[TAGS].get(TAGS) or (), new[TAGS].get(TAGS) or ())}
     return {**dataset, "facets": {name: facet for name, facet in facets.items() if not _is_deleted(facet)}}
 
 

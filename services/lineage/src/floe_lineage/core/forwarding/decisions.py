@@ -20,6 +20,7 @@ DOUBTED_EVENT_ATTEMPTS: Final = 20
 FIRST_PAUSE_SECONDS: Final = 0.2
 LONGEST_PAUSE_SECONDS: Final = 30.0
 LONGEST_RETRY_AFTER_SECONDS: Final = 300.0
+SERVER_ERROR: Final = 500
 _REASON_LENGTH: Final = 500
 
 
@@ -57,20 +58,25 @@ class Refuse:
 Decision: TypeAlias = Accept | AcceptRest | Retry | Bisect | Refuse
 
 
-def decide(answer: Answer, *, count: int, attempt: int, jitter: float) -> Decision:
+def decide(answer: Answer, *, count: int, attempt: int, doubts: int, jitter: float, well: bool = False) -> Decision:
     """What to do after an answer.
 
     Args:
         answer: what the backend said.
         count: how many events were sent.
         attempt: how often these events have been sent before, from 0.
+        doubts: how often in a row the answer to that was 500.
         jitter: from 0 to 1; spreads the pauses of many forwarders.
+        well: whether the backend has just taken others, and said that of these some fail.
     """
     status = answer.status
     if status is not None and 200 <= status < 300:
+        if answer.unnamed_failures and count > 1:
+            return Bisect()
         return AcceptRest(answer.failures) if answer.failures else Accept()
     refused = status is not None and 400 <= status < 500 and status not in NOT_THE_EVENT
-    doubted = status == 500 and attempt + 1 >= (DOUBTED_BATCH_ATTEMPTS if count > 1 else DOUBTED_EVENT_ATTEMPTS)
+    believed = DOUBTED_BATCH_ATTEMPTS if count > 1 or well else DOUBTED_EVENT_ATTEMPTS
+    doubted = status == SERVER_ERROR and doubts + 1 >= believed
     if not refused and not doubted:
         return Retry(pause(attempt, retry_after=answer.retry_after, jitter=jitter))
     return Bisect() if count > 1 else Refuse(f"HTTP {status}: {answer.reason}")
@@ -85,11 +91,13 @@ def pause(attempt: int, *, retry_after: float | None, jitter: float) -> float:
 
 def answer_of(status: int, headers: Mapping[str, str], body: bytes, *, count: int, now: datetime) -> Answer:
     """The answer in an HTTP response to `count` events; `now` resolves a `Retry-After` that is a date."""
+    failures, unnamed = _failures(body, count) if status == 200 and count > 1 else ((), False)
     return Answer(
         status=status,
         reason=body[:_REASON_LENGTH].decode(errors="replace").strip(),
         retry_after=_seconds(headers.get("Retry-After"), now),
-        failures=_failures(body, count) if status == 200 and count > 1 else (),
+        failures=failures,
+        unnamed_failures=unnamed,
     )
 
 
@@ -114,15 +122,22 @@ def _seconds(retry_after: str | None, now: datetime) -> float | None:
         return None
 
 
-def _failures(body: bytes, count: int) -> tuple[EventFailure, ...]:
-    """`failed_events` of the batch endpoint of OpenLineage 2.0.2."""
+def _failures(body: bytes, count: int) -> tuple[tuple[EventFailure, ...], bool]:
+    """`failed_events` of the batch endpoint of OpenLineage 2.0.2; whether more have failed than it names.
+
+    Feast 0.67 counts the failures in its summary, and names none.
+    """
     try:
         document: Any = orjson.loads(body)
     except orjson.JSONDecodeError:
-        return ()
-    listed = document.get("failed_events") if isinstance(document, dict) else None
-    failures = [_failure(entry) for entry in listed if isinstance(entry, dict)] if isinstance(listed, list) else []
-    return tuple(failure for failure in failures if 0 <= failure.index < count)
+        return (), False
+    if not isinstance(document, dict):
+        return (), False
+    listed, summary = document.get("failed_events"), document.get("summary")
+    entries = [_failure(entry) for entry in listed if isinstance(entry, dict)] if isinstance(listed, list) else []
+    failures = tuple(failure for failure in entries if 0 <= failure.index < count)
+    counted = summary.get("failed") if isinstance(summary, dict) else None
+    return failures, isinstance(counted, int) and counted > len({failure.index for failure in failures})
 
 
 def _failure(entry: Mapping[str, Any]) -> EventFailure:

@@ -2,21 +2,28 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
+from typing import Final
 
 from floe_contracts.plugins.lineage_backends import Answer, Backend, EventFailure, LineageEvent, Position
+from floe_lineage.core.forwarding.breaker import Breaker
 from floe_lineage.core.forwarding.decisions import (
+    SERVER_ERROR,
     Accept,
     AcceptRest,
     Bisect,
     Refuse,
     Retry,
     decide,
-    is_event,
     pause,
 )
+from floe_lineage.core.forwarding.pacing import Pace
 from floe_lineage.core.forwarding.ports import Receipts
+
+# So much goes in one request, however many events it takes: servers limit the size of what they read.
+MOST_BYTES: Final = 1_000_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,27 +32,39 @@ class Road:
 
     backend: Backend
     receipts: Receipts
-    wait: Callable[[Answer, float], Awaitable[None]]
+    breaker: Breaker
+    pace: Pace
+    lanes: int
+    """How many runs' events may be on their way at once, to a backend that takes them one by one."""
+    failed: Callable[[Answer, float], Awaitable[None]]
     """Waits so many seconds, because of that answer."""
+    answered: Callable[[], None]
+    """Told of each answer that speaks of an event."""
     jitter: Callable[[], float]
     """A number from 0 to 1, another each time."""
 
 
 async def deliver(road: Road, events: Sequence[LineageEvent]) -> None:
-    """Hand `events` over, in order.
+    """Hand `events` over, each run's in order.
 
     Returns when each of them is accepted or refused, however long that takes: a backend that is away stops everything
     that comes after, so that nothing overtakes.
     """
-    sendable: list[LineageEvent] = []
+    if road.lanes == 1 or road.backend.most > 1:
+        await _deliver_lane(road, events)
+        return
+    lanes: dict[str | None, list[LineageEvent]] = {}
     for event in events:
-        if is_event(event.body):
-            sendable.append(event)
-            continue
-        await _deliver_in_parts(road, sendable)
-        sendable = []
-        await road.receipts.refused(event, "the body is not a JSON object")
-    await _deliver_in_parts(road, sendable)
+        lanes.setdefault(event.root_run_id, []).append(event)
+    waiting = iter(lanes.values())
+
+    async def take() -> None:
+        for lane in waiting:
+            await _deliver_lane(road, lane)
+
+    async with asyncio.TaskGroup() as group:
+        for _ in range(min(road.lanes, len(lanes))):
+            group.create_task(take())
 
 
 def split_known(
@@ -58,29 +77,49 @@ def split_known(
     return known, [event for event in events if not done.covers(event.position)]
 
 
-async def _deliver_in_parts(road: Road, events: Sequence[LineageEvent]) -> None:
-    for start in range(0, len(events), road.backend.most):
-        await _deliver_part(road, events[start : start + road.backend.most])
+async def _deliver_lane(road: Road, events: Sequence[LineageEvent], *, well: bool = False) -> None:
+    attempt = doubts = 0
+    while events:
+        async with road.breaker.turn():
+            part = _next_part(road, events)
+            await road.pace.take(len(part))
+            answer = await road.backend.send(part)
+            decision = decide(answer, count=len(part), attempt=attempt, doubts=doubts, jitter=road.jitter(), well=well)
+            if isinstance(decision, Retry):
+                attempt, doubts = attempt + 1, doubts + 1 if answer.status == SERVER_ERROR else 0
+                await road.failed(answer, decision.seconds)
+                continue
+        if not isinstance(decision, Bisect) or answer.status != SERVER_ERROR:
+            road.answered()
+        await _settle(road, part, decision, well=well or answer.unnamed_failures)
+        events, attempt, doubts = events[len(part) :], 0, 0
 
 
-async def _deliver_part(road: Road, events: Sequence[LineageEvent]) -> None:
-    attempt = 0
-    while True:
-        answer = await road.backend.send(events)
-        match decide(answer, count=len(events), attempt=attempt, jitter=road.jitter()):
-            case Accept():
-                return await road.receipts.accepted(events)
-            case AcceptRest(failures):
-                return await _settle_failures(road, events, failures)
-            case Bisect():
-                middle = len(events) // 2
-                await _deliver_part(road, events[:middle])
-                return await _deliver_part(road, events[middle:])
-            case Refuse(reason):
-                return await road.receipts.refused(events[0], reason)
-            case Retry(seconds):
-                await road.wait(answer, seconds)
-                attempt += 1
+def _next_part(road: Road, events: Sequence[LineageEvent]) -> Sequence[LineageEvent]:
+    """What goes in one request: a single event while it is not known whether the backend is there."""
+    most = 1 if road.breaker.is_open else road.pace.at_once(road.backend.most)
+    size = 0
+    for index, event in enumerate(events[:most]):
+        size += len(event.body)
+        if index and size > MOST_BYTES:
+            return events[:index]
+    return events[:most]
+
+
+async def _settle(
+    road: Road, events: Sequence[LineageEvent], decision: Accept | AcceptRest | Bisect | Refuse, *, well: bool
+) -> None:
+    match decision:
+        case Accept():
+            await road.receipts.accepted(events)
+        case AcceptRest(failures):
+            await _settle_failures(road, events, failures)
+        case Bisect():
+            middle = len(events) // 2
+            await _deliver_lane(road, events[:middle], well=well)
+            await _deliver_lane(road, events[middle:], well=well)
+        case Refuse(reason):
+            await road.receipts.refused(events[0], reason)
 
 
 async def _settle_failures(road: Road, events: Sequence[LineageEvent], failures: Sequence[EventFailure]) -> None:
@@ -91,5 +130,5 @@ async def _settle_failures(road: Road, events: Sequence[LineageEvent], failures:
         if not failure.retriable:
             await road.receipts.refused(events[index], f"refused in a batch: {failure.reason}")
             continue
-        await road.wait(Answer(None, failure.reason), pause(0, retry_after=None, jitter=road.jitter()))
-        await _deliver_part(road, events[index : index + 1])
+        await road.failed(Answer(None, failure.reason), pause(0, retry_after=None, jitter=road.jitter()))
+        await _deliver_lane(road, events[index : index + 1])

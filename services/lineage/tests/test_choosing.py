@@ -1,0 +1,81 @@
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from floe_contracts import subjects
+from floe_contracts.platform.services import LineageForwarding
+from floe_contracts.plugins.lineage_backends import LineageEvent, Position
+from floe_lineage.core.forwarding.choosing import chooses, shapes
+
+DOCUMENT: dict[str, Any] = {
+    "eventType": "COMPLETE",
+    "run": {"runId": "r", "facets": {"parent": {"a": 1}, "tags": {}}},
+    "job": {"name": "j", "facets": {"sql": {"query": "select 1"}}},
+    "inputs": [{"name": "i", "facets": {"schema": {}, "dataSource": {}}, "inputFacets": {"dataQualityMetrics": {}}}],
+    "outputs": [{"name": "o", "facets": {"dataSource": {}}, "outputFacets": {"outputStatistics": {}}}],
+}
+
+
+def event(document: Any, kind: str = "COMPLETE") -> LineageEvent:
+    subject = subjects.lineage("default", "dev", "shop", "a.b", kind)
+    return LineageEvent(json.dumps(document).encode(), "id", Position(1, 1), subject)
+
+
+def forwarding(**fields: Any) -> LineageForwarding:
+    return LineageForwarding.model_validate(fields)
+
+
+async def nothing(_: int) -> bytes | None:
+    return None
+
+
+async def shaped(settings: LineageForwarding, one: LineageEvent) -> Any:
+    shape = shapes(settings, nothing)
+    assert shape is not None
+    return json.loads((await shape(one)).body)
+
+
+def test_the_type_of_an_event_stands_in_its_subject() -> None:
+    some = chooses(forwarding(eventTypes=["START", "JOB"]))
+    assert [kind for kind in ("START", "COMPLETE", "JOB", "DATASET") if some(event({}, kind))] == ["START", "JOB"]
+    everything = chooses(forwarding())
+    assert everything(event({}, "DATASET"))
+
+
+def test_without_a_wish_the_bytes_stay() -> None:
+    assert shapes(forwarding(), nothing) is None
+
+
+async def test_facets_are_dropped_by_their_place() -> None:
+    dropped = {
+        "run": ["parent"],
+        "job": ["sql"],
+        "dataset": ["dataSource"],
+        "input": ["dataQualityMetrics"],
+        "output": ["outputStatistics"],
+    }
+    left = await shaped(forwarding(dropFacets=dropped), event(DOCUMENT))
+    assert left == {
+        "eventType": "COMPLETE",
+        "run": {"runId": "r", "facets": {"tags": {}}},
+        "job": {"name": "j", "facets": {}},
+        "inputs": [{"name": "i", "facets": {"schema": {}}, "inputFacets": {}}],
+        "outputs": [{"name": "o", "facets": {}, "outputFacets": {}}],
+    }
+
+
+async def test_the_facets_of_a_dataset_event_are_those_of_a_dataset() -> None:
+    told = {"dataset": {"name": "d", "facets": {"dataSource": {}, "schema": {}}}}
+    left = await shaped(forwarding(dropFacets={"dataset": ["dataSource"]}), event(told, "DATASET"))
+    assert left == {"dataset": {"name": "d", "facets": {"schema": {}}}}
+
+
+@pytest.mark.parametrize("document", [{}, {"run": None, "inputs": 3, "outputs": [None, {"facets": []}]}, DOCUMENT])
+async def test_an_event_without_such_facets_keeps_its_bytes(document: dict[str, Any]) -> None:
+    shape = shapes(forwarding(dropFacets={"dataset": ["nothing"], "run": ["nothing"]}), nothing)
+    assert shape is not None
+    one = event(document)
+    assert await shape(one) is one
