@@ -206,6 +206,8 @@ class Bus:
 
     async def until_connected(self, timeout: float) -> bool:  # noqa: ASYNC109 - a budget, not a cancellation
         """Wait up to `timeout` seconds for the connection; whether it is there."""
+        if self._up.is_set():  # as it nearly always is, and this is asked before every publish
+            return self.connected
         with contextlib.suppress(TimeoutError):  # asyncio.wait_for of Python 3.11 now and then swallows a cancellation
             async with asyncio.timeout(timeout):
                 await self._up.wait()
