@@ -139,6 +139,28 @@ async def test_what_is_known_of_a_table_is_read_back(feast: FeastServer, stack: 
     }
 
 
+async def test_what_columns_are_made_of_is_read_back(feast: FeastServer, stack: RunningStack, tmp_path: Path) -> None:
+    """It is found out after the run, and Feast reads it from events of runs only."""
+    run_id = run(stack, write_files(tmp_path, shop("baker")))
+    relations = warehouse("baker")
+    staged, table = "baker.main.stg_orders", "baker.main.customers"
+    made = {("name", "customer"), ("contact", "email"), ("revenue", "amount")}
+
+    async def lineage() -> bool:
+        found = feast.column_lineage(relations, table)
+        return found >= {(column, relations, staged, source) for column, source in made}
+
+    await eventually(lineage, WITHIN)
+    # Feast shows the facets of the last event that names a dataset: of the landed table, its landing told again.
+    await eventually(lambda: "floe_derived_classification" in facets_of(feast, ICEBERG, f"default.dev.{table}"), WITHIN)
+    facets = facets_of(feast, ICEBERG, f"default.dev.{table}")
+    (derived,) = facets["floe_derived_classification"]["columns"]["contact"]
+    assert derived["classification"] == "pii"
+    assert [step["field"] for step in derived["path"]][-3:] == ["email", "contact", "contact"]
+    assert facets.keys() >= {"schema", "documentation", "tags", "columnLineage", "version", "catalog"}
+    assert {one["state"] for one in feast.read(f"runs/{run_id}/tree")["runs"]} == {"COMPLETE"}
+
+
 async def test_a_run_that_failed_has_failed_there(feast: FeastServer, stack: RunningStack, tmp_path: Path) -> None:
     run_id = run(stack, write_files(tmp_path, broken("hatter")), code=3)
     await all_forwarded(stack)
