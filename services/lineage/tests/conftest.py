@@ -19,6 +19,7 @@ from floe_chassis.testing import all_handled
 from floe_chassis.topology import DLQ, Topology, declared
 from floe_chassis.topology_apply import apply
 from floe_contracts import subjects
+from floe_contracts.openlineage.envelope import ROOT_RUN_HEADER
 from floe_lineage.app import create_app
 
 Behaviour = Callable[[list[Any]], Awaitable[web.Response | None]]
@@ -158,7 +159,8 @@ def publish(lineage_bus: Bus) -> Callable[[Iterable[Any]], Awaitable[None]]:
             kind = event["eventType"] if isinstance(event, dict) else "OTHER"
             run = event["run"]["runId"] if isinstance(event, dict) else body.hex()[:40]
             subject = subjects.lineage("default", "dev", "orders", "orders.model", kind)
-            await lineage_bus.publish_raw(subject, body, {}, f"{run}:{kind}")
+            headers = {ROOT_RUN_HEADER: run} if isinstance(event, dict) else {}
+            await lineage_bus.publish_raw(subject, body, headers, f"{run}:{kind}")
 
     return send
 

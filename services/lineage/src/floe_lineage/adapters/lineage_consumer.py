@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import contextlib
 import json
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
 from nats.errors import Error as NatsError
-from nats.errors import NoRespondersError
 from nats.js.api import AckPolicy, ConsumerConfig, ConsumerInfo, DeliverPolicy
 from nats.js.errors import NotFoundError
 
+from floe_chassis.batch_pull import delivered
 from floe_chassis.bus import Bus
 from floe_chassis.errors import TopologyMissing
 from floe_chassis.topology import LINEAGE
@@ -22,6 +22,7 @@ from floe_lineage.errors import ReplayRefused
 
 _SECONDS: Final = 10.0
 _INACTIVE_SECONDS: Final = 30.0
+_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 class LineageConsumer:
@@ -49,10 +50,11 @@ class LineageConsumer:
                 json.dumps({"seq": sequence}).encode(),
                 timeout=_SECONDS,
             )
-        except NoRespondersError as error:
-            raise ReplayRefused("the bus cannot set a consumer back", hint="it takes nats-server 2.14") from error
-        except (NatsError, OSError, TimeoutError) as error:
-            raise _unreachable(error) from error
+        except (NatsError, OSError, TimeoutError) as error:  # an older server says nothing
+            raise Unreachable(
+                f"the bus does not set the consumer {self._name!r} back: {str(error) or type(error).__name__}",
+                hint="it takes nats-server 2.14",
+            ) from error
         problem: dict[str, Any] | None = json.loads(answer.data).get("error")
         if problem:
             raise ReplayRefused(f"the bus does not set the consumer {self._name!r} back: {problem.get('description')}")
@@ -79,7 +81,8 @@ class LineageConsumer:
             if not events:
                 return None
             (first,) = await subscription.fetch(1, timeout=_SECONDS)
-            return StoredAt(first.metadata.sequence.stream, first.metadata.timestamp.astimezone(UTC), events)
+            told = delivered(first)
+            return StoredAt(told.sequence, _EPOCH + timedelta(microseconds=told.stored_at // 1000), events)
         finally:
             with contextlib.suppress(NatsError):
                 await subscription.unsubscribe()
