@@ -67,6 +67,7 @@ def run_facets_of_all_kinds() -> dict[str, Any]:
         "jobDependencies": run_facets.job_dependencies(
             [run_facets.dependency("floe://acme/prod", "orders", RUN, "DIRECT_INVOCATION")]
         ),
+        "externalQuery": run_facets.external_query("acme:EU.job-1", "bigquery"),
         "test": run_facets.test_result(
             "not_null_id", passed=False, kind="not_null", severity="warn", actual=2, column="id"
         ),
@@ -160,7 +161,7 @@ def test_every_facet_that_floe_writes_is_valid_and_stands_in_its_place(openlinea
     event = complete_event()
     assert openlineage.problems(event) == []
     assert len(event["outputs"][0]["facets"]) == 14
-    assert len(event["run"]["facets"]) == 9
+    assert len(event["run"]["facets"]) == 10
 
 
 @pytest.mark.parametrize("event_type", ["START", "COMPLETE", "FAIL", "ABORT"])
@@ -207,6 +208,7 @@ def broken(path: str, value: object) -> dict[str, Any]:
         ("inputs/0/inputFacets/dataQualityMetrics/columnMetrics", None),
         ("run/facets/jobDependencies/upstream", [{"run": {"runId": RUN}}]),
         ("run/facets/test/tests", [{"name": "unique_id"}]),
+        ("run/facets/externalQuery/source", None),
         ("outputs/0/facets/columnLineage/fields/id/inputFields", [{"field": "id"}]),
         ("outputs/0/outputFacets/icebergCommitReport/snapshotId", "7163948820947712345"),
         ("inputs/0/inputFacets/inputStatistics/rowCount", "3"),

@@ -7,8 +7,10 @@ import subprocess
 from collections import Counter
 
 import pytest
+from dbt.adapters.contracts.connection import AdapterResponse
 
 from floe_dbt.events import NodeDetailed, NodeFinished, NodeStarted, NodeStatus
+from floe_dbt.node_columns import query_of
 
 from .dbt_output import node_events
 
@@ -150,6 +152,22 @@ def test_the_lines_are_whole_json(built):
     _, output = built
     for line in output.splitlines():
         assert {"info", "data"} <= json.loads(line).keys()
+
+
+@pytest.mark.parametrize(
+    ("response", "query"),
+    [
+        (AdapterResponse("SUCCESS 1", query_id="01b2-0c").to_dict(), "01b2-0c"),
+        (AdapterResponse("OK").to_dict(), None),
+        ({"_message": "OK", "query_id": "N/A"}, None),  # dbt-databricks
+        ({"job_id": "j1", "project_id": "acme", "location": "EU"}, "acme:EU.j1"),  # dbt-bigquery
+        ({"job_id": "j1", "project_id": "acme", "location": None}, "j1"),
+        ({}, None),
+    ],
+    ids=str,
+)
+def test_a_query_has_the_id_that_its_adapter_tells(response, query):
+    assert query_of(response) == query
 
 
 def test_postgres_tells_its_own_types(server, make_project, postgres_database):

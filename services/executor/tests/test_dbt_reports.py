@@ -36,9 +36,10 @@ def read(reader: ReportReader, *lines: dict[str, Any]) -> NodeDone:
 
 
 def test_what_was_told_before_the_end_belongs_to_the_end(reader: ReportReader) -> None:
-    details = {"columns": [{"name": "id", "type": "BIGINT"}], "rows": 3, "compiled_code": "select 1"}
+    details = {"columns": [{"name": "id", "type": "BIGINT"}], "rows": 3, "compiled_code": "select 1", "query": "01b2"}
     done = read(reader, line("FloeNodeColumns", details), result())
-    assert (done.columns, done.rows, done.compiled_code) == ((("id", "BIGINT"),), 3, "select 1")
+    assert (done.columns, done.rows) == ((("id", "BIGINT"),), 3)
+    assert (done.compiled_code, done.query) == ("select 1", "01b2")
     assert done.message is None
     again = read(reader, result())  # the node once more, in another part of the build
     assert (again.columns, again.rows) == ((), None)

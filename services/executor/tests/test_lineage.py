@@ -566,6 +566,14 @@ def test_a_model_built_elsewhere_stands_in_that_warehouse(make: Make, told: Call
     assert event["job"]["facets"]["sql"]["dialect"] == "duckdb"
 
 
+def test_a_query_is_known_by_the_id_that_the_warehouse_gave_it(make: Make, told: Callable[..., dict[str, Any]]) -> None:
+    compute = Compute(name="sf", type="snowflake", threads=1, properties={"account": "org-acme"})
+    lineage = make(environment={"compute": compute})
+    for unique_id in ("model.shop.orders", CHECK.unique_id):
+        facet = told(lineage, ended(unique_id, query="01b2-0c"))["run"]["facets"]["externalQuery"]
+        assert (facet["externalQueryId"], facet["source"]) == ("01b2-0c", "snowflake")
+
+
 def test_an_event_too_large_for_the_bus_loses_its_largest_facets_first(make: Make, openlineage: Schemas) -> None:
     wide = node("model.shop.wide", columns=tuple(Column(name=f"c{n}") for n in range(20_000)), raw_code="x" * 300_000)
     event = make(NodeGraph(project="shop", nodes=(wide,), checks=())).of_report(ended("model.shop.wide"))

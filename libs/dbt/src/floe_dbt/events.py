@@ -122,6 +122,7 @@ class NodeDetailed:
         columns: name and type of each column of what it built, in order; empty where they are not known.
         rows: rows of the table that it built, where they are known.
         compiled_code: what was executed.
+        query: the id by which the warehouse knows that, where it has one.
         message: the error of a node that failed.
     """
 
@@ -129,6 +130,7 @@ class NodeDetailed:
     columns: tuple[tuple[str, str], ...]
     rows: int | None
     compiled_code: str | None
+    query: str | None
     message: str | None
 
 
@@ -167,6 +169,7 @@ def _detailed(unique_id: str, data: Mapping[str, Any]) -> NodeDetailed:
         columns=tuple((str(column["name"]), str(column["type"])) for column in data.get("columns", ())),
         rows=data.get("rows"),
         compiled_code=data.get("compiled_code"),
+        query=data.get("query"),
         message=_clean(message) if message else None,
     )
 

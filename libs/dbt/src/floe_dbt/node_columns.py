@@ -4,10 +4,11 @@ In a forked child, dbt is made to look once more at each node that it has execut
 write one more structured line before its own result line:
 
     {"info": {"name": "FloeNodeColumns", ...}, "data": {"node_info": {"unique_id": ...}, "columns": [{"name", "type"}],
-     "rows": 3, "compiled_code": "...", "message": "..."}}
+     "rows": 3, "compiled_code": "...", "query": "...", "message": "..."}}
 
-`message` is the error of a node that failed, which dbt itself tells only at the very end. What cannot be found out is
-left out: nothing of this may make a node fail. Importing this module imports dbt.
+`query` is the id by which the warehouse knows what was executed. `message` is the error of a node that failed, which dbt
+itself tells only at the very end. What cannot be found out is left out: nothing of this may make a node fail. Importing
+this module imports dbt.
 """
 
 from __future__ import annotations
@@ -29,6 +30,8 @@ LONGEST_CODE: Final = 200_000
 _LONGEST_MESSAGE: Final = 20_000
 _BUILT: Final = frozenset({"model", "seed", "snapshot"})
 _COUNTED: Final = frozenset({"incremental", "seed", "snapshot", "table"})
+_NO_QUERY: Final = "N/A"
+"""What dbt-databricks has for statements without an id."""
 _FAILED: Final = frozenset({"error", "fail"})
 _STDOUT: Final = "stdout_log"
 """dbt's name for the logger of its standard output: its handler keeps the lines of several threads apart."""
@@ -79,6 +82,8 @@ def _found(runner: Any, result: Any) -> dict[str, Any]:
     code = getattr(node, "compiled_code", None)
     if code and len(code) <= LONGEST_CODE:
         found["compiled_code"] = code.strip()
+    if query := query_of(result.adapter_response or {}):
+        found["query"] = query
     if str(result.status) in _FAILED:
         if result.message:
             found["message"] = str(result.message)[:_LONGEST_MESSAGE]
@@ -88,6 +93,15 @@ def _found(runner: Any, result: Any) -> dict[str, Any]:
         except Exception:  # of the adapter, of any kind; the code is told all the same
             logging.getLogger(__name__).debug("columns are not known", exc_info=True)
     return found
+
+
+def query_of(response: Mapping[str, Any]) -> str | None:
+    """The id of a query from an adapter's response; a job of BigQuery is known by its project and place as well."""
+    if job := response.get("job_id"):
+        places = (response.get("project_id"), response.get("location"))
+        return f"{places[0]}:{places[1]}.{job}" if all(places) else str(job)
+    query = response.get("query_id")
+    return str(query) if query and query != _NO_QUERY else None
 
 
 def _relation(runner: Any, node: Any) -> dict[str, Any]:

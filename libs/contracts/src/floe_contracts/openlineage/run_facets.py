@@ -15,6 +15,7 @@ _NOMINAL_TIME: Final = official("1-0-1", "NominalTimeRunFacet")
 _ERROR: Final = official("1-0-1", "ErrorMessageRunFacet")
 _PARAMETERS: Final = official("1-0-0", "ExecutionParametersRunFacet")
 _DEPENDENCIES: Final = official("1-0-1", "JobDependenciesRunFacet")
+_QUERY: Final = official("1-0-2", "ExternalQueryRunFacet")
 _TEST: Final = official("1-0-1", "TestRunFacet")
 _ARTIFACT: Final = own("1-0-0", "FloeArtifactRunFacet")
 _TRACE: Final = own("1-0-0", "FloeTraceRunFacet")
@@ -46,6 +47,11 @@ def nominal_time(start: str, end: str | None = None) -> Facet:
 def error_message(message: str, language: str = "SQL") -> Facet:
     """Why a run failed, and in what the failing code is written."""
     return facet(_ERROR, message=message, programmingLanguage=language)
+
+
+def external_query(query: str, warehouse: str) -> Facet:
+    """The id by which a warehouse knows the query that was run, and which warehouse that is, as in bigquery."""
+    return facet(_QUERY, externalQueryId=query, source=warehouse)
 
 
 def execution_parameters(parameters: Iterable[tuple[str, str]]) -> Facet:

@@ -48,6 +48,8 @@ class NodeDone:
     """Name and type of each column of what it built, in order, where they are known."""
     compiled_code: str | None = None
     """What was executed, where it is known."""
+    query: str | None = None
+    """The id by which the warehouse knows that, where it has one."""
 
 
 NodeReport = NodeBegan | NodeDone

@@ -95,4 +95,5 @@ def _done(event: NodeFinished, details: NodeDetailed | None) -> NodeDone:
         failures=event.failures,
         columns=details.columns if details else (),
         compiled_code=details.compiled_code if details else None,
+        query=details.query if details else None,
     )

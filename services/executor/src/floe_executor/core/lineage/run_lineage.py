@@ -118,6 +118,9 @@ class RunLineage:
         shared = self._part_facets | self._own_facets(job, node, report)
         if python:
             shared["processing_engine"] = self._python_engine
+        if done and done.query:
+            _, warehouse = self.node(done.unique_id)
+            shared["externalQuery"] = run_facets.external_query(done.query, warehouse)
         error = (done.message or "failed") if done and failed else None
         inputs, outputs = self._tested(report) if node is None else self._built(node, done)
         return run_event(
