@@ -1,4 +1,4 @@
-"""What the commands of `floe catalog` have in common: one question, and its answer printed."""
+"""What the commands of `floe catalog` have in common: one question, and what could not be answered."""
 
 from __future__ import annotations
 
@@ -6,15 +6,11 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import click
-
 from floe_cli.exit_codes import ExitCode
 
 if TYPE_CHECKING:
-    from rich.console import RenderableType
-
     from floe_contracts.catalog_requests import Unanswered
-    from floe_contracts.requests import Answer, AnswerT, Operation, RequestT
+    from floe_contracts.requests import AnswerT, Operation, RequestT
 
 
 def ask_once(
@@ -30,20 +26,6 @@ def ask_once(
             return await catalog.ask(operation, request)
 
     return asyncio.run(main())
-
-
-def print_json(answer: Answer) -> None:
-    """Print an answer as it stands in its contract."""
-    click.echo(answer.model_dump_json())
-
-
-def print_parts(*parts: RenderableType) -> None:
-    """Print what people read, with an empty line between the parts."""
-    from floe_cli.run_views import table_console
-
-    console = table_console()
-    for number, part in enumerate(parts):
-        console.print(*([""] if number else []), part, sep="\n", markup=False)
 
 
 def show_unanswered(unanswered: Sequence[Unanswered]) -> ExitCode:

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any, Final
 import click
 
 from floe_cli.commands.catalog import options
-from floe_cli.commands.catalog.answering import ask_once, print_json, print_parts
+from floe_cli.commands.catalog.answering import ask_once
+from floe_cli.commands.printing import print_json, print_parts
 from floe_cli.exit_codes import ExitCode
 
 if TYPE_CHECKING:

@@ -7,7 +7,8 @@ from pathlib import Path
 import click
 
 from floe_cli.commands.catalog import options
-from floe_cli.commands.catalog.answering import ask_once, print_json, print_parts, show_unanswered
+from floe_cli.commands.catalog.answering import ask_once, show_unanswered
+from floe_cli.commands.printing import print_json, print_parts
 
 
 @click.command()

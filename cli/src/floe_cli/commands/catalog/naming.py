@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 import click
 
 from floe_cli.commands.catalog import options
-from floe_cli.commands.catalog.answering import ask_once, print_json
+from floe_cli.commands.catalog.answering import ask_once
+from floe_cli.commands.printing import print_json
 
 if TYPE_CHECKING:
     from floe_contracts.catalog_requests import ReferenceChanged

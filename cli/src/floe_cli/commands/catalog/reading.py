@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 from floe_cli.commands.catalog import options
-from floe_cli.commands.catalog.answering import print_parts
+from floe_cli.commands.printing import print_parts
 
 
 @click.command()

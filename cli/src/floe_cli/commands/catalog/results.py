@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from floe_cli.commands.catalog.answering import print_json, print_parts, show_unanswered
+from floe_cli.commands.catalog.answering import show_unanswered
+from floe_cli.commands.printing import print_json, print_parts
 from floe_cli.exit_codes import ExitCode
 
 if TYPE_CHECKING:

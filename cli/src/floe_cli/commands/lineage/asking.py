@@ -1,0 +1,45 @@
+"""What the commands of `floe lineage` have in common that ask the lineage service: one question."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from floe_contracts.requests import AnswerT, Operation, RequestT
+
+
+def ask_once(
+    path: Path, operation: Operation[RequestT, AnswerT], request: RequestT, environment: str | None = None
+) -> AnswerT:
+    """Ask the lineage service of a folder's stack one thing, about an environment or about none."""
+    import asyncio
+
+    from floe_chassis.requests import ask
+    from floe_cli.stack.service_stack import stack_with
+    from floe_contracts.lineage_requests import ANYWHERE
+
+    async def main() -> AnswerT:
+        async with stack_with(path, "lineage") as connection:
+            tenant = connection.settings.tenant
+            return await ask(connection.bus, operation, request, tenant=tenant, environment=environment or ANYWHERE)
+
+    return asyncio.run(main())
+
+
+def ask_about(
+    path: Path, operation: Operation[RequestT, AnswerT], request: RequestT, environment: str | None
+) -> AnswerT:
+    """Ask one thing about an environment; left out, about `dev`, or the only one where something is live."""
+    import asyncio
+
+    from floe_chassis.requests import ask
+    from floe_cli.stack.service_stack import live_environment, stack_with
+
+    async def main() -> AnswerT:
+        async with stack_with(path, "lineage") as connection:
+            place = environment or await live_environment(connection)
+            tenant = connection.settings.tenant
+            return await ask(connection.bus, operation, request, tenant=tenant, environment=place)
+
+    return asyncio.run(main())
