@@ -54,7 +54,7 @@ def called(*arguments: object) -> dict[str, Any]:
 def shop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Path, list[str]]]:
     """A folder on which `floe up` runs, and the ids of two runs: of four orders, then of six.
 
-    Between the two no stack runs, and the tables are looked at all the same.
+    Between the two no stack runs, and tables and lineage are looked at all the same.
     """
     folder = tmp_path_factory.mktemp("catalog") / "shop"
     for name, content in FILES.items():
@@ -63,6 +63,9 @@ def shop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Path, list[
     runs = [called("run", folder, "--vars", "{orders: 4}")["run_id"]]
     rows = {one["identifier"]: one["snapshot"]["rows"] for one in called("catalog", "tables", folder)["tables"]}
     assert rows == {"default.dev.shop.main.customers": 3, "default.dev.shop.main.orders": 4}
+    column = called("lineage", "column", "customers", "customer", folder)
+    assert {edge["source_field"] for edge in column["edges"]} >= {"customer"}
+    assert "shop.main.orders" in {node["name"] for node in column["nodes"]}
     environment = {name: value for name, value in os.environ.items() if not name.startswith("FLOE_")}
     stack = subprocess.Popen(
         [FLOE, "up", folder, "--http-port", "0"], stdout=subprocess.PIPE, text=True, env=environment

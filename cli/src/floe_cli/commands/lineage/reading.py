@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any, Final
 
 import click
 
 from floe_cli.exit_codes import ExitCode
+
+_TYPES: Final = ("START", "RUNNING", "COMPLETE", "FAIL", "ABORT", "OTHER", "JOB", "DATASET")
 
 
 @click.command()
@@ -41,32 +44,51 @@ def export(path: Path, run_id: str) -> int:
 
 @click.command()
 @click.argument("path", type=click.Path(path_type=Path), default=".")
+@click.option("--since", metavar="WHEN", help="Begin with what was stored since then: 90m, 7d, or an ISO time.")
 @click.option("--all", "from_start", is_flag=True, help="Begin with the oldest event, not with the next one.")
-@click.option("--json", "as_json", is_flag=True, help="Print whole events, one JSON object a line.")
-def tail(path: Path, from_start: bool, as_json: bool) -> None:
-    """Show events as they come, until Ctrl-C. Needs a running stack."""
+@click.option("--environment", "--env", "-e", "environments", multiple=True, help="Only events of it; repeatable.")
+@click.option("--product", "-p", "products", multiple=True, help="Only events of it; of a producer -NAME; repeatable.")
+@click.option("--job", "jobs", multiple=True, help="Only events of the job of this whole name; repeatable.")
+@click.option("--dataset", help="Only events that read or write it; a tail of its name is enough.")
+@click.option("--run", help="Only events of this run and those that it led to; a beginning of its id is enough.")
+@click.option(
+    "--type",
+    "--status",
+    "types",
+    type=click.Choice(_TYPES, case_sensitive=False),
+    multiple=True,
+    help="Only events of this type; repeatable.",
+)
+@click.option(
+    "--output", "-o", type=click.Choice(["text", "json"]), default="text", help="A line to read, or whole events."
+)
+@click.option("--json", "as_json", is_flag=True, help="The same as -o json: one JSON object a line.")
+def tail(path: Path, since: str | None, from_start: bool, output: str, as_json: bool, **named: Any) -> None:
+    """Show events as they come, until Ctrl-C. Needs a running stack.
+
+    A bus that goes away meanwhile is waited for, and nothing is left out.
+    """
     import asyncio
+    from contextlib import aclosing
 
-    from nats.js.api import DeliverPolicy
-
-    from floe_chassis.topology import LINEAGE
+    from floe_chassis.stream_follower import Gap
+    from floe_cli.lineage_events import EventFilter, begin_at, follow
     from floe_cli.lineage_lines import json_line, short_line
-    from floe_cli.stack.connection import configured, connected, running
-    from floe_contracts import subjects
-    from floe_contracts.errors import Unreachable
+    from floe_cli.stack.connection import connected, needed
+
+    position = begin_at(since, from_start=from_start)
+    wanted = EventFilter(**named)
+    line = json_line if as_json or output == "json" else short_line
 
     async def main() -> None:
-        settings = configured() or running(path)
-        if settings is None:
-            raise Unreachable("no stack is running for this folder", hint=f"floe up {path}, or set FLOE_NATS_URL")
-        async with connected(settings) as connection:
-            subscription = await connection.bus.js.subscribe(
-                subjects.lineage_pattern(tenant=settings.tenant),
-                stream=LINEAGE,
-                ordered_consumer=True,
-                deliver_policy=DeliverPolicy.ALL if from_start else DeliverPolicy.NEW,
-            )
-            async for message in subscription.messages:
-                click.echo(json_line(message.data) if as_json else short_line(message.data))
+        async with (
+            connected(needed(path)) as connection,
+            aclosing(follow(connection.bus, connection.settings.tenant, wanted, position)) as events,
+        ):
+            async for event in events:
+                if isinstance(event, Gap):
+                    click.echo(f"the events between number {event.after} and the next one are gone", err=True)
+                else:
+                    click.echo(line(event.data))
 
     asyncio.run(main())

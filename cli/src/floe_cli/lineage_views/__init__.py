@@ -1,0 +1,1 @@
+"""Answers of the lineage service as people and drawing programs read them."""

@@ -1,0 +1,94 @@
+"""The graph around a dataset or a job, as a tree for people to read."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+
+from rich.console import RenderableType
+from rich.table import Table
+from rich.text import Text
+from rich.tree import Tree
+
+from floe_cli.catalog.views import moment
+from floe_cli.lineage_views.column_words import how, is_what
+from floe_contracts.lineage_requests import ColumnEdge, GraphNode, LineageGraph
+
+_STYLES = {"COMPLETE": "green", "FAIL": "red", "ABORT": "yellow", "START": "cyan", "RUNNING": "cyan"}
+
+
+def graph_parts(graph: LineageGraph) -> list[RenderableType]:
+    """The tree; where columns were asked for, a table of them; and that there is more, if there is."""
+    nodes = {node.id: node for node in graph.nodes}
+    parts: list[RenderableType] = [_tree(graph, nodes)]
+    if any(node.fields for node in graph.nodes):
+        parts.append(_columns(graph.nodes, graph.column_edges, nodes))
+    if graph.truncated:
+        parts.append(
+            Text("there is more than is shown: ask for less depth, or from a node nearer to it", style="yellow")
+        )
+    return parts
+
+
+def _tree(graph: LineageGraph, nodes: Mapping[str, GraphNode]) -> Tree:
+    upstream, downstream = defaultdict(list), defaultdict(list)
+    for edge in graph.edges:
+        upstream[edge.target].append(edge.source)
+        downstream[edge.source].append(edge.target)
+    tree = Tree(_label(nodes[graph.root]))
+    for title, neighbours in (("made of", upstream), ("goes into", downstream)):
+        if neighbours[graph.root]:
+            _grow(tree.add(Text(title, style="bold")), graph.root, neighbours, nodes)
+    return tree
+
+
+def _grow(branch: Tree, root: str, neighbours: Mapping[str, Sequence[str]], nodes: Mapping[str, GraphNode]) -> None:
+    """Hang everything that is reached from `root` below `branch`, each with what is behind it where it first stands."""
+    shown = {root}
+    waiting = [(branch, node) for node in reversed(neighbours.get(root, ()))]
+    while waiting:
+        above, node = waiting.pop()
+        label = _label(nodes[node])
+        if node in shown:
+            above.add(label.append("  (above)", style="dim") if neighbours.get(node) else label)
+            continue
+        shown.add(node)
+        below = above.add(label)
+        waiting += [(below, each) for each in reversed(neighbours.get(node, ()))]
+
+
+def _label(node: GraphNode) -> Text:
+    label = Text(f"{node.kind} ", style="dim")
+    label.append(node.name, style="not dim bold" if node.kind == "dataset" else "not dim")
+    facts = [node.namespace, node.type] if node.kind == "dataset" else [node.type]
+    for fact in filter(None, facts):
+        label.append(f"  {fact}", style="dim")
+    if node.last_run is not None:
+        state = node.last_run.event_type
+        label.append(f"  {state}", style=_STYLES.get(state, "")).append(f" {_when(node.last_run.at)}", style="dim")
+    return label
+
+
+def _when(text: str) -> str:
+    try:
+        return moment(text)
+    except ValueError:
+        return text  # as another producer writes times
+
+
+def _columns(nodes: Sequence[GraphNode], edges: Sequence[ColumnEdge], known: Mapping[str, GraphNode]) -> Table:
+    made_of = defaultdict(list)
+    for edge in edges:
+        if edge.source in known:
+            source = f"{known[edge.source].name}.{edge.source_field}"
+            made_of[edge.target, edge.target_field].append(f"{source} ({how(edge)})")
+    table = Table(box=None, pad_edge=False, header_style="bold", padding=(0, 2, 0, 0))
+    for title in ("dataset", "column", "type", "is", "made of"):
+        table.add_column(title)
+    for node in nodes:
+        for field in node.fields:
+            sources = ", ".join(made_of[node.id, field.name])
+            table.add_row(node.name, field.name, field.type or "", is_what(field), sources)
+        if whole := made_of.get((node.id, "")):
+            table.add_row(node.name, "(all rows)", "", "", ", ".join(whole))
+    return table
