@@ -18,7 +18,7 @@ _ORDERING: Final = indirect(SORT)
 _PARTITION: Final = indirect(WINDOW)
 _TRANSPARENT: Final = (
     exp.Paren, exp.Alias, exp.Kwarg, exp.PropertyEQ, exp.Ordered, exp.IgnoreNulls, exp.RespectNulls, exp.Having,
-    exp.Where, exp.Aliases, exp.Tuple, exp.Distinct, exp.HavingMax, exp.Limit, exp.Collate,
+    exp.Where, exp.Aliases, exp.Distinct, exp.Limit, exp.Collate,
 )  # fmt: skip
 _WITHOUT_COLUMNS: Final = (exp.Identifier, exp.Literal, exp.DataType, exp.Var, exp.Null, exp.Boolean, exp.WindowSpec)
 
@@ -134,6 +134,12 @@ def _of_extreme(node: exp.Expr, _: Scope) -> Iterator[Step]:
         yield ordering, _ORDERING
 
 
+def _of_having(node: exp.Expr, _: Scope) -> Iterator[Step]:
+    """any_value(a HAVING MAX b): a value of a, from the row where b is greatest."""
+    yield node.this, UNCHANGED
+    yield node.expression, _ORDERING
+
+
 _SPECIAL: Final[tuple[tuple[type[exp.Expr], Callable[[exp.Expr, Scope], Iterable[Step]]], ...]] = (
     (exp.Case, _of_case),
     (exp.If, _of_condition),
@@ -146,6 +152,7 @@ _SPECIAL: Final[tuple[tuple[type[exp.Expr], Callable[[exp.Expr, Scope], Iterable
     (exp.WithinGroup, _of_group),
     (exp.ArgMax, _of_extreme),
     (exp.ArgMin, _of_extreme),
+    (exp.HavingMax, _of_having),
 )
 
 

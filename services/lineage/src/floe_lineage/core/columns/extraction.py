@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from typing import Final
 
 import sqlglot
+from sqlglot import exp
 from sqlglot.dialects.dialect import Dialect
 from sqlglot.errors import SqlglotError
 
@@ -20,6 +21,7 @@ from floe_lineage.core.columns.uses import Dependencies, Dependency
 MOST_CHARACTERS: Final = 500_000
 MOST_STEPS: Final = 1_000_000
 _LONGEST_REASON: Final = 300
+_WRITING: Final = frozenset({"CREATE", "INSERT", "MERGE", "UPDATE", "COPY", "REPLACE"})
 # What producers call a dialect, where sqlglot calls it otherwise.
 _DIALECTS: Final = {
     "postgresql": "postgres",
@@ -53,16 +55,16 @@ def _extract(statement: Statement) -> ColumnLineage:
     session = Session(Names(dialect), statement.inputs, MOST_STEPS, read_query)
     writes: list[Written] = []
     for parsed in sqlglot.parse(statement.sql, dialect=dialect):
-        if parsed is None:
-            continue
-        if (written := read_statement(parsed, Scope(session))) is None:
+        if isinstance(parsed, exp.Command) and parsed.name.upper() in _WRITING:
+            session.tell(f"a statement that begins with {parsed.name.upper()} is not understood")
+        if parsed is None or (written := read_statement(parsed, Scope(session))) is None:
             continue
         writes.append(written)
         if written.target and not matching([statement.output], written.target):
-            session.written[written.target[-1].lower()] = written.relation
+            session.written[written.target[-1].lower()] = written.relation, written.read
     chosen = _of_output(writes, statement.output)
     if not chosen:
-        return ColumnLineage(unparsed="nothing in the SQL writes the table")
+        return ColumnLineage(unparsed=next(iter(session.unresolved), "nothing in the SQL writes the table"))
     return _told(chosen, statement, session)
 
 
@@ -81,7 +83,7 @@ def _of_output(writes: Sequence[Written], output: Table) -> list[Written]:
     return named or [written for written in writes if not written.target] or list(writes[-1:])
 
 
-def _told(writes: Iterable[Written], statement: Statement, session: Session) -> ColumnLineage:
+def _told(writes: Sequence[Written], statement: Statement, session: Session) -> ColumnLineage:
     fields: dict[str, Dependencies] = {}
     whole: Dependencies = frozenset()
     for written in writes:
@@ -89,10 +91,12 @@ def _told(writes: Iterable[Written], statement: Statement, session: Session) -> 
         for name, dependencies in _columns(written, statement.output, session):
             fields[name] = fields.get(name, frozenset()) | dependencies
     spelling = _Spelling(statement, session)
+    read = [statement.inputs[number] for number in sorted(frozenset().union(*(written.read for written in writes)))]
     return ColumnLineage(
         fields={name: spelling.fields(dependencies) for name, dependencies in fields.items()},
         whole=spelling.fields(whole),
         unresolved=tuple(session.unresolved),
+        tables=tuple((table.namespace, table.name) for table in read),
     )
 
 

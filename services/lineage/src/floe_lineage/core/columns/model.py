@@ -89,9 +89,11 @@ class ColumnLineage:
         whole: what all rows depend on: joins, filters, groups and orders.
         unresolved: what could not be told, one sentence each; nothing is guessed instead.
         unparsed: why nothing at all is known; None where the SQL was understood.
+        tables: namespace and name of the inputs that the SQL reads, whether or not a column is taken.
     """
 
     fields: Mapping[str, tuple[InputField, ...]] = field(default_factory=dict)
     whole: tuple[InputField, ...] = ()
     unresolved: tuple[str, ...] = ()
     unparsed: str | None = None
+    tables: tuple[tuple[str, str], ...] = ()

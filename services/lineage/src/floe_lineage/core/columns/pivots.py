@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from itertools import cycle
 
 from sqlglot import exp
 
@@ -64,21 +65,28 @@ def _made_by(number: int, count: int, aggregates: Sequence[exp.Expr], scope: Sco
 
 
 def _unpivoted(relation: Relation, pivot: exp.Expr, scope: Scope) -> Relation:
-    names = scope.session.names
-    fields = [field for field in pivot.args.get("fields") or () if isinstance(field, exp.In)]
-    listed = [column for field in fields for column in field.expressions]
-    values = [names.spelled(column.this) for value in pivot.expressions for column in value.find_all(exp.Column)]
-    keys = [names.spelled(field.this.this if isinstance(field.this, exp.Column) else field.this) for field in fields]
-    found: list[Dependencies] = [NOTHING] * len(values)
+    """Each new column holds the values of those that are listed; with several, each of them of every list."""
+    into = pivot.args.get("into")
+    if isinstance(into, exp.UnpivotColumns):
+        listed, keys, values = pivot.expressions, _identifiers([into.this]), _identifiers(into.expressions)
+    else:
+        fields = [field for field in pivot.args.get("fields") or () if isinstance(field, exp.In)]
+        listed = [column for field in fields for column in field.expressions]
+        keys, values = _identifiers(field.this for field in fields), _identifiers(pivot.expressions)
+    found = [NOTHING] * len(values)
     for entry in listed:
-        for number, column in enumerate(list(entry.find_all(exp.Column))):
-            if values:
-                found[number % len(values)] |= dependencies(column, scope)
+        for column, number in zip(entry.find_all(exp.Column, bfs=False), cycle(range(len(values)))):
+            found[number] |= dependencies(column, scope)
+    spelled = scope.session.names.spelled
     taken = _columns_in(listed, scope)
-    columns = _kept(relation, taken)
-    columns += [Column(key, NOTHING) for key in keys]
-    columns += [Column(value, deps) for value, deps in zip(values, found, strict=True)]
+    columns = _kept(relation, taken) + [Column(spelled(key), NOTHING) for key in keys]
+    columns += [Column(spelled(value), made_of) for value, made_of in zip(values, found, strict=True)]
     return Relation(columns, _without(relation.rest, taken), relation.whole)
+
+
+def _identifiers(expressions: Iterable[exp.Expr]) -> list[exp.Identifier]:
+    """The names in a list that may hold tuples of names."""
+    return [name for expression in expressions for name in expression.find_all(exp.Identifier, bfs=False)]
 
 
 def _spread(field: exp.Expr) -> exp.Expr:

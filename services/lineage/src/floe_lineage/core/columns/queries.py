@@ -27,6 +27,8 @@ from floe_lineage.core.columns.uses import CHANGED, NOTHING, Dependencies, Use, 
 _FILTERING: Final = indirect(FILTER)
 _GROUPING: Final = indirect(GROUP_BY)
 _SORTING: Final = indirect(SORT)
+# What has a name without an alias, in some dialects at least.
+_NAMED_BY_THEMSELVES: Final = (exp.Cast, exp.Dot, exp.Subquery, exp.Paren)
 _ORDERS: Final = ("order", "sort", "cluster", "distribute")
 # Where a name of WITH may stand for itself although nobody wrote RECURSIVE.
 _RECURSIVE_UNSAID: Final = frozenset({"snowflake", "tsql", "fabric", "oracle", "teradata"})
@@ -115,7 +117,7 @@ def _item(item: exp.Expr, scope: Scope) -> list[Column]:
     elif isinstance(item, exp.Column):
         name = names.spelled(item.this)
     else:
-        name = item.alias_or_name if isinstance(item, exp.Subquery) else item.output_name
+        name = item.output_name if isinstance(item, _NAMED_BY_THEMSELVES) else ""
     return [Column(name, dependencies(item, scope))]
 
 

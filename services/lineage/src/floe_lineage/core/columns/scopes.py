@@ -24,9 +24,10 @@ class Session:
     Attributes:
         names: as the dialect spells them.
         inputs: the tables that columns may come from.
-        written: by lower-case name, tables that the same SQL wrote before, as a script does.
+        written: by lower-case name, tables that the same SQL wrote before, as a script does, and the inputs they read.
         budget: steps that may still be made.
         query: reads a query in a scope; expressions hold queries, and queries expressions.
+        read: numbers of the inputs that the statement at hand reads.
         unresolved: what could not be told; a dictionary, for the order.
     """
 
@@ -34,7 +35,8 @@ class Session:
     inputs: Sequence[Table]
     budget: int
     query: Callable[[exp.Expr, Scope], Relation]
-    written: dict[str, Relation] = field(default_factory=dict)
+    written: dict[str, tuple[Relation, frozenset[int]]] = field(default_factory=dict)
+    read: set[int] = field(default_factory=set)
     unresolved: dict[str, None] = field(default_factory=dict)
 
     def spend(self, steps: int = 1) -> None:

@@ -83,8 +83,9 @@ def _add(node: exp.Expr, scope: Scope) -> Dependencies:
     if isinstance(node, exp.Subquery) and isinstance(node.this, exp.Table) and not node.alias:
         return _add(node.this, scope) | _add_joins(node, scope)
     relation, path = _relation(node, scope)
-    for pivot in node.args.get("pivots") or ():
-        relation = pivoted(relation, pivot, scope)
+    if not isinstance(node, exp.Query):  # which has done it by itself
+        for pivot in node.args.get("pivots") or ():
+            relation = pivoted(relation, pivot, scope)
     name, columns = _alias(node, scope)
     if columns and relation.rest is not None and relation.rest.described:
         scope.session.tell(f"the columns of {name} are named anew, and what they were is not known")
@@ -105,8 +106,6 @@ def _relation(node: exp.Expr, scope: Scope) -> tuple[Relation, tuple[str, ...]]:
         return _named(node, path, scope), path
     if isinstance(node, _MADE_OF_ROWS):
         return _made(node, scope), ()
-    if isinstance(node, exp.Subquery) and isinstance(node.this, exp.Table):
-        return relation_of(node.this, scope.child()), ()
     if isinstance(node, exp.Values):
         return _values(node, scope), ()
     if isinstance(node, exp.Query):
@@ -127,7 +126,9 @@ def _named(node: exp.Table, path: tuple[str, ...], scope: Scope) -> Relation:
         return read_common(common, scope)
     found = matching(session.inputs, path)
     if not found and (written := session.written.get(path[-1].lower())):
-        return written
+        relation, read = written
+        session.read |= read
+        return relation
     if not found and len(path) > 1 and session.names.dialect in _LISTS_IN_FROM:
         column = exp.column(exp.to_identifier(path[1], quoted=True), table=exp.to_identifier(path[0], quoted=True))
         if any(source.name.lower() == path[0].lower() for source in scope.sources):
@@ -137,6 +138,7 @@ def _named(node: exp.Table, path: tuple[str, ...], scope: Scope) -> Relation:
     if len(found) != 1:
         return Relation((), UNKNOWN)
     number = found[0]
+    session.read.add(number)
     table = session.inputs[number]
     session.spend(len(table.columns))
     columns = [Column(name, frozenset({Dependency(number, name, UNCHANGED)})) for name in table.columns]
@@ -200,7 +202,8 @@ def _values(node: exp.Values, scope: Scope) -> Relation:
 
 
 def _alias(node: exp.Expr, scope: Scope) -> tuple[str, list[str]]:
-    alias = node.args.get("alias")
+    pivots = node.args.get("pivots") or ()
+    alias = node.args.get("alias") or (pivots[-1].args.get("alias") if pivots else None)
     if not isinstance(alias, exp.TableAlias):
         return "", []
     names = scope.session.names

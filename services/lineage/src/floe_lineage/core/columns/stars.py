@@ -11,6 +11,7 @@ from sqlglot import exp
 from floe_lineage.core.columns.expressions import dependencies
 from floe_lineage.core.columns.relations import Column, Relation, Rest, joined_rest
 from floe_lineage.core.columns.scopes import Scope, Source
+from floe_lineage.core.columns.uses import CHANGED
 
 _LONGEST_PATTERN: Final = 200
 
@@ -36,6 +37,7 @@ def columns_of_star(item: exp.Expr, scope: Scope) -> tuple[list[Column], Rest | 
     renamed = {
         names.spelled(_identifier(alias.this)).lower(): names.spelled(alias.args["alias"])
         for alias in star.args.get("rename") or ()
+        if isinstance(alias, exp.Alias)
     }
     replaced = {
         names.spelled(alias.args["alias"]).lower(): dependencies(alias.this, scope)
@@ -49,7 +51,7 @@ def columns_of_star(item: exp.Expr, scope: Scope) -> tuple[list[Column], Rest | 
     ]
     if rest is not None:
         kept += [Column(name, found) for name, found in replaced.items()]
-        gone = rest.excluded | without | renamed.keys()
+        gone = rest.excluded | without | frozenset(renamed)
         rest = Rest(rest.inputs, rest.dependencies, gone, rest.certain, rest.described)
     return kept, rest
 
@@ -97,8 +99,8 @@ def _of_table(item: exp.Column, scope: Scope) -> tuple[list[Column], Rest | None
             if source.name.lower() == wanted:
                 return list(source.relation.columns), source.relation.rest
         around = around.parent
-    scope.session.tell(f"what {item.sql()} stands for is not known")
-    return [], Rest(certain=False, described=(item.sql(),))
+    # `payload.*`: the fields of a struct.
+    return [], Rest(dependencies=dependencies(exp.column(item.args["table"].copy()), scope, CHANGED))
 
 
 def _merged(sources: Sequence[Source], scope: Scope) -> Iterator[Column]:

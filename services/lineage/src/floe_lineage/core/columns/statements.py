@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from sqlglot import exp
 
@@ -28,11 +28,13 @@ class Written:
         target: the parts of the table's name; none for a query by itself.
         relation: the columns that are written, and what they are made of.
         by_place: whether the table's columns are meant in their order, as INSERT without a list of columns does.
+        read: numbers of the inputs that are read for it.
     """
 
     target: tuple[str, ...]
     relation: Relation
     by_place: bool = False
+    read: frozenset[int] = frozenset()
 
 
 def read_statement(statement: exp.Expr, scope: Scope) -> Written | None:
@@ -42,6 +44,12 @@ def read_statement(statement: exp.Expr, scope: Scope) -> Written | None:
         TooLarge: reading it takes more steps than are left.
         RecursionError: it is nested too deeply.
     """
+    scope.session.read.clear()
+    written = _written(statement, scope)
+    return replace(written, read=frozenset(scope.session.read)) if written else None
+
+
+def _written(statement: exp.Expr, scope: Scope) -> Written | None:
     if isinstance(statement, (exp.Query, exp.Values)) or _is_pivot(statement):
         into = statement.args.get("into")
         target = _target(into.this, scope) if isinstance(into, exp.Into) else ()

@@ -1,0 +1,124 @@
+"""The process that reads SQL for the lineage service."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import AsyncIterator
+
+import psutil
+import pytest
+import structlog
+
+from floe_chassis.testing import eventually
+from floe_lineage.adapters import column_reader
+from floe_lineage.adapters.column_reader import ColumnReader
+from floe_lineage.core.columns.model import Statement, Table
+
+PEOPLE = Table("warehouse", "raw.people", ("id", "email"), complete=True)
+# A pattern that takes for ever on a name that nearly fits.
+_HANGS = Statement(
+    "select columns('^(a+)+$') from t",
+    "duckdb",
+    (Table("warehouse", "raw.t", ("a" * 60 + "!",), complete=True),),
+    Table("warehouse", "mart.t"),
+)
+
+
+def reading(sql: str) -> Statement:
+    return Statement(sql, "duckdb", (PEOPLE,), Table("warehouse", "mart.people"))
+
+
+def children() -> list[psutil.Process]:
+    return [one for one in psutil.Process().children() if "floe_lineage.adapters.column_child" in one.cmdline()]
+
+
+@pytest.fixture
+async def reader() -> AsyncIterator[ColumnReader]:
+    reader = ColumnReader()
+    yield reader
+    await reader.close()
+    assert children() == []
+
+
+async def test_one_process_reads_all_statements(reader: ColumnReader) -> None:
+    lineages = await asyncio.gather(*(reader.read(reading(f"select id as c{n} from people")) for n in range(20)))
+
+    assert [list(lineage.fields) for lineage in lineages] == [[f"c{n}"] for n in range(20)]
+    assert len(children()) == 1
+
+
+async def test_what_was_read_is_kept(reader: ColumnReader) -> None:
+    first = await reader.read(reading("select id from people"))
+    await reader.close()
+
+    assert await reader.read(reading("select id from people")) is first
+    assert children() == []
+
+
+async def test_a_process_that_died_is_replaced(reader: ColumnReader) -> None:
+    await reader.read(reading("select id from people"))
+    (child,) = children()
+    os.kill(child.pid, signal.SIGKILL)
+
+    lineage = await reader.read(reading("select email from people"))
+
+    assert list(lineage.fields) == ["email"]
+
+
+async def test_a_statement_that_takes_too_long_is_given_up() -> None:
+    reader = ColumnReader(overdue_seconds=3)
+
+    with structlog.testing.capture_logs() as logs:
+        lineage = await reader.read(_HANGS)
+
+    assert lineage.unparsed == "reading the SQL took longer than 3 seconds"
+    assert [entry["event"] for entry in logs] == ["columns.overdue"]
+    assert children() == []
+
+
+async def test_a_cancelled_reading_leaves_no_answer_behind(reader: ColumnReader) -> None:
+    await reader.read(reading("select id from people"))
+    overdue = asyncio.create_task(reader.read(_HANGS))
+    (child,) = children()
+    await eventually(lambda: child.cpu_times().user > 0.3)
+    overdue.cancel()
+    await asyncio.gather(overdue, return_exceptions=True)
+
+    assert list((await reader.read(reading("select email from people"))).fields) == ["email"]
+
+
+async def test_an_idle_process_ends() -> None:
+    reader = ColumnReader(idle_seconds=0)
+    await reader.read(reading("select id from people"))
+
+    await eventually(lambda: not [one for one in children() if one.status() != psutil.STATUS_ZOMBIE])
+    assert list((await reader.read(reading("select email from people"))).fields) == ["email"]
+    await reader.close()
+
+
+async def test_text_that_is_no_text_is_read_all_the_same(reader: ColumnReader) -> None:
+    lineage = await reader.read(reading("select id, '\ud800' as odd from people"))
+
+    assert list(lineage.fields) == ["id", "odd"]
+
+
+async def test_without_the_extra_there_is_a_reason_and_one_word_in_the_log(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(column_reader, "parser_version", lambda: None)
+    reader = ColumnReader()
+
+    with structlog.testing.capture_logs() as logs:
+        lineages = [await reader.read(reading("select id from people")) for _ in range(3)]
+
+    assert {lineage.unparsed for lineage in lineages} == {"the extra column-lineage is not installed"}
+    assert [entry["event"] for entry in logs] == ["columns.not_installed"]
+    assert not reader.installed
+
+
+def test_the_service_needs_no_sql_parser() -> None:
+    program = "import sys; sys.modules['sqlglot'] = None; import floe_lineage.app, floe_lineage.adapters.column_reader"
+
+    subprocess.run([sys.executable, "-c", program], check=True, timeout=120)
