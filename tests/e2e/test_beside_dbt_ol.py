@@ -25,6 +25,7 @@ import pytest
 from aiohttp import web
 from e2e_project import ROOT
 from lineage_product import BROKEN_FILE, MENDED, lineage_product
+from marquez_demands import marquez_complaints
 from running_stack import RunningStack, write_files
 
 from floe_chassis.stream_reader import read_stream
@@ -382,6 +383,10 @@ def _strict_schemas() -> Any:
     module = importlib.util.module_from_spec(found)
     found.loader.exec_module(module)
     return module.OpenLineageSchemas()
+
+
+def test_what_is_told_has_what_marquez_asks_for(told: Told) -> None:
+    assert marquez_complaints(told.all) == []
 
 
 @pytest.mark.parametrize("number", [0, 1, 2], ids=["failed", "retried", "cancelled"])

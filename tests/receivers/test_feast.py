@@ -15,6 +15,7 @@ from typing import Any, Final, TypeAlias
 import aiohttp
 import pytest
 from feast_server import FeastServer
+from marquez_demands import marquez_complaints
 from products import ICEBERG, JOBS, broken, shop, warehouse
 from running_stack import RunningStack, write_files
 
@@ -159,6 +160,9 @@ async def test_what_columns_are_made_of_is_read_back(feast: FeastServer, stack: 
     assert [step["field"] for step in derived["path"]][-3:] == ["email", "contact", "contact"]
     assert facets.keys() >= {"schema", "documentation", "tags", "columnLineage", "version", "catalog"}
     assert {one["state"] for one in feast.read(f"runs/{run_id}/tree")["runs"]} == {"COMPLETE"}
+    sent = sorted(of_product(feast.events(), "baker"), key=lambda event: event["eventTime"])
+    assert len(kinds(sent)) < len(sent)
+    assert marquez_complaints(sent) == []
 
 
 async def test_a_run_that_failed_has_failed_there(feast: FeastServer, stack: RunningStack, tmp_path: Path) -> None:

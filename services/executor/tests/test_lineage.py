@@ -396,6 +396,19 @@ def test_a_landing_copies_the_columns_that_the_relation_has(lineage: RunLineage,
     assert "inputFacets" not in lineage.of_landing(grown, NOW)["inputs"][0]  # which rows were read, nobody knows
 
 
+def test_a_landing_tells_the_columns_of_a_relation_that_an_earlier_attempt_has_built(
+    lineage: RunLineage, openlineage: Schemas
+) -> None:
+    landed = Landed(TABLE, [("id", "long", ""), ("once", "string", "")], source_columns=("ID", "once"))
+    fields = lineage.of_landing(landed, NOW)["inputs"][0]["facets"]["schema"]["fields"]
+    assert [(field["name"], field["ordinal_position"], field.get("description")) for field in fields] == [
+        ("ID", 1, "The order."),
+        ("once", 2, None),
+    ]
+    assert openlineage.problems(lineage.of_landing(landed, NOW)) == []
+    assert "ordinal_position" not in str(lineage.of_landing_start(TABLE.identifier, TABLE.unique_id, NOW)["inputs"])
+
+
 def test_a_run_names_the_runs_of_its_attempt_that_it_waited_for(
     lineage: RunLineage, told: Callable[..., dict[str, Any]]
 ) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, Final
 
 from floe_contracts.artifacts import CompiledEnvironment
@@ -34,6 +34,7 @@ class Datasets:
         self._single = {check.unique_id: check for check in graph.checks}
         self._namespaces: dict[str | None, str] = {}
         self._made: dict[str, Dataset] = {}
+        self._learnt: set[str] = set()
         self._rows: dict[str, int] = {}
         self._read: dict[str, tuple[Node, ...]] = {}
 
@@ -59,7 +60,8 @@ class Datasets:
             documented = {column.name.lower(): column.description for column in node.columns}
             real = [(name, kind, documented.get(name.lower(), "")) for name, kind in columns]
             dataset = self.of_node(node)
-            self._made[unique_id] = dataset | {"facets": dataset["facets"] | {"schema": facets.schema(real)}}
+            self._made[unique_id] = _with_schema(dataset, real)
+            self._learnt.add(unique_id)
 
     def of_node(self, node: Node) -> Dataset:
         """The relation of a node. Not to be changed: every event that speaks of it shares it."""
@@ -142,8 +144,16 @@ class Datasets:
         return facets.dataset(name, described, outputFacets=written)
 
     def read_by_landing(self, node: Node, landed: Landed | None) -> Dataset:
-        """The relation that a landing copies, with the rows that were read where all of them were copied."""
+        """The relation that a landing copies, with the rows that were read where all of them were copied.
+
+        One that an earlier attempt has built has the columns that were copied: whoever reads of columns made of others
+        looks for those in the same run.
+        """
         dataset = self.of_node(node)
+        if landed is not None and landed.source_columns and node.unique_id not in self._learnt:
+            documented = {column.name.lower(): (column.data_type, column.description) for column in node.columns}
+            copied = [(name, *documented.get(name.lower(), (None, ""))) for name in landed.source_columns]
+            dataset = _with_schema(dataset, copied)
         if landed is None or landed.table.mode != "replace":
             return dataset
         return dataset | {"inputFacets": {"inputStatistics": facets.input_statistics(rows=landed.table.rows)}}
@@ -183,6 +193,10 @@ class Datasets:
             used = found or self._environment.compute
             self._namespaces[name] = naming.warehouse_namespace(self._place, used.type, used.properties)
         return self._namespaces[name]
+
+
+def _with_schema(dataset: Dataset, columns: Iterable[tuple[str, str | None, str]]) -> Dataset:
+    return dataset | {"facets": dataset["facets"] | {"schema": facets.schema(columns)}}
 
 
 def _described(node: Node, namespace: str) -> dict[str, Facet]:
