@@ -6,9 +6,9 @@ write one more structured line before its own result line:
     {"info": {"name": "FloeNodeColumns", ...}, "data": {"node_info": {"unique_id": ...}, "columns": [{"name", "type"}],
      "rows": 3, "compiled_code": "...", "query": "...", "message": "..."}}
 
-`query` is the id by which the warehouse knows what was executed. `message` is the error of a node that failed, which dbt
-itself tells only at the very end. What cannot be found out is left out: nothing of this may make a node fail. Importing
-this module imports dbt.
+`query` is the id by which the warehouse knows what was executed. `message` is the error of a node that failed, which
+dbt itself tells only at the very end. What cannot be found out is left out: nothing of this may make a node fail.
+Importing this module imports dbt.
 """
 
 from __future__ import annotations

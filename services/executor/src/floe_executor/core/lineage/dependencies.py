@@ -7,25 +7,21 @@ from collections.abc import Iterable
 from floe_contracts.nodes import Node
 from floe_contracts.openlineage import naming, run_facets
 from floe_contracts.openlineage.facet import Facet
+from floe_contracts.openlineage.naming import Place
 from floe_contracts.openlineage.run_facets import RunReference
-from floe_contracts.runs import RunRecord
 
 
 class Dependencies:
     """Remembers what has succeeded in one attempt; what an earlier one has built is not waited for."""
 
-    def __init__(self, record: RunRecord) -> None:
-        self._record = record
-        self._succeeded: dict[str, Facet] = {}
+    def __init__(self, place: Place) -> None:
+        self._namespace = naming.job_namespace(place)
+        self._succeeded: dict[str, tuple[str, str]] = {}
         self._of: dict[str, dict[str, Facet]] = {}
 
-    def succeeded(self, unique_id: str) -> None:
-        """A node has ended well."""
-        record = self._record
-        job = naming.node_job(record.place, unique_id)
-        run = naming.node_run_id(record.run_id, record.attempt, job)
-        namespace = naming.job_namespace(record.place)
-        self._succeeded[unique_id] = run_facets.dependency(namespace, job, run, "IMPLICIT_DEPENDENCY")
+    def succeeded(self, node: Node, job: str, run: str) -> None:
+        """A node has ended well, in the run of that id of the job of that name."""
+        self._succeeded[node.unique_id] = (job, run)
 
     def of(self, job: str, read: Iterable[Node]) -> dict[str, Facet]:
         """The facet of the run of a job, the same from its beginning on; none where no run of this attempt came before.
@@ -35,7 +31,11 @@ class Dependencies:
             read: the nodes that it reads.
         """
         if job not in self._of:
-            upstream = [self._succeeded[node.unique_id] for node in read if node.unique_id in self._succeeded]
+            upstream = [
+                run_facets.dependency(self._namespace, *self._succeeded[node.unique_id], "IMPLICIT_DEPENDENCY")
+                for node in read
+                if node.unique_id in self._succeeded
+            ]
             self._of[job] = {"jobDependencies": run_facets.job_dependencies(upstream)} if upstream else {}
         return self._of[job]
 

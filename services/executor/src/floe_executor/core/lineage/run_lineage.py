@@ -63,6 +63,7 @@ class RunLineage:
         """
         self.record = record
         self.observability = artifact.observability
+        self._place = record.place
         self._datasets = Datasets(record.place, graph, environment)
         project = artifact.transforms[0].path if artifact.transforms else "."
         self._jobs = Jobs(artifact.product, project, graph.project, record.source, self._datasets)
@@ -78,7 +79,7 @@ class RunLineage:
             shared["nominalTime"] = nominal
         self._part_facets = shared | {"parent": run_facets.parent(own, root or caused)}
         self._run_facets = shared | {"executionParameters": run_facets.execution_parameters(parameters(record))}
-        self._dependencies = Dependencies(record)
+        self._dependencies = Dependencies(record.place)
         if caused:
             self._run_facets["parent"] = run_facets.parent(caused, root)
             self._run_facets["jobDependencies"] = self._dependencies.of_cause(caused)
@@ -111,10 +112,12 @@ class RunLineage:
         node = self._datasets.node(report.unique_id)
         if done:
             self._datasets.learn(done.unique_id, done.columns, done.rows)
-            if not failed:
-                self._dependencies.succeeded(done.unique_id)
         python = report.unique_id.startswith("python")
-        job = naming.node_job(self.record.place, report.unique_id)
+        place = self._place
+        job = naming.node_job(place, report.unique_id)
+        run = naming.node_run_id(self.record.run_id, self.record.attempt, job)
+        if node and done and not failed:
+            self._dependencies.succeeded(node, job, run)
         shared = self._part_facets | self._own_facets(job, node, report)
         if python:
             shared["processing_engine"] = self._python_engine
@@ -126,9 +129,9 @@ class RunLineage:
         return run_event(
             "START" if done is None else "FAIL" if failed else "COMPLETE",
             time=report.at,
-            place=self.record.place,
+            place=place,
             job=job,
-            run_id=naming.node_run_id(self.record.run_id, self.record.attempt, job),
+            run_id=run,
             run_facets=_with(shared, error, span, "PYTHON" if python else "SQL"),
             job_facets=self._jobs.node(report.unique_id, done.compiled_code if done else None, ended=done is not None),
             inputs=inputs,
