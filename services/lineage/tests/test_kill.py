@@ -16,9 +16,11 @@ from aiohttp import web
 
 from floe_chassis.bus import Bus
 from floe_chassis.nats_server import NatsServer
+from floe_chassis.requests import ask
 from floe_chassis.testing import eventually
 from floe_chassis.topology_apply import apply
 from floe_contracts import subjects
+from floe_contracts.lineage_requests import ANYWHERE, REPLAY_LINEAGE, ReplayLineage
 
 pytestmark = [pytest.mark.bus, pytest.mark.fault]
 
@@ -98,6 +100,24 @@ async def test_a_server_gets_every_event_and_at_most_one_fetch_twice(
     assert well_ordered(receiver.taken)
     firsts = list(dict.fromkeys(json.dumps(event) for event in receiver.taken))
     assert firsts == [json.dumps(event) for event in events]
+
+
+async def test_a_replay_that_is_killed_goes_on_where_it_was(environment, lineage_bus, publish, runs, settled) -> None:
+    """The bus keeps how far a replay is, and the file how far it has it: no event is left out, none comes thrice."""
+    path = Path(environment["FLOE_LINEAGE_FILE"])
+    events = runs(range(1500))
+    await publish(events)
+    process = await started(environment)
+    await eventually(lambda: len(lines_of(path)) == len(events), timeout=90)
+    await eventually(lambda: settled("file"), timeout=90)
+    request = ReplayLineage(backend="file", since="2000-01-01T00:00:00+00:00")
+    await ask(lineage_bus, REPLAY_LINEAGE, request, tenant="default", environment=ANYWHERE)
+    await killed(process)
+    process = await started(environment)
+    await eventually(lambda: settled("file"), timeout=90)
+    process.terminate()
+    assert await process.wait() == 0
+    assert [json.loads(line) for line in lines_of(path)] == [*events, *events]
 
 
 async def test_a_bus_that_dies_and_comes_back_loses_nothing(
