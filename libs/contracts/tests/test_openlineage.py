@@ -3,6 +3,7 @@ from __future__ import annotations
 import json
 import uuid
 from datetime import UTC, datetime, timedelta, timezone
+from pathlib import Path
 from typing import Any, Protocol
 
 import pytest
@@ -11,6 +12,7 @@ from floe_contracts import digests
 from floe_contracts.nodes import Classification, Column, Node
 from floe_contracts.openlineage import dataset_facets as facets
 from floe_contracts.openlineage import job_facets, run_facets
+from floe_contracts.openlineage.enrichment import DERIVED, ENRICHED_RUN
 from floe_contracts.openlineage.events import message_id, run_event, to_bytes
 from floe_contracts.openlineage.naming import (
     Place,
@@ -162,6 +164,16 @@ def test_every_facet_that_floe_writes_is_valid_and_stands_in_its_place(openlinea
     assert openlineage.problems(event) == []
     assert len(event["outputs"][0]["facets"]) == 14
     assert len(event["run"]["facets"]) == 10
+
+
+def test_the_page_about_events_names_every_facet() -> None:
+    page = (Path(__file__).parents[3] / "docs" / "how-to" / "read-lineage.md").read_text(encoding="utf-8")
+    said, _, _ = page.partition("## What no event says")
+    event = complete_event()
+    (read,), (written,) = event["inputs"], event["outputs"]
+    told = {*run_facets_of_all_kinds(), *event["job"]["facets"], *dataset_facets_of_all_kinds()}
+    told |= {*read["inputFacets"], *written["outputFacets"], DERIVED, ENRICHED_RUN}
+    assert {key for key in told if f"`{key}`" not in said} == set()
 
 
 @pytest.mark.parametrize("event_type", ["START", "COMPLETE", "FAIL", "ABORT"])
