@@ -94,7 +94,7 @@ class FeastServer:
             found += [json.loads(one["event_json"]) for one in page]
         return found
 
-    def column_lineage(self, namespace: str, name: str) -> set[tuple[str, str, str, str]]:
+    def column_lineage(self, namespace: str, name: str) -> set[tuple[str, ...]]:
         """What each column of a dataset comes from: the column, then namespace, name and column of the input.
 
         From its database: the API has a place for this, which finds no namespace with a slash in it.
@@ -103,8 +103,16 @@ class FeastServer:
             "select output_field, input_namespace, input_name, input_field from openlineage_column_lineage"
             " where dataset_namespace = ? and dataset_name = ?"
         )
-        with closing(sqlite3.connect(self._folder / _DATABASE)) as connection:
-            return set(connection.execute(query, (namespace, name)).fetchall())
+        return {(*map(str, row),) for row in self._rows(query, namespace, name)}
+
+    def stored(self, producer: str) -> int:
+        """How many events of a producer it has. From its database: it answers nothing while it takes a batch."""
+        ((count,),) = self._rows("select count(*) from openlineage_events where producer = ?", producer)
+        return int(count)
+
+    def _rows(self, query: str, *values: str) -> list[tuple[Any, ...]]:
+        with closing(sqlite3.connect(self._folder / _DATABASE, timeout=_ANSWERS_WITHIN)) as connection:
+            return connection.execute(query, values).fetchall()
 
 
 def _store(folder: Path) -> dict[str, Any]:

@@ -185,6 +185,24 @@ async def test_what_is_told_while_it_is_dead_follows(feast: FeastServer, stack: 
     assert kinds(of_product(feast.events(), "tailor")).keys() >= sent.keys()
 
 
+async def test_killed_in_the_middle_of_a_batch_it_misses_nothing(feast: FeastServer, stack: RunningStack) -> None:
+    ids = [str(uuid.UUID(int=number)) for number in range(100, 200)]
+    events = [foreign(kind, run_id, f"job-{run_id}") for run_id in ids for kind in ("START", "COMPLETE")]
+    producer = "https://example.com/many"
+    await send(stack, [event | {"producer": producer} for event in events])
+    try:
+        await eventually(lambda: feast.stored(producer) > 0, WITHIN)
+        feast.stop(signal.SIGKILL)
+        assert feast.stored(producer) < len(events)
+    finally:
+        feast.start()
+    await all_forwarded(stack)
+    there = [event for event in feast.events() if event["producer"] == producer]
+    assert kinds(there).keys() == kinds(events).keys()
+    states = {one["state"] for one in feast.read("runs", limit=500)["runs"] if one["run_id"] in ids}
+    assert states == {"COMPLETE"}
+
+
 async def test_other_producers_stand_beside(feast: FeastServer, stack: RunningStack) -> None:
     """An orchestrator and a task of its, as a producer sends them, some of it twice."""
     dag, task = str(uuid.UUID(int=1)), str(uuid.UUID(int=2))
