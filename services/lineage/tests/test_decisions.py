@@ -19,6 +19,7 @@ from floe_lineage.core.forwarding.decisions import (
     answer_of,
     decide,
     is_event,
+    is_readable_event,
     pause,
 )
 
@@ -115,10 +116,40 @@ def test_what_a_backend_says_is_kept_short() -> None:
 
 
 @pytest.mark.parametrize(
-    ("body", "one"), [(b'{"a": 1}', True), (b'{"a":\n1}', True), (b"{}, {}", False), (b"[]", False), (b"\xff", False)]
+    ("body", "one"),
+    [
+        (b'{"a": 1}', True),
+        (b' {"a":\n[1, {"b": "\xc3\xa9"}]}\n', True),
+        (b"{}, {}", False),
+        (b"[]", False),
+        (b"\xff", False),
+        (b'{"a": "\xff"}', False),
+        (b'{"a": nul}', False),
+        (b'{"a": 1', False),
+        (b"", False),
+        (b'{"a":' * 100_000, False),
+    ],
+    ids=[
+        "one",
+        "one with white space",
+        "two",
+        "array",
+        "no text",
+        "no text inside",
+        "no JSON",
+        "cut off",
+        "empty",
+        "deep",
+    ],
 )
 def test_only_one_json_object_is_an_event(body: bytes, one: bool) -> None:
     assert is_event(body) is one
+    assert is_readable_event(body) is one
+
+
+def test_an_event_with_a_number_that_nothing_can_hold_can_be_forwarded_but_not_read() -> None:
+    assert is_event(b'{"a": 1e999}')
+    assert not is_readable_event(b'{"a": 1e999}')
 
 
 @pytest.mark.parametrize(

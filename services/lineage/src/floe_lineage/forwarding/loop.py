@@ -26,7 +26,7 @@ from floe_contracts.plugins.lineage_backends import (
 from floe_lineage.core.forwarding.backlog import Backlog, Consumer, Replay, StoredAt, replay_since
 from floe_lineage.core.forwarding.breaker import Breaker
 from floe_lineage.core.forwarding.choosing import ReadStored, chooses, shapes
-from floe_lineage.core.forwarding.decisions import is_event, pause
+from floe_lineage.core.forwarding.decisions import is_event, is_readable_event, pause
 from floe_lineage.core.forwarding.delivery import Road, deliver, split_known
 from floe_lineage.core.forwarding.pacing import Pace
 from floe_lineage.core.forwarding.ports import Source
@@ -209,8 +209,9 @@ class Forwarder:
             await self._source.accepted([event for event in events if event.position.sequence not in chosen])
             self.progress.left_out += len(events) - len(wanted)
         sendable = []
+        is_good = is_event if self._shape is None else is_readable_event
         for event in wanted:
-            if is_event(event.body):
+            if is_good(event.body):
                 sendable.append(event if self._shape is None else await self._shape(event))
             else:
                 await self.refused(event, "the body is not a JSON object")

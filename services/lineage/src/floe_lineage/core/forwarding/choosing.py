@@ -12,7 +12,7 @@ from floe_contracts.openlineage.envelope import JOB
 from floe_contracts.platform.services import DroppedFacets, LineageForwarding
 from floe_contracts.plugins.lineage_backends import LineageEvent
 from floe_lineage.core.forwarding.as_run import as_run, enriched_run
-from floe_lineage.core.forwarding.decisions import is_event
+from floe_lineage.core.forwarding.decisions import is_readable_event
 
 ReadStored: TypeAlias = Callable[[int], Awaitable[bytes | None]]
 Shape: TypeAlias = Callable[[LineageEvent], Awaitable[LineageEvent]]
@@ -36,7 +36,7 @@ def shapes(
 ) -> Callable[[LineageEvent], Awaitable[LineageEvent]] | None:
     """What makes an event what a backend gets of it; None where it gets the very bytes.
 
-    The event must be a JSON object (`decisions.is_event`).
+    The event must be one that can be read (`decisions.is_readable_event`).
 
     Args:
         forwarding: how the backend wants it.
@@ -63,7 +63,7 @@ async def _as_run(event: dict[str, Any], stored: ReadStored) -> dict[str, Any] |
     if run is None:
         return None
     body = await stored(run.sequence)
-    return as_run(event, orjson.loads(body) if body is not None and is_event(body) else None)
+    return as_run(event, orjson.loads(body) if body is not None and is_readable_event(body) else None)
 
 
 def _drop(document: dict[str, Any], dropped: DroppedFacets) -> bool:
