@@ -75,6 +75,7 @@ from floe_executor.adapters.state.run_store import RunStore
 from floe_executor.adapters.told_events import publish_unless_told
 from floe_executor.core.run_states import queued_event
 from floe_executor.starts.restoring import Restoring
+from floe_lineage.adapters.lineage_consumer import LineageConsumer
 
 FOLDER = Path(__file__).parents[2] / "deploy" / "nats"
 FILE = FOLDER / "nats-server.conf"
@@ -252,12 +253,14 @@ async def test_a_service_cannot_touch_what_belongs_to_others(connect: Connect, s
     streams = [item.name for item in TOPOLOGY.streams]
     buckets = [f"$KV.{bucket}.key" for bucket, writers in BUCKETS.items() if service not in writers]
     foreign = [f"{stream}.{name}" for stream, name in EVERY_CONSUMER if (stream, name) not in own(service)]
+    owned = [f"{stream}.{name}" for stream, name in own(service)]
     forbidden = [
         *(f"$JS.API.STREAM.{call}.{stream}" for call in CHANGING_STREAMS for stream in streams),
         *(f"$JS.API.STREAM.{call}.KV_{bucket}" for call in CHANGING_STREAMS for bucket in BUCKETS),
         *(f"$JS.API.CONSUMER.{call}.{place[0]}.{place[1]}" for call in CHANGING_CONSUMERS for place in EVERY_CONSUMER),
         *(f"$JS.API.CONSUMER.CREATE.{stream}.{name}.floe.v1.x" for stream, name in EVERY_CONSUMER),
         *(f"$JS.API.CONSUMER.MSG.NEXT.{place}" for place in foreign),
+        *(f"$JS.API.CONSUMER.RESET.{place}" for place in (*foreign, *(() if service == "lineage" else owned))),
         *(f"$JS.ACK.{place}.1.1.1.1.1" for place in foreign),
         *buckets,
     ]
@@ -543,6 +546,24 @@ async def test_a_forged_reply_subject_puts_nothing_before_a_consumer(connect: Co
     await eventually(pulled)
     assert (await operator.js.consumer_info(SPECS, "compiler")).num_pending == waiting
     assert all(item.filters for item in TOPOLOGY.consumers)
+
+
+async def test_the_lineage_service_looks_back_and_sets_its_own_consumers_back(connect: Connect) -> None:
+    operator, lineage = await connect("operator"), await connect("lineage")
+    for number in range(3):
+        await operator.publish_raw(ANY_LINEAGE, b"{}", {}, f"reset-{uuid.uuid4()}-{number}")
+    consumer = LineageConsumer(lineage, "lineage-http")
+    pulling = await lineage.js.pull_subscribe_bind("lineage-http", LINEAGE)
+    for message in await pulling.fetch(3, timeout=5):
+        await message.ack_sync()
+    first = await consumer.first_from(1)
+    assert first is not None
+    assert (await consumer.backlog()).settled >= first.sequence
+    await consumer.set_back(first.sequence)
+    again = await pulling.fetch(1, timeout=5)
+    assert again[0].metadata.sequence.stream == first.sequence
+    assert await consumer.first_from(datetime(2000, 1, 1, tzinfo=UTC)) == first
+    await pulling.unsubscribe()
 
 
 @pytest.mark.parametrize("identity", ["executor", "cli"])
