@@ -8,6 +8,7 @@ among it, so that nothing is told twice.
 from __future__ import annotations
 
 import asyncio
+import gc
 import time
 from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime
@@ -103,6 +104,9 @@ class Projector:
             await asyncio.sleep(0)
         self._tellings.forget()
         self.knowledge = knowledge
+        # A million objects that stay: the collector would walk them again and again, half a second each time.
+        gc.collect()
+        gc.freeze()
         _log.info("graph.loaded", records=sum(map(len, loaded.values())), waiting=self._waiting)
         if not self._waiting:
             self.current.set()

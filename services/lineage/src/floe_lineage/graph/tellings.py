@@ -49,6 +49,7 @@ class Tellings:
         async def one(key: RecordKey) -> None:
             async with turns:
                 await self._tell(knowledge[key[0]], key)
+                await asyncio.sleep(0)  # others have their turn, also where there is nothing to tell
 
         results = await asyncio.gather(*map(one, sorted(jobs)), return_exceptions=True)
         for result in results:

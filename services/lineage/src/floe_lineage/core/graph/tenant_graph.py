@@ -31,8 +31,9 @@ class TenantGraph:
         self.job_names = NameIndex()
         self._reads: dict[str, tuple[str, ...]] = {}
         self._writes: dict[str, tuple[str, ...]] = {}
-        self._readers: dict[str, set[str]] = {}
-        self._writers: dict[str, set[str]] = {}
+        # Dictionaries stand for sets with an order, so that an answer which leaves something out is always the same.
+        self._readers: dict[str, dict[str, None]] = {}
+        self._writers: dict[str, dict[str, None]] = {}
 
     def put_dataset(self, state: DatasetState) -> set[Column]:
         """Take what is known of a dataset; its columns that are said to be something else than before."""
@@ -102,12 +103,12 @@ def is_shown(state: LineageState, environment: str) -> bool:
 
 
 def _moved(
-    index: dict[str, set[str]], job_id: str, known: dict[str, tuple[str, ...]], datasets: Iterable[str]
+    index: dict[str, dict[str, None]], job_id: str, known: dict[str, tuple[str, ...]], datasets: Iterable[str]
 ) -> tuple[str, ...]:
     """Have the index lead from these datasets to the job, and no longer from those that it knew."""
     for dataset_id in known.get(job_id, ()):
-        index[dataset_id].discard(job_id)
+        index[dataset_id].pop(job_id, None)
     now = tuple(datasets)
     for dataset_id in now:
-        index.setdefault(dataset_id, set()).add(job_id)
+        index.setdefault(dataset_id, {})[job_id] = None
     return now

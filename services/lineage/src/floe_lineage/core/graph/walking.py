@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections import deque
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Final
 
 from floe_contracts.lineage_requests import Direction, GraphEdge, LineageGraph, ReadGraph
+from floe_contracts.lineage_states import LineageState
 from floe_lineage.core.graph.derivations import Derivations
 from floe_lineage.core.graph.names import find_named
 from floe_lineage.core.graph.tenant_graph import TenantGraph, is_shown
 from floe_lineage.core.graph.views import edges_between, seen_node
 
-MOST_NODES: Final = 1_000
-MOST_EDGES: Final = 5_000
-MOST_COLUMN_EDGES: Final = 5_000
+MOST_NODES: Final = 500
+MOST_EDGES: Final = 2_000
+MOST_COLUMN_EDGES: Final = 2_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,10 +51,10 @@ class Seen:
         return self._shown(self.graph.writers(identity) or self.graph.inputs(identity))
 
     def _shown(self, found: Iterable[str]) -> list[str]:
-        return sorted(each for each in found if self.graph.shows(each, self.environment))
+        return [each for each in found if self.graph.shows(each, self.environment)]
 
-    def _is_shown(self, state: object) -> bool:
-        return is_shown(state, self.environment)  # type: ignore[arg-type]
+    def _is_shown(self, state: LineageState) -> bool:
+        return is_shown(state, self.environment)
 
 
 def read_graph(seen: Seen, request: ReadGraph) -> LineageGraph:
@@ -85,20 +87,29 @@ def walk(seen: Seen, root: str, direction: Direction, farthest: int) -> tuple[di
     distances = {root: 0}
     more = False
     for wanted, follow in (("upstream", seen.before), ("downstream", seen.after)):
-        if direction not in (wanted, "both"):
-            continue
-        reached, edge = {root}, [root]
-        for distance in range(1, farthest + 1):
-            edge = [each for each in dict.fromkeys(n for one in edge for n in follow(one)) if each not in reached]
-            reached.update(edge)
-            for each in edge:
-                distances.setdefault(each, distance)
-            if len(reached) > MOST_NODES:
-                more = True
-                break
-            if not edge:
-                break
+        if direction in (wanted, "both"):
+            reached = _reached(root, follow, farthest)
+            more = more or len(reached) > MOST_NODES
+            for each, distance in reached.items():
+                distances[each] = min(distance, distances.get(each, distance))
     return distances, more
+
+
+def _reached(root: str, follow: Callable[[str], Iterable[str]], farthest: int) -> dict[str, int]:
+    """The nearest ones, one more than an answer holds at most."""
+    reached = {root: 0}
+    waiting = deque([root])
+    while waiting:
+        near = waiting.popleft()
+        if reached[near] == farthest:
+            break
+        for each in follow(near):
+            if each not in reached:
+                reached[each] = reached[near] + 1
+                waiting.append(each)
+                if len(reached) > MOST_NODES:
+                    return reached
+    return reached
 
 
 def _edges(seen: Seen, within: set[str]) -> Iterable[tuple[str, str]]:
