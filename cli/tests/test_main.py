@@ -45,7 +45,7 @@ def test_the_version_is_told(floe: Floe) -> None:
         (["vaildate"], "Did you mean 'validate'?"),
         (["frobnicate"], "No such command 'frobnicate'"),
         (["run", "--enviroment", "dev"], "--environment"),
-        (["trace"], "Missing argument 'RUN_ID'"),
+        (["trace"], "Missing argument 'ID'"),
         (["serve", "nobody"], "the service 'nobody' is not installed"),
         (["up", "--http-port", "many"], "'many' is not a valid integer"),
     ],

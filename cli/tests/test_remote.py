@@ -6,6 +6,7 @@ import asyncio
 import json
 import os
 import signal
+import subprocess
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -17,10 +18,11 @@ import pytest
 
 from floe_chassis.blobs import BlobStore, open_blobs
 from floe_chassis.bus import Bus
+from floe_chassis.dead_letters import REPLAY_FOR
 from floe_chassis.settings import ChassisSettings
 from floe_chassis.source_bundles import pack
 from floe_chassis.stream_reader import read_stream
-from floe_chassis.topology import RUNS_BUCKET, SPECS
+from floe_chassis.topology import LINEAGE, RUNS_BUCKET, SPECS
 from floe_cli.exit_codes import ExitCode
 from floe_contracts import subjects
 from floe_contracts.artifacts import CompiledArtifacts, DbtProject, ProductIdentity, Serving, Sources, Tools
@@ -32,6 +34,7 @@ from floe_contracts.events import (
     RunCompleted,
     RunSeconds,
     SemanticRendered,
+    SourceReference,
     SpecSubmitted,
     TableCommitted,
 )
@@ -309,6 +312,72 @@ async def test_lineage_that_is_not_the_runs_own_is_found(chain: Chain, floe: Flo
     assert (links["lineage"]["id"], links["lineage"]["evidence"]) == ("2 events", "3 on the stream")
     said = await asyncio.to_thread(floe, "trace", RUN, chain.folder)
     assert said.out.count("✗") == 1
+
+
+async def test_what_one_backend_gets_again_is_not_counted_twice(chain: Chain, floe: Floe, bus: Bus) -> None:
+    (message, *_) = [m async for m in read_stream(bus.js, LINEAGE, subjects.lineage_pattern())]
+    await bus.publish_raw(message.subject, message.data, {RUN_HEADER: RUN, REPLAY_FOR: "lineage-http"}, "again")
+    code, _ = await trace(floe, chain.folder)
+    assert code == 0
+    said = await asyncio.to_thread(floe, "lineage", "export", "--run", RUN, chain.folder)
+    assert len(said.out.splitlines()) == 2
+
+
+async def test_a_run_is_traced_by_any_id_of_its_chain(chain: Chain, floe: Floe) -> None:
+    for identity in (RUN[:8], str(SNAPSHOT), chain.artifact.digest(), chain.bundle, short(chain.cubes)):
+        said = await asyncio.to_thread(floe, "trace", identity, chain.folder, "--json")
+        assert (said.code, json.loads(said.out)["run_id"]) == (0, RUN), said.err
+
+
+@pytest.mark.parametrize("kept", [True, False], ids=["as announced", "rewritten"])
+async def test_the_commit_is_the_first_link_and_its_tree_is_read_again(
+    chain: Chain, floe: Floe, bus: Bus, kept: bool
+) -> None:
+    def git(*arguments: str) -> str:
+        who = ["-c", "user.name=a", "-c", "user.email=a@example.com"]
+        done = subprocess.run(["git", *who, *arguments], cwd=chain.folder, check=True, capture_output=True, text=True)
+        return done.stdout.strip()
+
+    git("init", "-q")
+    if not kept:
+        (chain.folder / "dbt/models/orders.sql").write_text("select 2 as id")
+    git("add", ".")
+    git("commit", "-q", "-m", "shop")
+    commit = git("rev-parse", "HEAD")
+    compiled = ArtifactCompiled(
+        tenant="default",
+        product="shop",
+        submission=commit,
+        artifact_digest=chain.artifact.digest(),
+        artifact=chain.artifact.to_document(),
+        source=SourceReference(repository="shop", ref="refs/heads/main", commit=commit),
+        seconds=0.1,
+    )
+    await bus.publish(compiled, id=f"shop:{commit}")
+    said = await asyncio.to_thread(floe, "trace", commit, chain.folder, "--json")
+    link = json.loads(said.out)["links"][0]
+    assert (link["name"], link["id"], link["verified"]) == ("commit", f"{commit} of shop", kept)
+    assert said.code == (0 if kept else ExitCode.RUN_FAILED)
+    said = await asyncio.to_thread(floe, "trace", commit[:9], chain.folder.parent, "--json")
+    link = json.loads(said.out)["links"][0]
+    assert link["verified"]
+    assert "no clone that has it is here" in link["evidence"]
+
+
+async def test_an_artifact_that_was_announced_wrongly_is_found(chain: Chain, floe: Floe, bus: Bus) -> None:
+    forged = ArtifactCompiled(
+        tenant="default",
+        product="shop",
+        submission="s2",
+        artifact_digest=chain.artifact.digest(),
+        artifact=chain.artifact.to_document() | {"landing": []},
+        source=SourceReference(repository="shop", commit="0" * 40),
+        seconds=0.1,
+    )
+    await bus.publish(forged, id="forged")
+    code, links = await trace(floe, chain.folder)
+    assert code == ExitCode.RUN_FAILED
+    assert "another digest" in links["commit"]["evidence"]
 
 
 async def test_a_run_that_nobody_knows_cannot_be_traced(chain: Chain, floe: Floe) -> None:

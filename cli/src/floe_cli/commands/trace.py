@@ -10,26 +10,31 @@ from floe_cli.exit_codes import ExitCode
 
 
 @click.command()
-@click.argument("run_id")
+@click.argument("identity", metavar="ID")
 @click.argument("path", type=click.Path(path_type=Path), default=".")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
-def trace(run_id: str, path: Path, as_json: bool) -> int:
-    """Show the chain of ids of a run, and verify each link of it.
+def trace(identity: str, path: Path, as_json: bool) -> int:
+    """Show the chain of ids that ID belongs to, and verify each link of it.
 
-    Source, artifact, run, snapshots, lineage and Cube bundle: every digest is computed again from the stored bytes,
-    every id is looked up where the next link must carry it. Nothing needs to be running.
+    Commit, source, artifact, run, snapshots, lineage and Cube bundle: every digest is computed again from the stored
+    bytes, every id is looked up where the next link must carry it. Nothing needs to be running.
+
+    ID is that of a run, the number of a snapshot, a digest or a commit, or the beginning of one; of several runs the
+    newest is shown. A commit's tree is read again where PATH lies in a clone that has it.
     """
     import asyncio
     import json
 
     from floe_cli.stack.connection import reading
-    from floe_cli.tracing import trace_run
+    from floe_cli.tracing.links import Link
+    from floe_cli.tracing.links import trace as trace_links
 
-    async def main() -> list[dict[str, str | bool]]:
+    async def main() -> tuple[str, list[Link]]:
         async with reading(path) as connection:
-            return [link.to_document() for link in await trace_run(connection, run_id, path)]
+            return await trace_links(connection, identity, path)
 
-    links = asyncio.run(main())
+    run_id, found = asyncio.run(main())
+    links = [link.to_document() for link in found]
     if as_json:
         click.echo(json.dumps({"run_id": run_id, "links": links}))
     else:

@@ -19,6 +19,7 @@ def export(path: Path, run_id: str) -> int:
     """Print the events of one run, one JSON object a line, in the order in which they were published."""
     import asyncio
 
+    from floe_chassis.dead_letters import is_for
     from floe_chassis.stream_reader import read_stream
     from floe_chassis.topology import LINEAGE
     from floe_cli.stack.connection import reading
@@ -30,7 +31,8 @@ def export(path: Path, run_id: str) -> int:
         async with reading(path) as connection:
             pattern = subjects.lineage_pattern(tenant=connection.settings.tenant)
             async for message in read_stream(connection.bus.js, LINEAGE, pattern):
-                if (message.headers or {}).get(RUN_HEADER) == run_id:
+                headers = message.headers or {}
+                if headers.get(RUN_HEADER) == run_id and is_for(headers, ""):  # not what one backend gets again
                     click.echo(message.data.decode())
                     found += 1
         return found

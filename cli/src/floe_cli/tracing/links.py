@@ -8,20 +8,20 @@ from pathlib import Path
 from typing import Any
 
 from floe_chassis.blobs import BlobStore
+from floe_chassis.dead_letters import is_for
 from floe_chassis.source_bundles import bundle_digest
 from floe_chassis.stream_reader import read_stream
-from floe_chassis.topology import EVENTS, LINEAGE
+from floe_chassis.topology import LINEAGE
 from floe_cli.stack.connection import Connection
+from floe_cli.tracing.commit_trees import digest_of_commit
+from floe_cli.tracing.history import History, Outcome, committed_by, read_history
+from floe_cli.tracing.naming import find_run
 from floe_contracts import subjects
 from floe_contracts.artifacts import CompiledArtifacts, read_artifact
-from floe_contracts.cloudevents import decode
-from floe_contracts.digests import PREFIX
-from floe_contracts.errors import ContractError, FloeError, WrongUsage
-from floe_contracts.events import Event, RunCancelled, RunCompleted, RunFailed, SemanticRendered, TableCommitted
+from floe_contracts.digests import PREFIX, canonical_json, digest_of
+from floe_contracts.errors import FloeError
+from floe_contracts.events import ArtifactCompiled, SemanticRendered, SourceReference, TableCommitted
 from floe_contracts.openlineage.envelope import RUN_HEADER
-
-_Outcome = RunCompleted | RunFailed | RunCancelled
-"""How a run ended that had begun; one whose place was taken has left nothing to trace."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,29 +38,60 @@ class Link:
         return asdict(self)
 
 
-async def trace_run(connection: Connection, run_id: str, path: Path) -> list[Link]:
-    """The links of a run that has ended.
+async def trace(connection: Connection, identity: str, path: Path) -> tuple[str, list[Link]]:
+    """The run that an id of the chain belongs to, and the links of it.
+
+    Args:
+        connection: to a stack, or to what it has stored.
+        identity: see `naming.find_run`.
+        path: the product's folder; in a clone of its repository the commit's tree is read there.
 
     Raises:
-        WrongUsage: there is no such run, or it has not ended.
+        WrongUsage: nothing that has ended has this id.
     """
-    events = await _events(connection, run_id)
-    outcome = next((event for event in events if isinstance(event, _Outcome)), None)
-    if outcome is None:
-        raise WrongUsage(f"there is no ended run {run_id!r}", hint=f"floe status {path} lists the runs")
+    history = await read_history(connection)
+    outcome = find_run(history, identity, f"floe status {path} lists the runs")
     blobs = connection.blobs()
     artifact_link, artifact = await _artifact(blobs, outcome.artifact_digest)
-    lineage = await _lineage(connection, run_id)
-    links = [artifact_link, Link("run", run_id, True, f"{outcome.kind.value}, attempt {outcome.attempt}")]
+    links = [artifact_link]
     if artifact is not None:
-        links.insert(0, await _source(blobs, artifact, path))
-        if artifact.sources.packages is not None:
-            links.insert(1, await _bundle(blobs, "dbt packages", artifact.sources.packages))
-    links += _snapshots(outcome, events, lineage)
+        links = await _sources(history, outcome, artifact, blobs, path, identity) + links
+    lineage = await _lineage(connection, outcome.run_id)
+    links.append(Link("run", outcome.run_id, True, f"{outcome.kind.value}, attempt {outcome.attempt}"))
+    links += _snapshots(outcome, await committed_by(connection, outcome.run_id), lineage)
     links.append(_lineage_link(outcome, lineage))
-    if (rendered := await _rendered(connection, outcome)) is not None:
+    if (rendered := _rendered(history, outcome)) is not None:
         links.append(await _bundle(blobs, "Cube bundle", rendered.bundle_digest))
+    return outcome.run_id, links
+
+
+async def _sources(
+    history: History, outcome: Outcome, artifact: CompiledArtifacts, blobs: BlobStore, path: Path, identity: str
+) -> list[Link]:
+    """What the artifact was made of: the commit, if it came from one, the source, the packages."""
+    links = [await _source(blobs, artifact, path)]
+    named = [event for event in history.compiled if event.artifact_digest == outcome.artifact_digest]
+    pushed = [event for event in named if event.source is not None and event.source.commit]
+    asked = [event for event in pushed if event.source and (event.source.commit or "").startswith(identity.lower())]
+    if pushed:
+        links.insert(0, await _commit((asked or pushed)[-1], artifact, path))
+    if artifact.sources.packages is not None:
+        links.append(await _bundle(blobs, "dbt packages", artifact.sources.packages))
     return links
+
+
+async def _commit(compiled: ArtifactCompiled, artifact: CompiledArtifacts, path: Path) -> Link:
+    source = compiled.source or SourceReference(repository="")
+    name = f"{source.commit} of {source.repository}"
+    if digest_of(canonical_json(compiled.artifact)) != compiled.artifact_digest:
+        return Link("commit", name, False, "the artifact that was announced for it has another digest")
+    said = "the artifact was announced as made from it"
+    found = await digest_of_commit(path, source.commit or "", source.folder)
+    if found is None:
+        return Link("commit", name, True, f"{said}; no clone that has it is here to compute its bundle again")
+    same = found == artifact.sources.bundle
+    again = "its tree, read again, is the source" if same else f"its tree, read again, is another source ({found})"
+    return Link("commit", name, same, f"{said}; {again}")
 
 
 async def _artifact(blobs: BlobStore, digest: str) -> tuple[Link, CompiledArtifacts | None]:
@@ -95,8 +126,8 @@ async def _bundle(blobs: BlobStore, name: str, digest: str) -> Link:
     return Link(name, digest, True, f"the document and its {len(digests)} files have their digests")
 
 
-def _snapshots(outcome: _Outcome, events: list[Event], lineage: list[dict[str, Any]]) -> list[Link]:
-    committed = {(event.identifier, event.snapshot_id): event for event in events if isinstance(event, TableCommitted)}
+def _snapshots(outcome: Outcome, events: list[TableCommitted], lineage: list[dict[str, Any]]) -> list[Link]:
+    committed = {(event.identifier, event.snapshot_id): event for event in events}
     told = {
         (output["name"], output["facets"]["version"]["datasetVersion"])
         for event in lineage
@@ -118,7 +149,7 @@ def _snapshots(outcome: _Outcome, events: list[Event], lineage: list[dict[str, A
     return links
 
 
-def _lineage_link(outcome: _Outcome, lineage: list[dict[str, Any]]) -> Link:
+def _lineage_link(outcome: Outcome, lineage: list[dict[str, Any]]) -> Link:
     complete = len(lineage) == outcome.lineage_events
     digests = {event["run"]["facets"].get("floe_artifact", {}).get("digest") for event in lineage}
     same = digests == {outcome.artifact_digest}
@@ -126,35 +157,16 @@ def _lineage_link(outcome: _Outcome, lineage: list[dict[str, Any]]) -> Link:
     return Link("lineage", f"{outcome.lineage_events} events", complete and same, evidence)
 
 
-async def _events(connection: Connection, run_id: str) -> list[Event]:
-    pattern = f"{subjects.ROOT}.*.*.{subjects.escape(connection.settings.tenant)}.>"
-    found = []
-    async for message in read_stream(connection.bus.js, EVENTS, pattern):
-        try:
-            event = decode(message.subject, message.headers, message.data).event
-        except ContractError:
-            continue  # a newer floe may publish kinds that this one does not know
-        if getattr(event, "run_id", None) == run_id:
-            found.append(event)
-    return found
-
-
 async def _lineage(connection: Connection, run_id: str) -> list[dict[str, Any]]:
     pattern = subjects.lineage_pattern(tenant=connection.settings.tenant)
     return [
         json.loads(message.data)
         async for message in read_stream(connection.bus.js, LINEAGE, pattern)
-        if (message.headers or {}).get(RUN_HEADER) == run_id
+        if (message.headers or {}).get(RUN_HEADER) == run_id and is_for(message.headers, "")
     ]
 
 
-async def _rendered(connection: Connection, outcome: _Outcome) -> SemanticRendered | None:
-    pattern = subjects.pattern(
-        SemanticRendered.kind, tenant=outcome.tenant, environment=outcome.environment, product=outcome.product
-    )
-    found = None
-    async for message in read_stream(connection.bus.js, EVENTS, pattern):
-        event = decode(message.subject, message.headers, message.data).event
-        if isinstance(event, SemanticRendered) and event.artifact_digest == outcome.artifact_digest:
-            found = event
-    return found
+def _rendered(history: History, outcome: Outcome) -> SemanticRendered | None:
+    place = (outcome.environment, outcome.product, outcome.artifact_digest)
+    found = [each for each in history.rendered if (each.environment, each.product, each.artifact_digest) == place]
+    return found[-1] if found else None
