@@ -36,16 +36,24 @@ def _tree(graph: LineageGraph, nodes: Mapping[str, GraphNode]) -> Tree:
         upstream[edge.target].append(edge.source)
         downstream[edge.source].append(edge.target)
     tree = Tree(_label(nodes[graph.root]))
-    for title, neighbours in (("made of", upstream), ("goes into", downstream)):
-        if neighbours[graph.root]:
-            _grow(tree.add(Text(title, style="bold")), graph.root, neighbours, nodes)
+    # A table and the relation that it is landed from are one thing here: what reads the relation is made of it, too.
+    same = [graph.root, *(node.id for node in graph.nodes if node.distance == 0 and node.id != graph.root)]
+    for title, starts, neighbours in (("made of", [graph.root], upstream), ("goes into", same, downstream)):
+        branch = Tree(Text(title, style="bold"))
+        _grow(branch, starts, neighbours, nodes)
+        if branch.children:
+            tree.add(branch)
     return tree
 
 
-def _grow(branch: Tree, root: str, neighbours: Mapping[str, Sequence[str]], nodes: Mapping[str, GraphNode]) -> None:
-    """Hang everything that is reached from `root` below `branch`, each with what is behind it where it first stands."""
-    shown = {root}
-    waiting = [(branch, node) for node in reversed(neighbours.get(root, ()))]
+def _grow(
+    branch: Tree, starts: Sequence[str], neighbours: Mapping[str, Sequence[str]], nodes: Mapping[str, GraphNode]
+) -> None:
+    """Hang all that is reached from `starts` below `branch`, each with what is behind it where it first stands."""
+    shown = set(starts)
+    first = dict.fromkeys(node for start in starts for node in neighbours.get(start, ()))
+    landing = {node for node in first if neighbours.get(node) and shown.issuperset(neighbours[node])}
+    waiting = [(branch, node) for node in reversed(first) if node not in landing]
     while waiting:
         above, node = waiting.pop()
         label = _label(nodes[node])
