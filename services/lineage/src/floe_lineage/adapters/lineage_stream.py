@@ -1,8 +1,8 @@
 """The lineage stream, seen through the durable consumer of one backend, with its order kept.
 
 The server gives an unsettled message back only after `ack_wait`; whatever is fetched before that overtakes it. So a
-reader that begins while something is in flight waits for that long, and so does one that sees, by a gap in the
-deliveries' numbers, that a delivery was lost on the way.
+reader that begins while something is in flight, or that sees by a gap in the deliveries' numbers that a delivery was
+lost on the way, sets the consumer back to what is settled; a server older than 2.14 cannot do that, and then it waits.
 """
 
 from __future__ import annotations
@@ -24,15 +24,18 @@ from floe_chassis.errors import TopologyMissing
 from floe_chassis.topology import LINEAGE
 from floe_chassis.topology_apply import consumer_config
 from floe_contracts.cloudevents import MESSAGE_ID
-from floe_contracts.errors import Transient
+from floe_contracts.errors import FloeError, Transient
 from floe_contracts.openlineage.envelope import ROOT_RUN_HEADER
 from floe_contracts.plugins.lineage_backends import LineageEvent, Position
+from floe_lineage.adapters.lineage_consumer import LineageConsumer
 from floe_lineage.errors import EventRefused
 
 _FETCH_SECONDS: Final = 1.0
 _RETRY_SECONDS: Final = 0.5
 _GATHER_SECONDS: Final = 0.2
 """So long events gather after a small batch: each batch is a request, and a backend's own effort, whatever its size."""
+_ACKNOWLEDGE_SECONDS: Final = 0.01
+"""So long acknowledgements gather while a batch is under way: where events go one by one, each would be a write."""
 # The server looks for what is overdue at intervals of its own.
 _OVERDUE: Final = 1.1
 _log = structlog.get_logger("floe.lineage")
@@ -49,6 +52,8 @@ class LineageStream:
         self._small = False
         self._next_delivery: int | None = None
         self._held: dict[int, Msg] = {}
+        self._settled: list[Msg] = []
+        self._acknowledging: asyncio.Task[None] | None = None
         self._heartbeat: asyncio.Task[None] | None = None
         self._complaint: str | None = None
 
@@ -83,10 +88,11 @@ class LineageStream:
         return ours
 
     async def accepted(self, events: Sequence[LineageEvent]) -> None:
-        # An acknowledgement that is lost brings the event again, and it is then known.
-        with contextlib.suppress(NatsError):
-            for event in events:
-                await self._held.pop(event.position.sequence).ack()
+        self._settled += [self._held.pop(event.position.sequence) for event in events]
+        if not self._held:
+            await self._acknowledge()
+        elif self._acknowledging is None or self._acknowledging.done():
+            self._acknowledging = asyncio.create_task(self._acknowledge_soon())
 
     async def refused(self, event: LineageEvent, reason: str) -> None:
         message = self._held[event.position.sequence]
@@ -136,21 +142,43 @@ class LineageStream:
         await asyncio.sleep(_RETRY_SECONDS)
 
     async def _begin(self) -> BatchPull:
-        """Wait until whatever is in flight is due again, and subscribe."""
+        """Have whatever is in flight come first again, and subscribe."""
         info: ConsumerInfo = await self._bus.js.consumer_info(LINEAGE, self._consumer)
         ack_wait = info.config.ack_wait or 30.0
         self._at_once = info.config.max_ack_pending or 1
         self._next_delivery = None
         if info.num_ack_pending:
             _log.info("lineage.in_flight", consumer=self._consumer, events=info.num_ack_pending)
-            await asyncio.sleep(ack_wait * _OVERDUE)
+            await self._take_back(info.ack_floor.stream_seq if info.ack_floor else 0, ack_wait)
         pull = BatchPull(self._bus, LINEAGE, self._consumer)
         await pull.open()
         self._heartbeat = asyncio.create_task(self._keep(ack_wait / 3))
         return pull
 
+    async def _take_back(self, settled: int, ack_wait: float) -> None:
+        try:
+            await LineageConsumer(self._bus, self._consumer).set_back(settled + 1)
+        except FloeError as error:
+            _log.warning("lineage.waits", consumer=self._consumer, seconds=ack_wait, error=str(error))
+            await asyncio.sleep(ack_wait * _OVERDUE)
+
+    async def _acknowledge_soon(self) -> None:
+        await asyncio.sleep(_ACKNOWLEDGE_SECONDS)
+        await self._acknowledge()
+
+    async def _acknowledge(self) -> None:
+        settled, self._settled = self._settled, []
+        # An acknowledgement that is lost brings the event again, and it is then known.
+        with contextlib.suppress(NatsError):
+            for message in settled:
+                await message.ack()
+
     async def _end(self) -> None:
         self._held = {}
+        if self._acknowledging is not None:
+            self._acknowledging.cancel()
+            self._acknowledging = None
+        await self._acknowledge()
         if self._heartbeat is not None:
             self._heartbeat.cancel()
             await asyncio.gather(self._heartbeat, return_exceptions=True)
