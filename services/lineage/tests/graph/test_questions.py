@@ -36,7 +36,7 @@ def shop(memory: Memory) -> Memory:
         run("o.land.default.dev.o.main.mart", reads=[table("o.main.mart")], writes=[landed], **landing),
         run(
             "o.python.report",
-            reads=[table("default.dev.o.main.mart", namespace=ICEBERG)],
+            reads=[read_back],
             writes=[table("o.main.report")],
         ),
     )

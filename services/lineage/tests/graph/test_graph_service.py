@@ -1,0 +1,185 @@
+"""The graph of the running service, on a real bus: what is asked of it, what it tells, and that it tells it once."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from typing import Any
+
+import pytest
+
+from floe_chassis.errors import RequestRefused
+from floe_chassis.topology import LINEAGE_DATASETS_BUCKET
+from floe_contracts.lineage_requests import READ_COLUMN, READ_GRAPH, ReadColumn, ReadGraph
+from floe_contracts.openlineage.naming import Place, foreign_place
+from floe_lineage.adapters.graph_buckets import GraphBuckets
+from floe_lineage.errors import RecordTaken
+
+from .graph_events import WAREHOUSE, Event, Stack, run, sql, table
+
+pytestmark = pytest.mark.bus
+
+LATER = "2026-01-02T00:00:00Z"
+
+
+def shop(said: dict[str, str] | None = None, *, number: int = 1, at: str = "2026-01-01T00:00:00Z") -> list[Event]:
+    """What a run of floe tells of raw -> staging -> mart -> landed table, without its columns' making."""
+    raw = table("o.raw.customers", "email", "id", said=said)
+    staging, mart = table("o.main.stg", "email", "id"), table("o.main.mart", "contact", "customers")
+    landed = table("default.dev.o.main.mart", "contact", "customers", namespace="iceberg://default/dev")
+    landing = {"jobType": {"jobType": "LANDING", "integration": "FLOE"}}
+    of_staging = sql("select lower(email) as email, id from raw.customers")
+    of_mart = sql("select max(email) as contact, count(*) as customers from main.stg group by id")
+    return [
+        run("o.model.o.stg", reads=[raw], writes=[staging], number=number, at=at, sql=of_staging),
+        run("o.model.o.mart", reads=[staging], writes=[mart], number=number, at=at, sql=of_mart),
+        run("o.land.mart", reads=[mart], writes=[landed], number=number, at=at, **landing),
+    ]
+
+
+def facets_of(told: list[Event], job: str) -> dict[str, Any]:
+    """Of the one output of what was last told of a job."""
+    (output,) = [event for event in told if event["job"]["name"] == job][-1]["outputs"]
+    facets: dict[str, Any] = output["facets"]
+    return facets
+
+
+async def derived(stack: Stack, dataset: str = "mart", field: str = "contact") -> list[tuple[str, list[str], bool]]:
+    answer = await stack.ask(READ_COLUMN, ReadColumn(dataset=dataset, field=field))
+    return [
+        (each.classification, [f"{step.dataset}.{step.field}" for step in each.path], each.masked)
+        for each in answer.derived
+    ]
+
+
+PATH = ["o.raw.customers.email", "o.main.stg.email", "o.main.mart.contact", "default.dev.o.main.mart.contact"]
+
+
+async def test_a_column_is_personal_without_anybody_saying_so(stack: Stack) -> None:
+    async with stack.running():
+        await stack.publish(*shop({"email": "pii"}))
+        await stack.settled()
+        assert await derived(stack) == [("pii", PATH, False)]
+        assert await derived(stack, field="customers") == []
+        graph = await stack.ask(READ_GRAPH, ReadGraph(dataset="mart", direction="upstream"))
+        assert [node.name for node in graph.nodes] == [
+            "default.dev.o.main.mart",
+            "o.land.mart",
+            "o.main.mart",
+            "o.model.o.mart",
+            "o.main.stg",
+            "o.model.o.stg",
+            "o.raw.customers",
+        ]
+        told = await stack.told()
+    assert len(told) == 3
+    facets = facets_of(told, "o.model.o.mart")
+    (found,) = facets["floe_derived_classification"]["columns"]["contact"]
+    assert [step["field"] for step in found["path"]] == ["email", "email", "contact"]
+    (source,) = facets["columnLineage"]["fields"]["contact"]["inputFields"]
+    assert (source["field"], source["transformations"][0]["subtype"]) == ("email", "AGGREGATION")
+    assert {"key": "classification", "value": "pii", "source": "FLOE_LINEAGE", "field": "contact"} in facets["tags"][
+        "tags"
+    ]
+    assert [field["name"] for field in facets["schema"]["fields"]] == ["contact", "customers"]
+
+
+async def test_what_is_the_same_again_is_told_once_also_by_a_service_that_starts_anew(stack: Stack) -> None:
+    async with stack.running():
+        await stack.publish(*shop({"email": "pii"}))
+        await stack.settled()
+        await stack.publish(*shop({"email": "pii"}, number=2, at=LATER), *shop({"email": "pii"}))
+        await stack.settled()
+    async with stack.running():
+        await stack.settled()
+        assert await derived(stack) == [("pii", PATH, False)]
+        await stack.publish(*reversed(shop({"email": "pii"}, number=3, at="2026-01-03T00:00:00Z")))
+        await stack.settled()
+    assert len(await stack.told()) == 3
+
+
+async def test_a_declaration_that_goes_is_taken_back_everywhere_and_may_come_again(stack: Stack) -> None:
+    async with stack.running():
+        await stack.publish(*shop({"email": "pii"}))
+        await stack.settled()
+        # Nothing but the first table is told of again.
+        await stack.publish(run("o.test", reads=[table("o.raw.customers", "email", "id")], number=2, at=LATER))
+        await stack.settled()
+        assert await derived(stack) == []
+        facets = facets_of(await stack.told(), "o.land.mart")
+        assert facets["floe_derived_classification"]["_deleted"] is True
+        assert "columnLineage" in facets
+        again = table("o.raw.customers", "email", "id", said={"email": "pii"})
+        await stack.publish(run("o.test", reads=[again], number=3, at="2026-01-03T00:00:00Z"))
+        await stack.settled()
+        assert await derived(stack) == [("pii", PATH, False)]
+    assert len(await stack.told()) == 9
+
+
+async def test_what_a_producer_says_itself_wins(stack: Stack) -> None:
+    spark = foreign_place("default", "dev", "spark")
+    raw = table("s.raw", "a", "b", namespace="file", tags={"tags": [{"key": "pii", "value": "true", "field": "a"}]})
+    columns = {"fields": {"y": {"inputFields": [{"namespace": "file", "name": "s.raw", "field": "a"}]}}}
+    out = table("s.out", "y", namespace="file", columnLineage=columns)
+    async with stack.running():
+        event = run("job", reads=[raw], writes=[out], namespace="spark", sql=sql("select b as y from raw"))
+        await stack.publish(event, place=spark)
+        await stack.settled()
+        assert await derived(stack, "s.out", "y") == [("pii", ["s.raw.a", "s.out.y"], False)]
+        (told,) = await stack.told()
+    assert set(told["outputs"][0]["facets"]) == {"schema", "tags", "floe_derived_classification"}
+
+
+async def test_rubbish_stops_nothing(stack: Stack) -> None:
+    events = shop({"email": "pii"})
+    async with stack.running():
+        for event in events:
+            await stack.publish(b"\x00rubbish", b"[]", b'{"run": {}}', event, b'{"eventTime": 1}')
+        broken = {**events[0], "inputs": [{"namespace": 1}]}
+        await stack.bus.publish_raw("floe.v1.lineage.default.dev.o.j.start", json.dumps(broken).encode(), {}, "broken")
+        await stack.bus.publish_raw("floe.v1.lineage.too.short", b"{}", {}, "short")
+        await stack.settled()
+        assert await derived(stack) == [("pii", PATH, False)]
+
+
+async def test_a_tenant_sees_nothing_of_another(stack: Stack) -> None:
+    async with stack.running():
+        await stack.publish(*shop(), place=Place("acme", "dev", "o"))
+        await stack.settled()
+        for asked in ("stg", "*", "o.main.>", f"{WAREHOUSE} o.main.stg"):
+            with pytest.raises(RequestRefused) as refused:
+                await stack.ask(READ_GRAPH, ReadGraph(dataset=asked))
+            assert refused.value.problem.code == "FLOE-LIN-020"
+        assert (await stack.ask(READ_GRAPH, ReadGraph(dataset="stg"), tenant="acme")).nodes
+
+
+async def test_what_was_stored_before_the_start_is_in_the_first_answer(stack: Stack) -> None:
+    await stack.publish(*(run(f"j{n}", reads=[table("hub")], writes=[table(f"t{n}", "x")]) for n in range(600)))
+    async with stack.running():
+        graph = await stack.ask(READ_GRAPH, ReadGraph(dataset="t599"))
+        assert [node.name for node in graph.nodes if node.distance == 1] == ["j599"]
+
+
+async def test_a_second_writer_is_told_apart(stack: Stack) -> None:
+    async with stack.running():
+        await stack.publish(*shop())
+        await stack.settled()
+        other = GraphBuckets(stack.bus)
+        states = [state async for state in other.load()]
+        await other.write(states[:1])
+        ours = GraphBuckets(stack.bus)
+        with pytest.raises(RecordTaken):
+            await ours.write(states[:1])
+        # The service finds out, reads all again, and goes on.
+        await stack.publish(*shop({"email": "pii"}, number=2, at=LATER))
+        await stack.settled()
+        assert await derived(stack) == [("pii", PATH, False)]
+    bucket = await stack.bus.key_value(LINEAGE_DATASETS_BUCKET)
+    assert (await bucket.status()).values == len([each for each in states if each.kind == "dataset"])
+
+
+async def test_questions_wait_for_a_service_that_has_not_read_all(stack: Stack) -> None:
+    await stack.publish(*shop({"email": "pii"}))
+    async with stack.running():
+        answers = await asyncio.gather(*(derived(stack) for _ in range(5)))
+    assert answers == [[("pii", PATH, False)]] * 5
