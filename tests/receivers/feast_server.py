@@ -81,6 +81,12 @@ class FeastServer:
                 process.kill()
                 process.wait()
 
+    def forget(self) -> None:
+        """Start it anew, without anything that it had."""
+        self.stop()
+        (self._folder / _DATABASE).unlink()
+        self.start()
+
     def read(self, what: str, **query: str | int) -> Any:
         """What it answers below its own part of the API."""
         address = f"{self.url}{_READ}/{what}?{urlencode(query)}"
