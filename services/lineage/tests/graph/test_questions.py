@@ -137,6 +137,31 @@ def test_a_whole_dataset_reaches_all_that_is_made_of_any_column(shop: Memory) ->
     assert reached["o.test.o.unique_mart"] == ((), True, True)  # of its columns only the join is sure to reach it
 
 
+def test_a_landed_table_and_its_relation_are_one_where_they_are_named(shop: Memory) -> None:
+    landed = table("default.dev.o.main.stg", "email", namespace=ICEBERG, made_of={"email": [("o.main.stg", "email")]})
+    landing = {"jobType": {"jobType": "LANDING", "integration": "FLOE"}}
+    shop.hear(run("o.land.default.dev.o.main.stg", reads=[table("o.main.stg")], writes=[landed], **landing))
+    assert shop.graph(dataset="stg", direction="downstream", depth=1) == [
+        (0, "default.dev.o.main.stg"),
+        (0, "o.main.stg"),
+        (1, "o.land.default.dev.o.main.stg"),
+        (1, "o.model.o.mart"),
+        (2, "o.main.mart"),
+    ]
+    assert shop.graph(dataset="stg", direction="upstream", depth=1) == [
+        (0, "default.dev.o.main.stg"),
+        (1, "o.land.default.dev.o.main.stg"),
+        (2, "o.main.stg"),
+    ]
+    for column in (None, "email"):
+        reached = shop.impact("stg", column)
+        assert reached["o.main.mart"] == (("email",), False, True)
+        assert "o.main.stg" not in reached
+    answer = columns_read.read_column(shop.seen(), ReadColumn(dataset="stg", field="email", direction="downstream"))
+    names = {node.id: node.name for node in answer.nodes}
+    assert {names[edge.target] for edge in answer.edges} == {"default.dev.o.main.stg", "o.main.mart"}
+
+
 def test_circles_of_jobs_come_to_an_end(memory: Memory) -> None:
     edges = table("b", "x", made_of={"x": [("a", "x")]})
     back = table("a", "x", made_of={"x": [("b", "x")]})

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import Final
 
 from floe_contracts.lineage_requests import ColumnAnswer, DerivedClassification, PathStep, ReadColumn
@@ -19,6 +19,8 @@ _MOST_NAMED: Final = 30
 def read_column(seen: Seen, request: ReadColumn) -> ColumnAnswer:
     """All that a column has to do with: what its values are made of and go into, and what these depend on beside that.
 
+    What a column of a landed table goes into begins at its relation, too.
+
     Edges are followed as long as they are direct; of the others those are shown that touch a column on the way.
 
     Raises:
@@ -32,9 +34,10 @@ def read_column(seen: Seen, request: ReadColumn) -> ColumnAnswer:
     edges: dict[Edge, None] = {}
     steps = {root: 0}
     if request.direction != "downstream":
-        _follow(seen, column, seen.graph.columns.before, lambda edge: edge.source, edges, steps)
+        _follow(seen, [column], seen.graph.columns.before, lambda edge: edge.source, edges, steps)
     if request.direction != "upstream":
-        _follow(seen, column, seen.graph.columns.after, lambda edge: edge.target, edges, steps)
+        columns = [column, *landed_from(seen, column)]
+        _follow(seen, columns, seen.graph.columns.after, lambda edge: edge.target, edges, steps)
     kept = list(edges)[:MOST_COLUMN_EDGES]
     nodes = {root: 0} | {each: steps.get(each, 1) for edge in kept for each in (edge.source[0], edge.target[0])}
     order = sorted(nodes, key=lambda each: (nodes[each], seen.graph.datasets[each].name, each))
@@ -46,6 +49,12 @@ def read_column(seen: Seen, request: ReadColumn) -> ColumnAnswer:
         derived=tuple(derived_of(seen, column)),
         truncated=len(edges) > len(kept) or len(order) > MOST_NODES,
     )
+
+
+def landed_from(seen: Seen, column: Column) -> list[Column]:
+    """The columns of relations that a column of a landed table was copied from."""
+    relations = seen.landed_from(column[0])
+    return [edge.source for edge in seen.graph.columns.before(column) if edge.direct and edge.source[0] in relations]
 
 
 def known_column(seen: Seen, state: DatasetState, name: str) -> str:
@@ -79,13 +88,14 @@ def derived_of(seen: Seen, column: Column) -> Iterable[DerivedClassification]:
 
 def _follow(
     seen: Seen,
-    column: Column,
+    columns: Sequence[Column],
     edges_of: Callable[[Column], Iterable[Edge]],
     far: Callable[[Edge], Column],
     found: dict[Edge, None],
     steps: dict[str, int],
 ) -> None:
-    reached, edge_of_walk = {column}, [column]
+    reached = set(columns)
+    edge_of_walk = list(columns)
     distance = 0
     while edge_of_walk and len(found) <= MOST_COLUMN_EDGES:
         distance += 2  # a job lies between two datasets

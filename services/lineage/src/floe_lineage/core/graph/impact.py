@@ -12,7 +12,7 @@ from enum import IntEnum
 
 from floe_contracts.lineage_requests import Impact, ImpactEntry, ReadImpact
 from floe_lineage.core.graph.column_edges import WHOLE, Column
-from floe_lineage.core.graph.columns_read import known_column
+from floe_lineage.core.graph.columns_read import known_column, landed_from
 from floe_lineage.core.graph.views import seen_node
 from floe_lineage.core.graph.walking import MOST_NODES, Seen
 
@@ -37,13 +37,16 @@ def read_impact(seen: Seen, request: ReadImpact) -> Impact:
         ColumnUnknown: it has no such column.
     """
     root = seen.dataset(request.dataset)
-    begin = WHOLE
+    # What people call by the name of a landed table is its data, which others read from its relation.
     if request.field is not None:
-        begin = known_column(seen, seen.graph.datasets[root], request.field)
+        column = (root, known_column(seen, seen.graph.datasets[root], request.field))
+        begins = [column, *landed_from(seen, column)]
+    else:
+        begins = [(each, WHOLE) for each in (root, *seen.landed_from(root))]
     reach = _Reach(seen)
-    reach.spread((root, begin))
-    order = sorted(reach.distances, key=lambda each: (reach.distances[each], seen_name(seen, each), each))
-    order.remove(root)
+    reach.spread(begins)
+    reached = reach.distances.keys() - {dataset for dataset, _ in begins}
+    order = sorted(reached, key=lambda each: (reach.distances[each], seen_name(seen, each), each))
     return Impact(
         root=root,
         entries=tuple(_entry(seen, reach, each) for each in order[:MOST_NODES]),
@@ -68,10 +71,11 @@ class _Reach:
         self._seen = seen
         self._waiting: deque[Column] = deque()
 
-    def spread(self, begin: Column) -> None:
-        self.distances[begin[0]] = 0
-        self.columns[begin[0]] = {begin[1]: Strength.DIRECT}
-        self._waiting.append(begin)
+    def spread(self, begins: Iterable[Column]) -> None:
+        for dataset, column in begins:
+            self.distances[dataset] = 0
+            self.columns.setdefault(dataset, {})[column] = Strength.DIRECT
+            self._waiting.append((dataset, column))
         while self._waiting:
             dataset, column = self._waiting.popleft()
             strength = self.columns[dataset][column]

@@ -17,6 +17,7 @@ from floe_lineage.core.graph.views import edges_between, seen_node
 MOST_NODES: Final = 500
 MOST_EDGES: Final = 2_000
 MOST_COLUMN_EDGES: Final = 2_000
+LANDING: Final = "LANDING"
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +51,12 @@ class Seen:
         """What comes before a dataset (its writers) or a job (what it reads)."""
         return self._shown(self.graph.writers(identity) or self.graph.inputs(identity))
 
+    def landed_from(self, dataset_id: str) -> list[str]:
+        """The relations that a table was landed from: the same data, whose readers people ask for by its name."""
+        writers = self._shown(self.graph.writers(dataset_id))
+        landings = (each for each in writers if self.graph.jobs[each].type == LANDING)
+        return [relation for landing in landings for relation in self.before(landing)]
+
     def _shown(self, found: Iterable[str]) -> list[str]:
         return [each for each in found if self.graph.shows(each, self.environment)]
 
@@ -58,7 +65,7 @@ class Seen:
 
 
 def read_graph(seen: Seen, request: ReadGraph) -> LineageGraph:
-    """The part of the graph that is asked for.
+    """The part of the graph that is asked for; what is downstream of a landed table begins at its relation, too.
 
     Raises:
         NameUnknown: nothing is called so there.
@@ -88,17 +95,17 @@ def walk(seen: Seen, root: str, direction: Direction, farthest: int) -> tuple[di
     more = False
     for wanted, follow in (("upstream", seen.before), ("downstream", seen.after)):
         if direction in (wanted, "both"):
-            reached = _reached(root, follow, farthest)
+            reached = _reached([root, *(seen.landed_from(root) if follow == seen.after else ())], follow, farthest)
             more = more or len(reached) > MOST_NODES
             for each, distance in reached.items():
                 distances[each] = min(distance, distances.get(each, distance))
     return distances, more
 
 
-def _reached(root: str, follow: Callable[[str], Iterable[str]], farthest: int) -> dict[str, int]:
+def _reached(roots: Iterable[str], follow: Callable[[str], Iterable[str]], farthest: int) -> dict[str, int]:
     """The nearest ones, one more than an answer holds at most."""
-    reached = {root: 0}
-    waiting = deque([root])
+    reached = dict.fromkeys(roots, 0)
+    waiting = deque(reached)
     while waiting:
         near = waiting.popleft()
         if reached[near] == farthest:
