@@ -27,7 +27,7 @@ _COMMANDS: Final = {
     "products": ("floe_cli.commands.products:products", "Show what is live, and what starts its runs."),
     "status": ("floe_cli.commands.status:status", "Show what is live, and the last run, of each product."),
     "catalog": ("floe_cli.commands.catalog.group:catalog", "Look into the catalog, read tables as they were."),
-    "trace": ("floe_cli.commands.trace:trace", "Show and verify the chain of ids of a run."),
+    "trace": ("floe_cli.commands.trace:trace", "Show and verify the chain that an id belongs to."),
     "lineage": ("floe_cli.commands.lineage.group:lineage", "Read the lineage stream, and what is made of it."),
     "dlq": ("floe_cli.commands.dlq:dlq", "Dead letters: look at them, replay them, drop them."),
     "schema": ("floe_cli.commands.schema:schema", "JSON Schemas of documents, artifact and events."),

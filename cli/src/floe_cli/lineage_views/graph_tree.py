@@ -52,8 +52,9 @@ def _grow(
     """Hang all that is reached from `starts` below `branch`, each with what is behind it where it first stands."""
     shown = set(starts)
     first = dict.fromkeys(node for start in starts for node in neighbours.get(start, ()))
-    landing = {node for node in first if neighbours.get(node) and shown.issuperset(neighbours[node])}
-    waiting = [(branch, node) for node in reversed(first) if node not in landing]
+    # What leads from one of the starts to another says nothing.
+    between = {node for node in first if len(starts) > 1 and shown.issuperset(neighbours.get(node) or [""])}
+    waiting = [(branch, node) for node in reversed(first) if node not in between]
     while waiting:
         above, node = waiting.pop()
         label = _label(nodes[node])
