@@ -26,11 +26,16 @@ from .products import write_product, write_tiny_product
 Publish = Callable[..., Awaitable[str]]
 Recovery = Callable[[], None]
 RECOVERY = "recovery_seconds"
+OUTAGE = "lineage_outage"
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    """How long recovery took, over all tests that struck."""
+    """How long recovery took, over all tests that struck, and what a long outage of a lineage backend comes to."""
     reports = [report for group in terminalreporter.stats.values() for report in group]
+    for report in reports:
+        for name, told in getattr(report, "user_properties", ()):
+            if name == OUTAGE and getattr(report, "when", None) == "teardown":
+                terminalreporter.write_line(told)
     took = sorted(
         seconds
         for report in reports
