@@ -37,6 +37,7 @@ from floe_chassis.nats_server import HOST, find_binary
 from floe_chassis.requests import ask
 from floe_chassis.service import Service
 from floe_chassis.settings import ChassisSettings
+from floe_chassis.stream_follower import Start, StreamFollower
 from floe_chassis.stream_reader import read_stream
 from floe_chassis.testing import eventually
 from floe_chassis.topology import (
@@ -564,6 +565,32 @@ async def test_the_lineage_service_looks_back_and_sets_its_own_consumers_back(co
     assert again[0].metadata.sequence.stream == first.sequence
     assert await consumer.first_from(datetime(2000, 1, 1, tzinfo=UTC)) == first
     await pulling.unsubscribe()
+
+
+@pytest.mark.parametrize("identity", ["gateway", "cli"])
+async def test_lineage_is_followed_and_its_service_asked(connect: Connect, url: str, keys: Path, identity: str) -> None:
+    operation = Operation("lineage", "echo", Echo, Echoed)
+
+    async def echo(asked: Asked[Echo]) -> Echoed:
+        return Echoed(text=f"{asked.tenant} {asked.request.text}")
+
+    operator, bus = await connect("operator"), await connect(identity)
+    lineage = Service("lineage", settings(url, keys / "lineage.seed"))
+    lineage.answer(operation, echo)
+    await lineage.start()
+    follower = StreamFollower(bus, LINEAGE, subjects.lineage_patterns("acme", jobs=("job", "other")), Start.NEXT)
+    try:
+        await follower.open()
+        await operator.publish_raw(ANY_LINEAGE, b"{}", {}, f"followed-{uuid.uuid4()}")
+        assert await follower.next(30)
+        await follower.close()
+        answer = await ask(bus, operation, Echo(text="é"), tenant="acme", environment="dev")
+        assert answer.text == "acme é"
+        assert (bus.forbidden, lineage.bus.forbidden) == ([], [])
+        names = [info.name for info in await operator.js.consumers_info(LINEAGE)]
+        assert [name for name in names if name.startswith(identity)] == []
+    finally:
+        await lineage.stop()
 
 
 @pytest.mark.parametrize("identity", ["executor", "cli"])
