@@ -355,6 +355,14 @@ def test_what_the_peer_does_not_tell_at_all(told: Told, peer: Peer) -> None:
     assert wanted & keys(peer("dbt-ol", "dbt-ol-catalog", "dbt-ol-fail", "dbt-ol-modelfail")) == set()
 
 
+async def test_who_reads_a_table_outside_of_runs_is_found_by_its_impact(told: Told) -> None:
+    """The peer tells it in a facet of its own."""
+    await enrichment(told.stack, "shop.exposure.shop.board")
+    reached = told.stack.floe("lineage", "impact", "shop.main.contacts", told.stack.folder, "--json")
+    assert reached.returncode == 0, reached.stderr
+    assert "shop.exposure.shop.board" in {entry["node"]["name"] for entry in json.loads(reached.stdout)["entries"]}
+
+
 def test_every_event_of_every_kind_is_valid(told: Told) -> None:
     schemas = _strict_schemas()
     assert [problem for event in told.all for problem in schemas.problems(event)] == []

@@ -11,7 +11,7 @@ import pytest
 
 from floe_contracts.artifacts import CompiledArtifacts, Compute
 from floe_contracts.events import LandedTable, RunOptions, SourceReference
-from floe_contracts.nodes import Check, Classification, Column, Node, NodeGraph
+from floe_contracts.nodes import Check, Classification, Column, Exposure, Node, NodeGraph
 from floe_contracts.openlineage.events import to_bytes
 from floe_contracts.openlineage.naming import Place, run_id
 from floe_contracts.openlineage.run_facets import RunReference
@@ -440,6 +440,33 @@ def test_a_landing_of_a_node_that_the_graph_does_not_know(lineage: RunLineage, o
     start = lineage.of_landing_start("a.b", "model.shop.gone", NOW)
     assert openlineage.problems(start) == []
     assert start["inputs"] == []
+
+
+def test_who_reads_the_tables_outside_of_runs_is_told_by_name(make: Make, openlineage: Schemas) -> None:
+    board = Exposure(
+        unique_id="exposure.shop.board",
+        name="board",
+        type="dashboard",
+        owner="ann",
+        description="Seen every morning.",
+        depends_on=("model.shop.passing", "seed.shop.raw", "metric.shop.gone"),
+    )
+    bare = Exposure(unique_id="exposure.shop.bare", name="bare", type="notebook")
+    graph = GRAPH.model_copy(update={"exposures": (board, bare)})
+    events = make(graph).of_exposures(NOW)
+    assert [problem for event in events for problem in openlineage.problems(event)] == []
+    told, _ = events
+    assert told["job"]["name"] == "shop.exposure.shop.board"
+    facets = told["job"]["facets"]
+    assert (facets["jobType"]["processingType"], facets["jobType"]["jobType"]) == ("SERVICE", "EXPOSURE")
+    assert facets["ownership"]["owners"] == [{"name": "ann"}]
+    assert facets["documentation"]["description"] == "Seen every morning."
+    assert facets["tags"]["tags"] == [{"key": "exposure", "value": "dashboard", "source": "DBT"}]
+    assert told["inputs"] == [
+        {"namespace": "duckdb://default.dev.shop", "name": name, "facets": {}}
+        for name in ("shop.main.orders", "shop.main.raw")  # the first one through an ephemeral model
+    ]
+    assert "run" not in told
 
 
 def test_an_open_start_is_aborted_as_it_was(lineage: RunLineage, openlineage: Schemas) -> None:

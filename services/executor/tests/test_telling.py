@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from collections.abc import AsyncIterator, Callable
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
@@ -23,9 +24,11 @@ from floe_chassis.topology import EVENTS, LINEAGE
 from floe_contracts.artifacts import CompiledArtifacts
 from floe_contracts.cloudevents import decode
 from floe_contracts.events import LandedTable, NodeCompleted, NodeFailed
-from floe_contracts.nodes import Column, Node, NodeGraph
+from floe_contracts.nodes import Column, Exposure, Node, NodeGraph
+from floe_contracts.openlineage.envelope import JOB, RUN_HEADER
 from floe_contracts.openlineage.naming import Place
 from floe_contracts.runs import RunRecord, RunStatus
+from floe_contracts.subjects import lineage_pattern
 from floe_executor.adapters.open_lineage import lineage_of
 from floe_executor.adapters.state.run_store import RunStore
 from floe_executor.core.landed_table import Landed
@@ -255,6 +258,23 @@ async def test_a_landing_says_where_the_table_lies(
     assert facets["symlinks"]["identifiers"][0]["name"] == "/lake/orders"
     assert facets["lifecycleStateChange"]["lifecycleStateChange"] == "CREATE"
     assert await telling.count() == 4
+
+
+async def test_exposures_are_told_once_a_run_and_belong_to_none(
+    bus: Bus, tellings: Tellings, spool: Spool, record: RunRecord, lineage: Callable[..., RunLineage]
+) -> None:
+    board = Exposure(unique_id="exposure.shop.board", name="board", type="dashboard", depends_on=(ORDERS,))
+    shown = graph().model_copy(update={"exposures": (board,)})
+    await begun(tellings, record, lineage(record, shown))
+    second = record.model_copy(update={"attempt": 2})
+    telling = tellings.of(second)
+    await telling.run_began(lineage(second, shown), again=True)
+    await spool.settled(20)
+    pattern = lineage_pattern("default", "dev", "shop", event_type=JOB)
+    (message,) = [message async for message in read_stream(bus.js, LINEAGE, pattern)]
+    assert json.loads(message.data)["job"]["name"] == "shop.exposure.shop.board"
+    assert RUN_HEADER not in message.headers
+    assert await telling.count() == 4  # the run's START, the node's, its ABORT, and the end that will come
 
 
 async def test_no_bus_holds_up_what_is_told(

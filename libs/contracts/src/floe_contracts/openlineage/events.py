@@ -1,4 +1,4 @@
-"""Building OpenLineage run events."""
+"""Building OpenLineage events of runs and of jobs."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from floe_contracts.openlineage.naming import Place, job_namespace
 
 PRODUCER: Final = "https://floe.dev/executor"
 _SCHEMA: Final = "https://openlineage.io/spec/2-0-2/OpenLineage.json#/$defs/RunEvent"
+_JOB_SCHEMA: Final = "https://openlineage.io/spec/2-0-2/OpenLineage.json#/$defs/JobEvent"
 
 EventType = Literal["START", "COMPLETE", "FAIL", "ABORT"]
 Facets = Mapping[str, Mapping[str, Any]]
@@ -39,6 +40,20 @@ def run_event(
         "job": {"namespace": job_namespace(place), "name": job, "facets": job_facets},
         "inputs": list(inputs),
         "outputs": list(outputs),
+    }
+
+
+def job_event(
+    *, time: datetime, place: Place, job: str, job_facets: Facets, inputs: Iterable[Mapping[str, Any]] = ()
+) -> dict[str, Any]:
+    """One event of a job that floe knows of and does not run, as JSON values."""
+    return {
+        "eventTime": event_time(time),
+        "producer": PRODUCER,
+        "schemaURL": _JOB_SCHEMA,
+        "job": {"namespace": job_namespace(place), "name": job, "facets": job_facets},
+        "inputs": list(inputs),
+        "outputs": [],
     }
 
 

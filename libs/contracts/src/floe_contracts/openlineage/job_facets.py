@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Final
+from typing import Final, Literal
 
 from floe_contracts.openlineage.facet import Facet, facet, official
 
@@ -15,9 +15,15 @@ _LOCATION: Final = official("1-1-0", "SourceCodeLocationJobFacet")
 _TAGS: Final = official("1-0-0", "TagsJobFacet")
 
 
-def job_type(kind: str, integration: str = "DBT") -> Facet:
-    """What sort of job it is: MODEL, SEED, SNAPSHOT, TEST, LANDING, or PRODUCT for the whole run."""
-    return facet(_TYPE, processingType="BATCH", integration=integration, jobType=kind)
+def job_type(kind: str, integration: str = "DBT", *, processing: Literal["BATCH", "SERVICE"] = "BATCH") -> Facet:
+    """What sort of job it is.
+
+    Args:
+        kind: MODEL, SEED, SNAPSHOT, TEST, LANDING, EXPOSURE, or PRODUCT for the whole run.
+        integration: whose jobs are called so: DBT or FLOE.
+        processing: BATCH for what begins and ends, SERVICE for what is just there.
+    """
+    return facet(_TYPE, processingType=processing, integration=integration, jobType=kind)
 
 
 def sql(query: str, dialect: str) -> Facet:

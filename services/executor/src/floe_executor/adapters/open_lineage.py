@@ -25,6 +25,14 @@ def outgoing_lineage(record: RunRecord, event: LineageEvent) -> Outgoing:
     return Outgoing(message_subject(envelope, record.place), headers, to_bytes(event).decode(), message_id(event))
 
 
+def outgoing_exposure(record: RunRecord, event: LineageEvent) -> Outgoing:
+    """The message of an event about who reads the tables, once a run; it belongs to no run itself."""
+    envelope = read_envelope(event)
+    told = f"{record.run_id}:{envelope.event_type}:{envelope.name}"
+    subject = message_subject(envelope, record.place)
+    return Outgoing(subject, message_headers(envelope), to_bytes(event).decode(), told)
+
+
 def product_of(event: LineageEvent) -> Place:
     """The product whose run an event of a node or a landing belongs to."""
     job = event["run"]["facets"]["parent"]["job"]

@@ -24,7 +24,13 @@ from floe_contracts.compiled_product import CompiledObservability
 from floe_contracts.errors import FloeError
 from floe_contracts.events import NodeEvent
 from floe_contracts.runs import RunRecord
-from floe_executor.adapters.open_lineage import lineage_of, open_starts, outgoing_lineage, own_events
+from floe_executor.adapters.open_lineage import (
+    lineage_of,
+    open_starts,
+    outgoing_exposure,
+    outgoing_lineage,
+    own_events,
+)
 from floe_executor.clock import now
 from floe_executor.core.landed_table import Landed
 from floe_executor.core.lineage import EventType, LineageEvent, RunLineage, aborted, closed
@@ -92,6 +98,8 @@ class RunTelling:
             await self.close_open()
         if self._lineage and (not again or not await own_events(self._bus, self._record)):
             await self.put(self._lineage.of_run("START", now(), span=span_ids(self._span)))
+            for exposure in self._lineage.of_exposures(now()):
+                await self._spool.put(outgoing_exposure(self._record, exposure))
 
     async def node(self, report: NodeReport) -> None:
         """Tell what dbt reports of a node."""

@@ -78,8 +78,13 @@ class Datasets:
     def parents(self, node: Node) -> Sequence[Node]:
         """The nodes whose relations a node reads."""
         if node.unique_id not in self._read:
-            self._read[node.unique_id] = tuple(self._parents(node, set()))
+            self._read[node.unique_id] = tuple(self._relations(node.depends_on, set()))
         return self._read[node.unique_id]
+
+    def names(self, depends_on: Iterable[str]) -> list[Dataset]:
+        """The relations that somebody reads, by their names alone."""
+        found = (self.of_node(node) for node in self._relations(depends_on, set()))
+        return [facets.dataset((dataset["namespace"], dataset["name"]), {}) for dataset in found]
 
     def output(self, node: Node, *, full_refresh: bool, rows: int | None) -> Dataset:
         """What a node has written."""
@@ -168,14 +173,14 @@ class Datasets:
             if name.casefold() in copied
         }
 
-    def _parents(self, node: Node, seen: set[str]) -> Iterator[Node]:
-        for unique_id in node.depends_on:
+    def _relations(self, depends_on: Iterable[str], seen: set[str]) -> Iterator[Node]:
+        for unique_id in depends_on:
             parent = self._built(unique_id)
             if parent is None or parent.unique_id in seen:
                 continue
             seen.add(parent.unique_id)
             if parent.materialized == _EPHEMERAL:
-                yield from self._parents(parent, seen)
+                yield from self._relations(parent.depends_on, seen)
             else:
                 yield parent
 

@@ -7,7 +7,7 @@ from typing import Final
 
 from floe_contracts.artifacts import ProductIdentity
 from floe_contracts.events import SourceReference
-from floe_contracts.nodes import Node
+from floe_contracts.nodes import Exposure, Node
 from floe_contracts.openlineage import job_facets
 from floe_contracts.openlineage.facet import Facet
 from floe_executor.core.lineage.datasets import Datasets
@@ -74,6 +74,18 @@ class Jobs:
             return self._parts[unique_id]
         dialect = self._datasets.warehouse(node or self._datasets.about(unique_id))
         return self._parts[unique_id] | {"sql": job_facets.sql(code, dialect)}
+
+    def exposure(self, exposure: Exposure) -> dict[str, Facet]:
+        """The facets of somebody who reads the tables: a dashboard, a notebook, another application."""
+        found = {
+            "jobType": job_facets.job_type("EXPOSURE", processing="SERVICE"),
+            "tags": job_facets.tags([("exposure", exposure.type, "DBT")]),
+        }
+        if exposure.owner:
+            found["ownership"] = job_facets.owners(exposure.owner)
+        if exposure.description:
+            found["documentation"] = job_facets.documentation(exposure.description)
+        return found
 
     def landing(self, node: Node | None) -> dict[str, Facet]:
         """The facets of the job that lands a node's table."""

@@ -11,7 +11,7 @@ from typing import Any, Final, TypeAlias
 from floe_contracts.artifacts import CompiledArtifacts, CompiledEnvironment
 from floe_contracts.nodes import Check, Node, NodeGraph
 from floe_contracts.openlineage import dataset_facets, naming, run_facets
-from floe_contracts.openlineage.events import EventType, run_event
+from floe_contracts.openlineage.events import EventType, job_event, run_event
 from floe_contracts.openlineage.facet import Facet
 from floe_contracts.openlineage.run_facets import RunReference
 from floe_contracts.runs import RunRecord
@@ -64,6 +64,7 @@ class RunLineage:
         self.record = record
         self.observability = artifact.observability
         self._place = record.place
+        self._exposures = graph.exposures
         self._datasets = Datasets(record.place, graph, environment)
         project = artifact.transforms[0].path if artifact.transforms else "."
         self._jobs = Jobs(artifact.product, project, graph.project, record.source, self._datasets)
@@ -102,6 +103,19 @@ class RunLineage:
             run_facets=_with(self._run_facets, error, span),
             job_facets=self._jobs.product(),
         )
+
+    def of_exposures(self, at: datetime) -> list[LineageEvent]:
+        """Who reads the tables outside of runs, as the project says: one event each, of a job that nobody runs here."""
+        return [
+            job_event(
+                time=at,
+                place=self._place,
+                job=naming.node_job(self._place, exposure.unique_id),
+                job_facets=self._jobs.exposure(exposure),
+                inputs=self._datasets.names(exposure.depends_on),
+            )
+            for exposure in self._exposures
+        ]
 
     def of_report(self, report: NodeReport, *, span: SpanIds | None = None) -> LineageEvent | None:
         """The event of a node; None for a node that was skipped, which has no run."""
