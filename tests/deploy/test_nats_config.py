@@ -77,6 +77,7 @@ from floe_executor.adapters.told_events import publish_unless_told
 from floe_executor.core.run_states import queued_event
 from floe_executor.starts.restoring import Restoring
 from floe_lineage.adapters.lineage_consumer import LineageConsumer
+from floe_lineage.adapters.stored_events import StoredEvents
 
 FOLDER = Path(__file__).parents[2] / "deploy" / "nats"
 FILE = FOLDER / "nats-server.conf"
@@ -560,6 +561,7 @@ async def test_the_lineage_service_looks_back_and_sets_its_own_consumers_back(co
     first = await consumer.first_from(1)
     assert first is not None
     assert (await consumer.backlog()).settled >= first.sequence
+    assert await StoredEvents(lineage).read(first.sequence) == b"{}"
     await consumer.set_back(first.sequence)
     again = await pulling.fetch(1, timeout=5)
     assert again[0].metadata.sequence.stream == first.sequence
