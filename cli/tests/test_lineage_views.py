@@ -13,6 +13,7 @@ from floe_contracts.lineage_requests import (
     ColumnAnswer,
     ColumnEdge,
     DerivedClassification,
+    Direction,
     GraphEdge,
     GraphNode,
     Impact,
@@ -49,8 +50,8 @@ def printed(*parts: object) -> list[str]:
     return console.file.getvalue().splitlines()
 
 
-def names(answer: LineageGraph) -> list[str]:
-    return [line.split("  db")[0].rstrip() for line in printed(*graph_parts(answer))]
+def names(answer: LineageGraph, direction: Direction = "both") -> list[str]:
+    return [line.split("  db")[0].rstrip() for line in printed(*graph_parts(answer, direction))]
 
 
 def test_what_is_reached_on_two_ways_is_shown_once_and_circles_end() -> None:
@@ -82,13 +83,15 @@ def test_what_reads_the_relation_that_a_table_is_landed_from_stands_below_the_ta
         "job j2",
         "dataset mart",
     ]
+    answer = graph(("relation", "jland"), ("jland", "table"), ("relation", "j2"), roots=("table", "relation"))
+    assert names(answer, "downstream") == ["dataset table", "└── goes into", "    └── job j2"]
 
 
 def test_a_node_that_nothing_is_known_of_is_itself() -> None:
     alone = LineageGraph(root="a", nodes=(node("a", 0),), edges=())
     assert names(alone) == ["dataset a"]
     run = NodeRun(run_id="r", event_type="FAIL", at="2026-11-21 ten o'clock")
-    told = printed(*graph_parts(LineageGraph(root="a", nodes=(node("a", 0, run=run),), edges=())))
+    told = printed(*graph_parts(LineageGraph(root="a", nodes=(node("a", 0, run=run),), edges=()), "both"))
     assert told == ["dataset a  db  FAIL 2026-11-21 ten o'clock"]
 
 

@@ -12,15 +12,15 @@ from rich.tree import Tree
 
 from floe_cli.catalog.views import moment
 from floe_cli.lineage_views.column_words import how, is_what
-from floe_contracts.lineage_requests import ColumnEdge, GraphNode, LineageGraph
+from floe_contracts.lineage_requests import ColumnEdge, Direction, GraphNode, LineageGraph
 
 _STYLES = {"COMPLETE": "green", "FAIL": "red", "ABORT": "yellow", "START": "cyan", "RUNNING": "cyan"}
 
 
-def graph_parts(graph: LineageGraph) -> list[RenderableType]:
+def graph_parts(graph: LineageGraph, direction: Direction) -> list[RenderableType]:
     """The tree; where columns were asked for, a table of them; and that there is more, if there is."""
     nodes = {node.id: node for node in graph.nodes}
-    parts: list[RenderableType] = [_tree(graph, nodes)]
+    parts: list[RenderableType] = [_tree(graph, nodes, direction)]
     if any(node.fields for node in graph.nodes):
         parts.append(_columns(graph.nodes, graph.column_edges, nodes))
     if graph.truncated:
@@ -30,7 +30,7 @@ def graph_parts(graph: LineageGraph) -> list[RenderableType]:
     return parts
 
 
-def _tree(graph: LineageGraph, nodes: Mapping[str, GraphNode]) -> Tree:
+def _tree(graph: LineageGraph, nodes: Mapping[str, GraphNode], direction: Direction) -> Tree:
     upstream, downstream = defaultdict(list), defaultdict(list)
     for edge in graph.edges:
         upstream[edge.target].append(edge.source)
@@ -38,7 +38,13 @@ def _tree(graph: LineageGraph, nodes: Mapping[str, GraphNode]) -> Tree:
     tree = Tree(_label(nodes[graph.root]))
     # A table and the relation that it is landed from are one thing here: what reads the relation is made of it, too.
     same = [graph.root, *(node.id for node in graph.nodes if node.distance == 0 and node.id != graph.root)]
-    for title, starts, neighbours in (("made of", [graph.root], upstream), ("goes into", same, downstream)):
+    branches = (
+        ("made of", "downstream", [graph.root], upstream),
+        ("goes into", "upstream", same, downstream),
+    )
+    for title, other_way, starts, neighbours in branches:
+        if direction == other_way:
+            continue  # between a table and its relation there is an edge whichever way was asked for
         branch = Tree(Text(title, style="bold"))
         _grow(branch, starts, neighbours, nodes)
         if branch.children:

@@ -68,7 +68,7 @@ def graph(
     elif output == "text":
         from floe_cli.lineage_views.graph_tree import graph_parts
 
-        print_parts(*graph_parts(answer))
+        print_parts(*graph_parts(answer, direction))
     else:
         from floe_cli.lineage_views import drawings
 
