@@ -8,7 +8,7 @@ bin=$(cd "$1" && pwd)
 folder=$(mktemp -d)
 hook=$("$bin/python" -c 'import sysconfig; print(sysconfig.get_path("purelib"))')/floe_coverage.pth
 trap 'rm -rf "$folder" "$hook"' EXIT
-packages="contracts chassis dbt lakehouse gateway compiler executor catalog lineage semantic cli"
+packages="contracts chassis client dbt lakehouse gateway compiler executor catalog lineage semantic cli"
 cat > "$folder/coverage.toml" <<TOML
 [tool.coverage.run]
 branch = true

@@ -16,13 +16,14 @@ from floe_chassis.bus import Bus, message_size
 from floe_chassis.topology import DEAD_LETTERS
 from floe_contracts import subjects
 from floe_contracts.errors import ContractError, FloeError, Unreachable
+from floe_contracts.openlineage.envelope import REPLAY_HEADER
 from floe_contracts.subscribers import is_subscribers
 
 if TYPE_CHECKING:
     from floe_chassis.delivery import RawMessage
     from floe_chassis.service import Service
 
-REPLAY_FOR: Final = "Floe-Replay-For"
+REPLAY_FOR: Final = REPLAY_HEADER
 """Header of a message that was a dead letter: the consumer that gets it again. Others pass over it."""
 _PREFIX: Final = "Floe-Dlq-"
 _REASON_LIMIT: Final = 2000

@@ -23,6 +23,8 @@ JOB_HEADER: Final = "Floe-Job"
 """The job's name, or the dataset's; bytes beside printable ASCII are written as in URLs."""
 EVENT_TYPE_HEADER: Final = "Floe-Event-Type"
 """START, RUNNING, COMPLETE, FAIL, ABORT or OTHER; JOB and DATASET for events without a run."""
+REPLAY_HEADER: Final = "Floe-Replay-For"
+"""The consumer that gets an event again; whoever else reads the stream has had it before."""
 
 JOB: Final = "JOB"
 DATASET: Final = "DATASET"

@@ -4,15 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import importlib
 import json
-import socket
-import subprocess
-import sys
 import uuid
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 import nats
@@ -23,88 +18,32 @@ from nats.errors import Error as NatsError
 
 from floe_chassis.bus import Bus
 from floe_chassis.dead_letters import watch_advisories
-from floe_chassis.nats_server import HOST, find_binary
 from floe_chassis.service import Service
-from floe_chassis.settings import ChassisSettings
 from floe_chassis.testing import eventually
-from floe_chassis.topology import DEAD_LETTERS, DLQ, LINEAGE, LINEAGE_JOBS_BUCKET, declared
-from floe_chassis.topology_apply import apply
+from floe_chassis.topology import DEAD_LETTERS, DLQ, LINEAGE, LINEAGE_JOBS_BUCKET
 from floe_contracts import subjects
-from floe_contracts.subscribers import API, DOMAIN, Subscriber, read_subscribers
+from floe_contracts.subscribers import API, DOMAIN, Subscriber
 
-FOLDER = Path(__file__).parents[2] / "deploy" / "nats"
-SUBSCRIBERS = read_subscribers(["bi=acme", "ops=acme/dev", "other=globex"])
-TOPOLOGY = declared(ChassisSettings(), ["file"], SUBSCRIBERS)
-BI = SUBSCRIBERS[0]
+from .subscribed_bus import SubscribedBus, script, tell
+
+BI = Subscriber("bi", "acme")
 BI_PLACE = f"{LINEAGE}.{BI.consumer}"
 Read = Callable[[str], Awaitable[Client]]
 
 pytestmark = pytest.mark.bus
 
 
-def script(name: str) -> ModuleType:
-    sys.path.insert(0, str(FOLDER))
-    try:
-        return importlib.import_module(name)
-    finally:
-        sys.path.remove(str(FOLDER))
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind((HOST, 0))
-        port: int = probe.getsockname()[1]
-        return port
-
-
 @pytest.fixture
-def keys(tmp_path: Path) -> Path:
-    folder = tmp_path / "keys"
-    script("generate_keys").generate(folder, [item.name for item in SUBSCRIBERS])
-    return folder
-
-
-@pytest.fixture
-def url(tmp_path: Path, keys: Path) -> Iterator[str]:
-    file, port = tmp_path / "nats-server.conf", free_port()
-    options = [f"--subscriber={item.name}={item.tenant}" for item in SUBSCRIBERS if item.environment is None]
-    assert script("generate_config").main([*options, "--subscriber=ops=acme/dev", "--output", str(file)]) == 0
-    environment = dict(line.split("=", 1) for line in (keys / "nats.env").read_text().splitlines())
-    places = ["-a", HOST, "-p", str(port), "-m", str(free_port()), "-l", str(tmp_path / "log")]
-    command = [find_binary(), "-c", str(file), *places]
-    server = subprocess.Popen(command, env={**environment, "FLOE_NATS_STORE": str(tmp_path / "store")})
-    try:
-        asyncio.run(eventually(lambda: answers(port)))
-        yield f"nats://{HOST}:{port}"
-    finally:
-        server.terminate()
-        server.wait(10)
-
-
-def answers(port: int) -> bool:
-    with contextlib.suppress(OSError), socket.create_connection((HOST, port), timeout=1) as connection:
-        return connection.recv(4) == b"INFO"
-    return False
-
-
-def settings(url: str, keys: Path, identity: str) -> ChassisSettings:
-    return ChassisSettings(nats_url=url, nats_seed_file=keys / f"{identity}.seed", publish_budget=3.0, http_port=0)
-
-
-@pytest.fixture
-async def operator(url: str, keys: Path) -> AsyncIterator[Bus]:
-    """The operator, with the topology applied and six events of three places stored."""
-    bus = Bus("operator", settings(url, keys, "operator"))
-    await bus.connect(wait=False)
-    await apply(bus, TOPOLOGY)
+async def stored(operator: Bus) -> Bus:
+    """The operator, with events 0 to 5 of three places on the stream."""
     for number in range(6):
-        await tell(bus, number, ("acme", "globex", "acme")[number % 3], ("prod", "prod", "dev")[number % 3])
-    yield bus
-    await bus.close()
+        tenant, environment = (("acme", "prod"), ("globex", "prod"), ("acme", "dev"))[number % 3]
+        await tell(operator, number, tenant, environment)
+    return operator
 
 
 @pytest.fixture
-async def read(url: str, keys: Path, operator: Bus) -> AsyncIterator[Read]:
+async def read(subscribed: SubscribedBus) -> AsyncIterator[Read]:
     """Connects as a subscriber."""
     async with contextlib.AsyncExitStack() as stack:
 
@@ -114,8 +53,8 @@ async def read(url: str, keys: Path, operator: Bus) -> AsyncIterator[Read]:
             async def note(error: Exception) -> None:
                 refused.append(str(error))
 
-            seed = str(keys / f"subscriber-{name}.seed")
-            client = await nats.connect(url, nkeys_seed=seed, error_cb=note, allow_reconnect=False)
+            seed = str(subscribed.seed(f"subscriber-{name}"))
+            client = await nats.connect(subscribed.url, nkeys_seed=seed, error_cb=note, allow_reconnect=False)
             client.refused = refused
             stack.push_async_callback(client.close)
             return client
@@ -123,10 +62,8 @@ async def read(url: str, keys: Path, operator: Bus) -> AsyncIterator[Read]:
         yield connected
 
 
-async def tell(bus: Bus, number: int, tenant: str = "acme", environment: str = "prod") -> int:
-    """Publish an event; its sequence."""
-    subject = subjects.lineage(tenant, environment, "orders", "job", "START")
-    return (await bus.js.publish(subject, b"%d" % number, headers={"Nats-Msg-Id": f"event-{number}"})).seq
+def number_of(message: Msg) -> int:
+    return int(json.loads(message.data)["job"]["name"].removeprefix("orders "))
 
 
 async def fetched(client: Client, name: str, count: int, *, acknowledge: bool = True) -> list[Msg]:
@@ -158,44 +95,44 @@ async def refused(client: Client, *candidates: str) -> set[str]:
     return {subject for subject in candidates if any(f'"{subject.lower()}"' in text.lower() for text in errors)}
 
 
-async def test_each_subscriber_reads_its_own_from_the_beginning_and_live(operator: Bus, read: Read) -> None:
+async def test_each_subscriber_reads_its_own_from_the_beginning_and_live(stored: Bus, read: Read) -> None:
     expected = {"bi": [0, 2, 3, 5], "ops": [2, 5], "other": [1, 4]}
     for name, numbers in expected.items():
         client = await read(name)
-        assert [int(message.data) for message in await fetched(client, name, len(numbers))] == numbers
+        assert [number_of(message) for message in await fetched(client, name, len(numbers))] == numbers
         info = await asked(client, f"CONSUMER.INFO.{LINEAGE}.subscriber-{name}")
         assert (info["num_pending"], info["num_ack_pending"]) == (0, 0)
     bi = await read("bi")
     waiting = asyncio.create_task(fetched(bi, "bi", 1))
-    await tell(operator, 6, "globex")
-    await tell(operator, 7)
-    assert [int(message.data) for message in await waiting] == [7]
+    await tell(stored, 6, "globex")
+    await tell(stored, 7)
+    assert [number_of(message) for message in await waiting] == [7]
 
 
-async def test_what_is_not_acknowledged_comes_again_and_the_position_is_kept(operator: Bus, read: Read) -> None:
+async def test_what_is_not_acknowledged_comes_again_and_the_position_is_kept(stored: Bus, read: Read) -> None:
     first = await fetched(await read("bi"), "bi", 1, acknowledge=False)
     await first[0].nak()
     again = await fetched(await read("bi"), "bi", 4)
-    assert sorted(int(message.data) for message in again) == [0, 2, 3, 5]
+    assert sorted(number_of(message) for message in again) == [0, 2, 3, 5]
     assert max(message.metadata.num_delivered or 0 for message in again) == 2
-    sequence = await tell(operator, 6)
+    sequence = await tell(stored, 6)
     assert [message.metadata.sequence.stream for message in await fetched(await read("bi"), "bi", 1)] == [sequence]
 
 
-async def test_a_subscriber_sets_its_own_consumer_back(operator: Bus, read: Read) -> None:
+async def test_a_subscriber_sets_its_own_consumer_back(stored: Bus, read: Read) -> None:
     client = await read("bi")
     events = await fetched(client, "bi", 4)
     third = events[2].metadata.sequence.stream
     answer = await asked(client, f"CONSUMER.RESET.{BI_PLACE}", {"seq": third})
     assert (answer["num_pending"], answer["num_ack_pending"]) == (2, 0)
-    assert [int(message.data) for message in await fetched(client, "bi", 2)] == [3, 5]
-    assert [int(message.data) for message in await fetched(await read("ops"), "ops", 2)] == [2, 5]
+    assert [number_of(message) for message in await fetched(client, "bi", 2)] == [3, 5]
+    assert [number_of(message) for message in await fetched(await read("ops"), "ops", 2)] == [2, 5]
 
 
-async def test_the_last_event_is_looked_up_among_its_own(operator: Bus, read: Read) -> None:
+async def test_the_last_event_is_looked_up_among_its_own(stored: Bus, read: Read) -> None:
     other, bi = await read("other"), await read("bi")
     last = await other.request(f"{API}.DIRECT.GET.{LINEAGE}.floe.v1.lineage.globex.>", b"", timeout=5)
-    assert (last.data, last.headers["Nats-Subject"].split(".")[3]) == (b"4", "globex")
+    assert (number_of(last), last.headers["Nats-Subject"].split(".")[3]) == (4, "globex")
     # What would widen the question in its body is refused by the server.
     wider = [
         {"last_by_subj": "floe.v1.lineage.globex.>"},
@@ -211,10 +148,10 @@ async def test_the_last_event_is_looked_up_among_its_own(operator: Bus, read: Re
         assert (answer.headers["Status"], answer.data) == ("408", b"")
 
 
-async def test_a_subscriber_publishes_nothing_and_asks_nothing_else(operator: Bus, read: Read) -> None:
+async def test_a_subscriber_publishes_nothing_and_asks_nothing_else(subscribed: SubscribedBus, read: Read) -> None:
     client = await read("bi")
-    streams = [item.name for item in TOPOLOGY.streams]
-    others = [f"{item.stream}.{item.name}" for item in TOPOLOGY.consumers if item.name != BI.consumer]
+    streams = [item.name for item in subscribed.topology.streams]
+    others = [f"{item.stream}.{item.name}" for item in subscribed.topology.consumers if item.name != BI.consumer]
     prefixes = ("$JS.API", API)
     calls = [
         *(f"STREAM.{call}.{stream}" for stream in streams for call in ("INFO", "DELETE", "PURGE", "MSG.GET")),
@@ -236,7 +173,7 @@ async def test_a_subscriber_publishes_nothing_and_asks_nothing_else(operator: Bu
         *(f"{prefix}.{call}" for prefix in prefixes for call in calls),
         f"$JS.API.CONSUMER.INFO.{BI_PLACE}",
         *(f"$JS.ACK.{other}.1.1.1.1.1" for other in others),
-        *(f"$KV.{bucket.name}.key" for bucket in TOPOLOGY.buckets),
+        *(f"$KV.{bucket.name}.key" for bucket in subscribed.topology.buckets),
         subjects.lineage("acme", "prod", "orders", "job", "START"),
         "floe.v1.spec.submitted.acme.orders",
         "floe.v1.request.lineage.read-graph.acme.prod",
@@ -249,9 +186,9 @@ async def test_a_subscriber_publishes_nothing_and_asks_nothing_else(operator: Bu
     await eventually(lambda: sum("subscription" in text.lower() for text in client.refused) == len(heard))
 
 
-async def test_an_answer_goes_to_nobody_else(operator: Bus, read: Read) -> None:
+async def test_an_answer_goes_to_nobody_else(stored: Bus, read: Read) -> None:
     """Events that a subscriber asks for come to its own account, whatever reply subject it names."""
-    client, specs = await read("bi"), (await operator.js.stream_info("FLOE_SPECS")).state.messages
+    client, specs = await read("bi"), (await stored.js.stream_info("FLOE_SPECS")).state.messages
     for reply in (
         "floe.v1.spec.submitted.acme.orders",
         f"$KV.{LINEAGE_JOBS_BUCKET}.key",
@@ -260,42 +197,42 @@ async def test_an_answer_goes_to_nobody_else(operator: Bus, read: Read) -> None:
         with contextlib.suppress(NatsError):
             await client.publish(f"{API}.CONSUMER.MSG.NEXT.{BI_PLACE}", b'{"batch": 1, "no_wait": true}', reply=reply)
     await asked(client, f"CONSUMER.INFO.{BI_PLACE}")
-    assert (await operator.js.stream_info("FLOE_SPECS")).state.messages == specs
-    assert (await operator.js.stream_info(f"KV_{LINEAGE_JOBS_BUCKET}")).state.messages == 0
-    assert (await operator.js.stream_info(DLQ)).state.messages == 0
+    assert (await stored.js.stream_info("FLOE_SPECS")).state.messages == specs
+    assert (await stored.js.stream_info(f"KV_{LINEAGE_JOBS_BUCKET}")).state.messages == 0
+    assert (await stored.js.stream_info(DLQ)).state.messages == 0
 
 
-async def test_what_a_subscriber_gives_up_is_no_dead_letter(operator: Bus, read: Read, url: str, keys: Path) -> None:
-    gateway = Service("gateway", settings(url, keys, "gateway"))
+async def test_what_a_subscriber_gives_up_is_no_dead_letter(stored: Bus, read: Read, subscribed: SubscribedBus) -> None:
+    gateway = Service("gateway", subscribed.settings("gateway"))
     watch_advisories(gateway)
     await gateway.start()
     try:
         (event,) = await fetched(await read("bi"), "bi", 1, acknowledge=False)
         await event.term()
         # One of floe's own consumers after it: advisories come in their order.
-        own = await operator.js.pull_subscribe_bind("lineage-file", LINEAGE)
+        own = await stored.js.pull_subscribe_bind("lineage-file", LINEAGE)
         (message,) = await own.fetch(1, timeout=5)
         await message.term()
 
         async def letters() -> list[str]:
-            found = await operator.js.stream_info(DLQ, subjects_filter=">")
+            found = await stored.js.stream_info(DLQ, subjects_filter=">")
             return list(found.state.subjects or ())
 
         assert await eventually(letters) == [subjects.dead_letter(LINEAGE, "lineage-file")]
-        info = await operator.js.consumer_info("FLOE_ADVISORIES", DEAD_LETTERS)
+        info = await stored.js.consumer_info("FLOE_ADVISORIES", DEAD_LETTERS)
         assert info.num_pending == 0
     finally:
         await gateway.stop()
 
 
-async def test_one_subscriber_holds_few_connections(url: str, keys: Path, operator: Bus) -> None:
+async def test_one_subscriber_holds_few_connections(subscribed: SubscribedBus) -> None:
     limit = script("generate_config").CONNECTIONS
-    seed = str(keys / "subscriber-bi.seed")
+    seed = str(subscribed.seed("subscriber-bi"))
     async with contextlib.AsyncExitStack() as stack:
         for _ in range(limit):
-            stack.push_async_callback((await nats.connect(url, nkeys_seed=seed)).close)
+            stack.push_async_callback((await nats.connect(subscribed.url, nkeys_seed=seed)).close)
         with pytest.raises(NatsError, match="maximum"):
-            await nats.connect(url, nkeys_seed=seed, allow_reconnect=False, connect_timeout=5)
+            await nats.connect(subscribed.url, nkeys_seed=seed, allow_reconnect=False, connect_timeout=5)
 
 
 def test_who_subscribes_to_what_is_checked(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
