@@ -15,6 +15,8 @@ Event: TypeAlias = dict[str, Any]
 
 _TYPES: Final = frozenset({"START", "RUNNING", "COMPLETE", "FAIL", "ABORT"})
 _NAMESPACE: Final = re.compile(r"[a-zA-Z0-9:/\-_.@+]{1,1024}")
+_OF_ALL: Final = ("eventTime", "producer", "job.namespace", "job.name")
+_OF_RUNS: Final = (*_OF_ALL, "run.runId")
 _RUN: Final = {"parent": ("run.runId", "job.namespace", "job.name"), "nominalTime": ("nominalStartTime",)}
 _JOB: Final = {
     "documentation": ("description",),
@@ -34,19 +36,22 @@ _DATASET: Final = {
 
 def marquez_complaints(events: Sequence[Event]) -> list[str]:
     """What Marquez would refuse of events that come in this order, change, or leave out."""
+    runs = [event for event in events if "run" in event]
     return [f"{event['job']['name']} {event.get('eventType')}: {one}" for event in events for one in _fields(event)] + [
-        *_late_parents(events),
-        *_unknown_columns(events),
+        *_late_parents(runs),
+        *_unknown_columns(runs),
     ]
 
 
 def _fields(event: Event) -> Iterator[str]:
-    if event.get("eventType") not in _TYPES:
-        yield "eventType"
-    for path in ("eventTime", "producer", "run.runId", "job.namespace", "job.name"):
-        if not all(_values(event, path)):
-            yield path
-    yield from _facets("run", event["run"], _RUN)
+    if "run" in event:
+        needed, right = _OF_RUNS, event.get("eventType") in _TYPES and event["schemaURL"].endswith("/RunEvent")
+    else:
+        needed, right = _OF_ALL, event["schemaURL"].endswith("/JobEvent")
+    if not right:
+        yield "its type"
+    yield from (path for path in needed if not all(_values(event, path)))
+    yield from _facets("run", event.get("run", {}), _RUN)
     yield from _facets("job", event["job"], _JOB)
     for dataset in _datasets(event):
         yield from _facets(dataset["name"], dataset, _DATASET)

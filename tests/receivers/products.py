@@ -33,11 +33,13 @@ models:
     description: One row per customer.
     columns:
       - {name: name, data_tests: [not_null, unique]}
+exposures:
+  - {name: board, type: dashboard, owner: {email: ann@example.com}, depends_on: [ref('customers')]}
 """
 
 
 def shop(name: str) -> dict[str, str]:
-    """A product that builds: a seed, a view with a classified column, a table with two tests."""
+    """A product that builds: a seed, a view with a classified column, a table with two tests that a dashboard shows."""
     return _product(name) | {
         "dbt/seeds/raw_orders.csv": "id,customer,email,amount\n1,ann,Ann@example.com,3.50\n2,bob,bob@example.com,4\n",
         "dbt/models/staging/stg_orders.sql": _STAGING,

@@ -86,7 +86,8 @@ async def test_the_graph_of_a_run_is_read_back(feast: FeastServer, stack: Runnin
         "grocer.model.grocer.customers",
     )
     found = edges(feast.read("graph"), "grocer")
-    tests = {target for kind, source, target in found if (kind, source) == ("input", table)} - {f"grocer.land.{landed}"}
+    readers = {target for kind, source, target in found if (kind, source) == ("input", table)}
+    tests = readers - {f"grocer.land.{landed}", "grocer.exposure.grocer.board"}
     assert len(tests) == 2
     assert found == {
         ("output", seed, raw),
@@ -96,6 +97,7 @@ async def test_the_graph_of_a_run_is_read_back(feast: FeastServer, stack: Runnin
         ("input", staged, model),
         ("output", model, table),
         ("derived", staged, table),
+        ("input", table, "grocer.exposure.grocer.board"),
         *(("input", table, test) for test in tests),
         *((kind, *ends) for name, to in ((raw, landed_raw), (table, landed)) for kind, *ends in landing(name, to)),
         *(("parent", "grocer", job) for job in (seed, view, model, *tests, *lands(landed_raw, landed))),
