@@ -120,6 +120,21 @@ def test_classification_reaches_the_lineage(demo: Demo) -> None:
     assert facets[0]["email"]["classification"] == "pii"
 
 
+def test_a_column_is_what_it_is_made_of_without_anybody_saying_so(demo: Demo) -> None:
+    """No stack runs: the lineage service is started for as long as it takes, and reads what it has not read yet."""
+    asked = run_floe("lineage", "column", "fct_daily_revenue", "daily_revenue_id", demo.folder, "--json")
+    assert asked.returncode == 0, asked.stderr
+    answer = json.loads(asked.stdout)
+    assert answer["field"]["classification"] == "identifier"
+    (derived,) = answer["derived"]
+    assert (derived["classification"], derived["masked"]) == ("internal", False)
+    assert [(step["dataset"], step["field"]) for step in derived["path"]] == [
+        ("orders.main.fct_orders", "brand"),
+        ("orders.main.fct_daily_revenue", "daily_revenue_id"),
+        ("default.dev.orders.main.fct_daily_revenue", "daily_revenue_id"),
+    ]
+
+
 def test_the_chain_verifies_and_a_tampered_blob_is_found(demo: Demo) -> None:
     traced = run_floe("trace", demo.result["run_id"], demo.folder, "--json")
     assert traced.returncode == 0, traced.stdout

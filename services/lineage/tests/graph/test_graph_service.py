@@ -8,12 +8,14 @@ from typing import Any
 
 import pytest
 
-from floe_chassis.errors import RequestRefused
-from floe_chassis.topology import LINEAGE_DATASETS_BUCKET
+from floe_chassis.errors import RequestFailed, RequestRefused
+from floe_chassis.topology import LINEAGE, LINEAGE_DATASETS_BUCKET, LINEAGE_GRAPH, declared
+from floe_chassis.topology_apply import apply
 from floe_contracts.lineage_requests import READ_COLUMN, READ_GRAPH, ReadColumn, ReadGraph
 from floe_contracts.openlineage.naming import Place, foreign_place
 from floe_lineage.adapters.graph_buckets import GraphBuckets
-from floe_lineage.errors import RecordTaken
+from floe_lineage.errors import GraphNotReady, RecordTaken
+from floe_lineage.graph import answering
 
 from .graph_events import WAREHOUSE, Event, Stack, run, sql, table
 
@@ -140,6 +142,19 @@ async def test_rubbish_stops_nothing(stack: Stack) -> None:
         await stack.bus.publish_raw("floe.v1.lineage.too.short", b"{}", {}, "short")
         await stack.settled()
         assert await derived(stack) == [("pii", PATH, False)]
+
+
+async def test_a_graph_that_has_not_read_all_says_so(stack: Stack, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(answering, "_CURRENT_SECONDS", 0.2)
+    await stack.bus.js.delete_consumer(LINEAGE, LINEAGE_GRAPH)
+    async with stack.running():
+        with pytest.raises(RequestFailed) as failed:
+            await stack.ask(READ_GRAPH, ReadGraph(dataset="stg"))
+        assert failed.value.problem.code == GraphNotReady.code
+        await apply(stack.bus, declared(stack.settings, ["file"]))
+        await stack.publish(*shop())
+        await stack.settled()
+        assert (await stack.ask(READ_GRAPH, ReadGraph(dataset="stg"))).nodes
 
 
 async def test_a_tenant_sees_nothing_of_another(stack: Stack) -> None:

@@ -42,9 +42,14 @@ class GraphAnswers:
 
     async def _answered(self, asked: Asked[Any], answer: Callable[[Seen, Any], AnswerT]) -> AnswerT:
         with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(self._projector.current.wait(), _CURRENT_SECONDS)
+            async with asyncio.timeout(_CURRENT_SECONDS):
+                await self._projector.current.wait()
         knowledge = self._projector.knowledge
-        if knowledge is None:
-            raise GraphNotReady("what is known of datasets and jobs is still being read", hint="ask again in a while")
+        if knowledge is None or not self._projector.current.is_set():
+            waiting = self._projector.waiting
+            raise GraphNotReady(
+                f"the lineage graph has not read all that was told before it started: {waiting} events wait",
+                hint="ask again in a while",
+            )
         known = knowledge.get(asked.tenant) or Knowledge()
         return answer(Seen(known.graph, known.derivations, asked.environment), asked.request)

@@ -51,6 +51,7 @@ class Projector:
     Attributes:
         knowledge: of each tenant; None until it is read for the first time.
         current: set once all is read that was stored before the start.
+        waiting: events of those that are not read yet.
     """
 
     def __init__(self, bus: Bus, columns: ColumnReading, now: Callable[[], datetime], metrics: GraphMetrics) -> None:
@@ -64,7 +65,7 @@ class Projector:
         self._buckets = GraphBuckets(bus)
         self._tellings = Tellings(bus, now, metrics)
         self._untold: set[RecordKey] = set()
-        self._waiting = 0
+        self.waiting = 0
         self._looked_at = 0.0
         self.check = self._stream.check
 
@@ -91,7 +92,7 @@ class Projector:
         """Take all records, as they stand."""
         while not await self._bus.until_connected(_AGAIN_SECONDS):
             pass
-        self._waiting = await self._backlog()
+        self.waiting = await self._backlog()
         loaded: dict[str, list[LineageState]] = {}
         async for state in self._buckets.load():
             loaded.setdefault(state.tenant, []).append(state)
@@ -107,20 +108,20 @@ class Projector:
         # A million objects that stay: the collector would walk them again and again, half a second each time.
         gc.collect()
         gc.freeze()
-        _log.info("graph.loaded", records=sum(map(len, loaded.values())), waiting=self._waiting)
-        if not self._waiting:
+        _log.info("graph.loaded", records=sum(map(len, loaded.values())), waiting=self.waiting)
+        if not self.waiting:
             self.current.set()
 
     async def _step(self) -> None:
         events = await self._stream.fetch()
         if events:
             await self._take(events)
-            self._waiting = max(0, self._waiting - len(events))
-        elif self._waiting:  # what only another consumer was to get again is not handed out here
-            self._waiting = await self._backlog()
-        if not self._waiting and self._untold:
+            self.waiting = max(0, self.waiting - len(events))
+        elif self.waiting:  # what only another consumer was to get again is not handed out here
+            self.waiting = await self._backlog()
+        if not self.waiting and self._untold:
             await self._caught_up()
-        if not self._waiting:
+        if not self.waiting:
             self.current.set()
         await self._stream.accepted(events)
         if time.monotonic() - self._looked_at > _LOOK_SECONDS:
