@@ -11,71 +11,19 @@ from floe_lineage.core.columns.uses import Use
 
 # Without underscores and in lower case; sqlglot's own names of functions stand beside those of the warehouses.
 _HASHES: Final = frozenset(
-    [
-        "md5",
-        "md5digest",
-        "md5hex",
-        "md5binary",
-        "md5number",
-        "md5numberlower64",
-        "md5numberupper64",
-        "sha",
-        "sha1",
-        "sha1hex",
-        "sha1binary",
-        "sha1digest",
-        "sha2",
-        "sha2hex",
-        "sha2binary",
-        "sha2digest",
-        "sha224",
-        "sha256",
-        "sha384",
-        "sha512",
-        "funcsha1",
-        "hash",
-        "standardhash",
-        "hashbytes",
-        "hashvalues",
-        "digest",
-        "hmac",
-        "crc32",
-        "checksum",
-        "farmfingerprint",
-        "farmfingerprint64",
-        "farmhash64",
-        "fnvhash",
-        "xxhash",
-        "xxhash32",
-        "xxhash64",
-        "murmurhash",
-        "murmurhash3",
-        "cityhash64",
-        "siphash64",
-        "crypt",
-        "mask",
-        "maskinner",
-        "maskouter",
-        "maskfirstn",
-        "masklastn",
-        "maskshowfirstn",
-        "maskshowlastn",
-    ]
+    """
+    md5 md5digest md5hex md5binary md5number md5numberlower64 md5numberupper64 sha sha1 sha1hex sha1binary sha1digest
+    sha2 sha2hex sha2binary sha2digest sha224 sha256 sha384 sha512 funcsha1 hash standardhash hashbytes hashvalues
+    digest hmac crc32 checksum farmfingerprint farmfingerprint64 farmhash64 fnvhash xxhash xxhash32 xxhash64
+    murmurhash murmurhash3 cityhash64 siphash64 crypt mask maskinner maskouter maskfirstn masklastn maskshowfirstn
+    maskshowlastn
+    """.split()  # noqa: SIM905 -- one word a line would be a page of them
 )
 _COUNTS: Final = frozenset(
-    [
-        "count",
-        "countif",
-        "countdistinct",
-        "approxdistinct",
-        "approxcountdistinct",
-        "hll",
-        "hllcount",
-        "hashagg",
-        "regrcount",
-        "bitmapcount",
-        "checksumagg",
-    ]
+    """
+    count countif countdistinct approxdistinct approxcountdistinct hll hllcount hashagg regrcount bitmapcount
+    checksumagg
+    """.split()  # noqa: SIM905 -- one word a line would be a page of them
 )
 _OF_ONE_ROW: Final = (
     exp.FirstValue, exp.LastValue, exp.NthValue, exp.Lag, exp.Lead,
@@ -83,39 +31,11 @@ _OF_ONE_ROW: Final = (
 )  # fmt: skip
 # Aggregates that sqlglot does not know as functions of their own.
 _AGGREGATES: Final = frozenset(
-    [
-        "list",
-        "histogram",
-        "product",
-        "geomean",
-        "favg",
-        "fsum",
-        "kahansum",
-        "entropy",
-        "mad",
-        "bitand",
-        "bitor",
-        "bitxor",
-        "booland",
-        "boolor",
-        "every",
-        "argminnull",
-        "argmaxnull",
-        "maxby",
-        "minby",
-        "sumif",
-        "avgif",
-        "stringagg",
-        "collectlist",
-        "collectset",
-        "bitmapagg",
-        "jsonagg",
-        "jsonbagg",
-        "jsongroupobject",
-        "percentile",
-        "percentileapprox",
-        "approxpercentile",
-    ]
+    """
+    list histogram product geomean favg fsum kahansum entropy mad bitand bitor bitxor booland boolor every argminnull
+    argmaxnull maxby minby sumif avgif stringagg collectlist collectset bitmapagg jsonagg jsonbagg jsongroupobject
+    percentile percentileapprox approxpercentile
+    """.split()  # noqa: SIM905 -- one word a line would be a page of them
 )
 
 

@@ -128,8 +128,9 @@ def _rows(query: exp.Select, columns: Sequence[Column], scope: Scope) -> Depende
         if condition := query.args.get(name):
             whole |= dependencies(condition, scope, _FILTERING)
     distinct = query.args.get("distinct")
-    if isinstance(distinct, exp.Distinct) and (on := distinct.args.get("on")):
-        whole |= dependencies(on, scope, _GROUPING)
+    if isinstance(distinct, exp.Distinct):
+        on = distinct.args.get("on")
+        whole |= dependencies(on, scope, _GROUPING) if on else _decided(columns, _GROUPING)
     return whole
 
 
@@ -154,10 +155,15 @@ def _ordered(query: exp.Expr, columns: Sequence[Column], scope: Scope) -> Depend
         if order := query.args.get(name):
             by_all = [key for key in order.expressions if key.name.upper() == "ALL"]
             if by_all:
-                whole |= used_as(_SORTING, frozenset().union(*(column.dependencies for column in columns)))
+                whole |= _decided(columns, _SORTING)
             else:
                 whole |= _keyed(order.expressions, columns, scope, _SORTING)
     return whole
+
+
+def _decided(columns: Sequence[Column], use: Use) -> Dependencies:
+    """What all rows depend on where all columns are looked at, as by DISTINCT."""
+    return used_as(use, frozenset().union(*(column.dependencies for column in columns)))
 
 
 def _keyed(keys: Sequence[exp.Expr], columns: Sequence[Column], scope: Scope, use: Use) -> Dependencies:
@@ -174,7 +180,10 @@ def _keyed(keys: Sequence[exp.Expr], columns: Sequence[Column], scope: Scope, us
 
 
 def _united(query: exp.SetOperation, scope: Scope) -> Relation:
-    """UNION by place or by name; the right side of EXCEPT and INTERSECT only decides which rows stay."""
+    """UNION by place or by name; the right side of EXCEPT and INTERSECT only decides which rows stay.
+
+    Where equal rows become one, all columns decide on that, as if they were grouped by.
+    """
     spine = [query]
     while isinstance(spine[-1].this, exp.SetOperation) and not spine[-1].this.args.get("with_"):
         spine.append(spine[-1].this)
@@ -183,12 +192,14 @@ def _united(query: exp.SetOperation, scope: Scope) -> Relation:
         scope.session.spend()
         right = read_query(part.expression, scope)
         if not isinstance(part, exp.Union):
-            decided = used_as(_FILTERING, all_dependencies(right))
+            decided = used_as(_FILTERING, all_dependencies(result) | all_dependencies(right))
             result = Relation(result.columns, result.rest, result.whole | right.whole | decided)
         elif part.args.get("by_name") or result.rest is not None or right.rest is not None:
             result = _by_name(result, right, scope, only_names=bool(part.args.get("by_name")))
         else:
             result = _by_place(result, right, scope)
+        if isinstance(part, exp.Union) and part.args.get("distinct"):
+            result.whole |= _decided(result.columns, _GROUPING)
     inner = scope.child()
     inner.aliases = {column.name.lower(): column.dependencies for column in result.columns}
     return Relation(result.columns, result.rest, result.whole | _ordered(query, result.columns, inner))

@@ -205,6 +205,8 @@ def _possible(scope: Scope, sources: Sequence[Source], name: str) -> Dependencie
         return None
     if len(able) == 1 and able[0].certain:
         return able[0].column(name)
+    if not any(rest.described or rest.dependencies for rest in able):
+        return NOTHING  # whichever it is of, that is no input
     described = ", ".join(sorted({table for rest in able for table in rest.described}))
     scope.session.tell(f"the column {name} is of one of several tables whose columns are not known: {described}")
     return NOTHING
