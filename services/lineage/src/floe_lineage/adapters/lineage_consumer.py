@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import json
 from datetime import UTC, datetime, timedelta
@@ -22,6 +23,8 @@ from floe_lineage.errors import ReplayRefused
 
 _SECONDS: Final = 10.0
 _INACTIVE_SECONDS: Final = 30.0
+_TRIES: Final = 10
+_PAUSE_SECONDS: Final = 0.2
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
 
@@ -44,6 +47,17 @@ class LineageConsumer:
             raise _unreachable(error) from error
 
     async def set_back(self, sequence: int) -> None:
+        # nats-server 2.15 may note an event that it has just handed out after the reset, and stand behind it then.
+        for _ in range(_TRIES):
+            await self._reset(sequence)
+            if (await self.backlog()).settled == sequence - 1:
+                return
+            await asyncio.sleep(_PAUSE_SECONDS)
+        raise Unreachable(
+            f"the consumer {self._name!r} does not keep its place", hint="is another lineage service reading with it?"
+        )
+
+    async def _reset(self, sequence: int) -> None:
         try:
             answer = await self._bus.nc.request(
                 f"$JS.API.CONSUMER.RESET.{LINEAGE}.{self._name}",
