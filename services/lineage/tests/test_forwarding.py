@@ -299,6 +299,10 @@ async def _ready(service: Any) -> bool:
         ({"FLOE_LINEAGE_BACKENDS": "file,file"}, "twice"),
         ({"FLOE_LINEAGE_BACKENDS": "http"}, "FLOE_LINEAGE_HTTP_URL"),
         ({"FLOE_LINEAGE_HTTP_URL": "nowhere"}, "FLOE_LINEAGE_HTTP_URL"),
+        ({"FLOE_LINEAGE_HTTP_BATCH": "often"}, "FLOE_LINEAGE_HTTP_BATCH"),
+        ({"FLOE_LINEAGE_HTTP_FORWARDING": '{"rate": 0}'}, "FLOE_LINEAGE_HTTP_FORWARDING"),
+        ({"FLOE_LINEAGE_FILE_FORWARDING": "fast"}, "FLOE_LINEAGE_FILE_FORWARDING"),
+        ({"FLOE_LINEAGE_FILE_MAX_BYTES": "0"}, "FLOE_LINEAGE_FILE_MAX_BYTES"),
     ],
 )
 def test_wrong_settings_are_named(settings: dict[str, str], said: str) -> None:

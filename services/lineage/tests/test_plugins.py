@@ -200,6 +200,43 @@ def test_wrong_options_are_told_with_their_line(
     }
 
 
+@pytest.mark.parametrize(
+    ("field", "said", "at"),
+    [
+        ("forwarding: {eventTypes: [START, STOP]}", "STOP", "STOP"),
+        ("forwarding: {eventTypes: []}", "at least 1 item", "eventTypes"),
+        ("forwarding: {rate: 0}", "greater than 0", "rate"),
+        ("forwarding: {concurrency: 100}", "less than or equal to 64", "concurrency"),
+        ("forwarding: {dropFacets: {runs: [parent]}}", "'runs' is not a field here", "runs"),
+        ("forwarding: {dropFacets: {run: ['a.b']}}", "'a.b' is not allowed", "'a.b'"),
+        ("forwarding: {jobEvents: drop}", "as-they-are", "jobEvents"),
+        ("options: {batch: sometimes}", "auto, off, or a number from 1 to 1000", "batch"),
+        ("options: {batch: '0'}", "auto, off, or a number", "batch"),
+        ("options: {timeout: 0}", "greater than 0", "timeout"),
+        ("options: {apiKeyHeader: 'X: y'}", "is not allowed", "apiKeyHeader"),
+        ("options: {endpoint: lineage}", "should begin with a slash", "endpoint"),
+    ],
+    ids=lambda value: value.split("{", 1)[1] if isinstance(value, str) and "{" in value else None,
+)
+def test_wrong_wishes_about_forwarding_are_told_with_their_place(
+    field: str, said: str, at: str, tmp_path: Path
+) -> None:
+    file = tmp_path / "platform.yaml"
+    line = f"    there: {{type: http, url: 'http://x:1', {field}}}"
+    file.write_text(
+        "apiVersion: floe.dev/v1\nkind: PlatformSpec\nmetadata: {name: p, version: 1.0.0, owner: me}\n"
+        "environments: {dev: {profiles: {default: {compute: duckdb, storage: local, catalog: local}}}}\n"
+        "compute: {duckdb: {type: duckdb}}\nstorage: {local: {type: local}}\ncatalogs: {local: {type: sql}}\n"
+        f"observability:\n  lineage:\n{line}\n"
+    )
+    with pytest.raises(DocumentInvalid) as refused:
+        create_app({"FLOE_LINEAGE_BACKENDS": "", "FLOE_LINEAGE_PLATFORM_FILE": str(file)})
+    (problem,) = refused.value.problems
+    assert said in problem.message
+    assert problem.where is not None
+    assert (problem.where.line, problem.where.column) == (10, line.index(at) + 1)
+
+
 def test_a_platform_that_is_not_there_or_names_a_backend_again_is_a_wrong_setting(tmp_path: Path) -> None:
     with pytest.raises(SettingInvalid, match="cannot be read"):
         create_app({"FLOE_LINEAGE_PLATFORM_FILE": str(tmp_path / "platform.yaml")})
