@@ -82,8 +82,8 @@ async def follow(bus: Bus, tenant: str, wanted: EventFilter, position: Position)
         TopologyMissing: there is no lineage stream.
     """
     follower = StreamFollower(bus, LINEAGE, wanted.patterns(tenant), position)
-    await follower.open()
     try:
+        await follower.open()
         while True:
             for each in await follower.next(_PATIENCE_SECONDS):
                 if isinstance(each, Gap):

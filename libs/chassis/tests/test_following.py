@@ -142,6 +142,26 @@ async def test_a_server_that_is_killed_costs_nothing_and_repeats_nothing(own_bus
     assert await consumers(own_bus) == 0
 
 
+@pytest.mark.parametrize("after", [0.0, 0.0005, 0.001, 0.002, 0.004])
+async def test_a_beginning_that_is_cancelled_leaves_nothing_behind(bus: Bus, after: float) -> None:
+    for _ in range(10):
+        follower = StreamFollower(bus, LINEAGE, ALL, 0)
+
+        async def begin(follower: StreamFollower = follower) -> None:
+            try:
+                await follower.open()
+                await follower.next(60)
+            finally:
+                await follower.close()
+
+        beginning = asyncio.create_task(begin())
+        await asyncio.sleep(after)  # whenever it comes
+        beginning.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await beginning
+    assert await consumers(bus) == 0
+
+
 async def test_what_cannot_be_opened_says_why(own_bus: Bus, own_server: NatsServer) -> None:
     await own_bus.js.delete_stream(LINEAGE)
     with pytest.raises(TopologyMissing, match=LINEAGE):

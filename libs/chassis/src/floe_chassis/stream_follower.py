@@ -105,7 +105,7 @@ class StreamFollower:
         if not self._bus.connected:
             raise Unreachable(f"the bus at {self._bus.address} is not connected")
         try:
-            await self._begin()
+            await self._begin_whole()
         except NotFoundError as error:
             raise TopologyMissing(f"there is no stream {self._stream}", hint="run floe topology apply") from error
         except (NatsError, OSError, TimeoutError) as error:
@@ -137,7 +137,7 @@ class StreamFollower:
             return
         try:
             if self._lost():
-                await self._begin()
+                await self._begin_whole()
                 return
             if self._wanted == 0:
                 await self._request()
@@ -153,6 +153,21 @@ class StreamFollower:
         overdue = self._wanted > 0 and time.monotonic() - self._asked > _OVERDUE_SECONDS
         reconnected = self._bus.nc.stats["reconnects"] != self._reconnects
         return self._broken or overdue or reconnected or self._subscription is None
+
+    async def _begin_whole(self) -> None:
+        """Begin; cancelled meanwhile, first get done with it, so that `close` finds what there is to delete.
+
+        In a task of its own also because nats-py, on Python 3.11, now and then swallows a cancellation.
+        """
+        beginning = asyncio.create_task(self._begin(), name=f"beginning to read {self._stream}")
+        try:
+            await asyncio.wait({beginning})
+        except asyncio.CancelledError:
+            await asyncio.wait({beginning})
+            if not beginning.cancelled():
+                beginning.exception()  # nobody is left to be told
+            raise
+        beginning.result()
 
     async def _begin(self) -> None:
         """Make a consumer behind what has been read."""
