@@ -25,7 +25,7 @@ import pytest
 
 from floe_contracts.documents.placed import Unplaced
 from floe_contracts.errors import DocumentInvalid
-from floe_contracts.plugins.lineage_backends import Answer, Backend, LineageEvent, Position
+from floe_contracts.plugins.lineage_backends import Answer, Backend, LineageEvent, Position, Rewindable
 from floe_contracts.plugins.metadata import PluginMetadata
 from floe_contracts.plugins.registry import (
     CATALOGS,
@@ -139,6 +139,17 @@ class LineageBackendConformance(PluginConformance):
         assert done is None or done == first[-1].position, "what `open` says is not what it was sent last"
         assert list(self.received(options)) == [event.body for event in (*first, *second)]
 
+    def test_it_takes_what_is_replayed(self, options: Mapping[str, Any], secrets: Mapping[str, str]) -> None:
+        events = _events(4)
+        asyncio.run(_sent(self.backend(options, secrets), events))
+        if isinstance(self.backend(options, secrets), Rewindable):
+            asyncio.run(_rewound(self.backend(options, secrets), events[1].position))
+        done = asyncio.run(_sent(self.backend(options, secrets), events[2:]))
+        assert {event.body for event in events} <= set(self.received(options))
+        if isinstance(self.backend(options, secrets), Rewindable):
+            assert done == events[1].position, "`open` does not say what `rewind` was told"
+            assert list(self.received(options)) == [event.body for event in (*events, *events[2:])]
+
     def test_it_says_how_many_it_takes_at_once(self, options: Mapping[str, Any], secrets: Mapping[str, str]) -> None:
         assert self.backend(options, secrets).most >= 1
 
@@ -242,6 +253,15 @@ def _events(count: int) -> list[LineageEvent]:
         LineageEvent(f'{{"eventType":"OTHER","number":{number}}}'.encode(), f"event-{number}", Position(number, number))
         for number in range(1, count + 1)
     ]
+
+
+async def _rewound(backend: Backend, to: Position) -> None:
+    assert isinstance(backend, Rewindable)
+    try:
+        await backend.open()
+        await backend.rewind(to)
+    finally:
+        await backend.close()
 
 
 async def _sent(backend: Backend, events: Sequence[LineageEvent]) -> Position | None:
