@@ -19,17 +19,14 @@ from floe_lineage.adapters.column_reader import ColumnReader
 from floe_lineage.core.columns.model import Statement, Table
 
 PEOPLE = Table("warehouse", "raw.people", ("id", "email"), complete=True)
-# A pattern that takes for ever on a name that nearly fits.
-_HANGS = Statement(
-    "select columns('^(a+)+$') from t",
-    "duckdb",
-    (Table("warehouse", "raw.t", ("a" * 60 + "!",), complete=True),),
-    Table("warehouse", "mart.t"),
-)
 
 
 def reading(sql: str) -> Statement:
     return Statement(sql, "duckdb", (PEOPLE,), Table("warehouse", "mart.people"))
+
+
+# The parser takes twice as long for each level.
+HANGS = reading("select " + "struct(" * 40 + "id as a" + ")" * 40 + " as b from people")
 
 
 def children() -> list[psutil.Process]:
@@ -69,20 +66,33 @@ async def test_a_process_that_died_is_replaced(reader: ColumnReader) -> None:
     assert list(lineage.fields) == ["email"]
 
 
-async def test_a_statement_that_takes_too_long_is_given_up() -> None:
-    reader = ColumnReader(overdue_seconds=3)
+async def test_a_statement_that_takes_too_much_is_given_up() -> None:
+    reader = ColumnReader(cpu_seconds=1)
 
     with structlog.testing.capture_logs() as logs:
-        lineage = await reader.read(_HANGS)
+        lineages = [await reader.read(HANGS) for _ in range(2)]
 
-    assert lineage.unparsed == "reading the SQL took longer than 3 seconds"
+    assert {lineage.unparsed for lineage in lineages} == {"reading the SQL took longer than 1 seconds of CPU"}
     assert [entry["event"] for entry in logs] == ["columns.overdue"]
     assert children() == []
 
 
+async def test_a_process_that_does_nothing_is_given_up() -> None:
+    reader = ColumnReader(overdue_seconds=5)
+    await reader.read(reading("select id from people"))
+    (child,) = children()
+    child.suspend()
+
+    lineage = await reader.read(reading("select email from people"))
+
+    assert lineage.unparsed == "reading the SQL took longer than 5 seconds"
+    assert list((await reader.read(reading("select 1 as one from people"))).fields) == ["one"]
+    await reader.close()
+
+
 async def test_a_cancelled_reading_leaves_no_answer_behind(reader: ColumnReader) -> None:
     await reader.read(reading("select id from people"))
-    overdue = asyncio.create_task(reader.read(_HANGS))
+    overdue = asyncio.create_task(reader.read(HANGS))
     (child,) = children()
     await eventually(lambda: child.cpu_times().user > 0.3)
     overdue.cancel()

@@ -1,4 +1,9 @@
-"""The process that reads SQL: statements come in at its standard input, results go out, until the input ends."""
+"""The process that reads SQL: statements come in at its standard input, results go out, until the input ends.
+
+    python -m floe_lineage.adapters.column_child CPU_SECONDS
+
+A statement that takes more seconds of CPU ends the process, by SIGPROF.
+"""
 
 from __future__ import annotations
 
@@ -23,8 +28,12 @@ def main() -> None:
     with suppress(ValueError, OSError):  # where the system knows no such limit
         resource.setrlimit(resource.RLIMIT_AS, (_MEMORY_BYTES, _MEMORY_BYTES))
     os.nice(_NICE)
+    most = float(sys.argv[1])
     while (body := _next(sys.stdin.buffer)) is not None:
-        sys.stdout.buffer.write(framed(extract(statement_of(body))))
+        signal.setitimer(signal.ITIMER_PROF, most)
+        answer = framed(extract(statement_of(body)))
+        signal.setitimer(signal.ITIMER_PROF, 0)
+        sys.stdout.buffer.write(answer)
         sys.stdout.buffer.flush()
 
 

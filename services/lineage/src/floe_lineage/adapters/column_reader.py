@@ -7,6 +7,7 @@ be ended only there.
 from __future__ import annotations
 
 import asyncio
+import signal
 import sys
 from asyncio.subprocess import DEVNULL, PIPE, Process
 from collections import OrderedDict
@@ -20,7 +21,9 @@ from floe_lineage.core.columns.cache import cache_key, parser_version
 from floe_lineage.core.columns.model import ColumnLineage, Statement
 
 _MODULE: Final = "floe_lineage.adapters.column_child"
-_OVERDUE_SECONDS: Final = 30.0
+_CPU_SECONDS: Final = 10.0
+"""A model takes a few milliseconds, so does a machine that is busy with other things: this is of CPU."""
+_OVERDUE_SECONDS: Final = 120.0
 _IDLE_SECONDS: Final = 60.0
 _MOST_KEPT: Final = 1000
 _TRIES: Final = 2
@@ -31,13 +34,21 @@ _log = structlog.get_logger("floe.lineage")
 class ColumnReader:
     """Tells what columns are made of; results are kept, the latest thousand of them."""
 
-    def __init__(self, *, overdue_seconds: float = _OVERDUE_SECONDS, idle_seconds: float = _IDLE_SECONDS) -> None:
+    def __init__(
+        self,
+        *,
+        cpu_seconds: float = _CPU_SECONDS,
+        overdue_seconds: float = _OVERDUE_SECONDS,
+        idle_seconds: float = _IDLE_SECONDS,
+    ) -> None:
         """Begin without a process: the first statement starts it.
 
         Args:
-            overdue_seconds: how long one statement may take.
+            cpu_seconds: how much of a processor one statement may take.
+            overdue_seconds: how long it may take at all.
             idle_seconds: how long the process stays when nobody asks for anything.
         """
+        self._cpu = cpu_seconds
         self._overdue = overdue_seconds
         self._idle = idle_seconds
         self._kept: OrderedDict[str, ColumnLineage] = OrderedDict()
@@ -80,10 +91,10 @@ class ColumnReader:
                         return await self._ask(statement)
                 except TimeoutError:
                     await self._end()
-                    _log.warning("columns.overdue", output=statement.output.name, seconds=self._overdue)
-                    return ColumnLineage(unparsed=f"reading the SQL took longer than {self._overdue:g} seconds")
+                    return _given_up(statement, f"{self._overdue:g} seconds")
                 except (asyncio.IncompleteReadError, OSError):
-                    await self._end()
+                    if await self._end() == -signal.SIGPROF:
+                        return _given_up(statement, f"{self._cpu:g} seconds of CPU")
         except asyncio.CancelledError:  # an answer that comes later would be taken for one to the next statement
             await self._end()
             raise
@@ -94,7 +105,7 @@ class ColumnReader:
 
     async def _ask(self, statement: Statement) -> ColumnLineage:
         if self._process is None:
-            command = (sys.executable, "-P", "-m", _MODULE)
+            command = (sys.executable, "-P", "-m", _MODULE, str(self._cpu))
             self._process = await asyncio.create_subprocess_exec(*command, stdin=PIPE, stdout=PIPE, stderr=DEVNULL)
         to, back = self._process.stdin, self._process.stdout
         assert to is not None  # noqa: S101 -- they are pipes
@@ -104,13 +115,15 @@ class ColumnReader:
         length = int.from_bytes(await back.readexactly(LENGTH_BYTES), "big")
         return lineage_of(await back.readexactly(length))
 
-    async def _end(self) -> None:
+    async def _end(self) -> int | None:
+        """End the process; its status, if there was one."""
         process, self._process = self._process, None
         self._stay()
-        if process is not None:
-            with suppress(ProcessLookupError):
-                process.kill()
-            await process.wait()
+        if process is None:
+            return None
+        with suppress(ProcessLookupError):
+            process.kill()
+        return await process.wait()
 
     def _end_later(self) -> None:
         if self._process is not None:
@@ -132,3 +145,8 @@ class ColumnReader:
             self._told = True
             _log.warning("columns.not_installed", hint="install floe-lineage[column-lineage]")
         return ColumnLineage(unparsed="the extra column-lineage is not installed")
+
+
+def _given_up(statement: Statement, after: str) -> ColumnLineage:
+    _log.warning("columns.overdue", output=statement.output.name, after=after)
+    return ColumnLineage(unparsed=f"reading the SQL took longer than {after}")
