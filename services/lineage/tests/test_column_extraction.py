@@ -151,6 +151,24 @@ def test_columns_without_a_name_get_the_output_s_by_their_place() -> None:
     assert [found.field for found in lineage.fields["lower(email)"]] == ["email"]
 
 
+@pytest.mark.parametrize(
+    ("namespace", "sql"),
+    [
+        ("snowflake://org-account", "select id, body:email::string as email from people"),
+        ("bigquery", "select id, body.email from `shop.raw.people`"),
+        ("postgres://db:5432", "select id, body ->> 'email' as email from people"),
+        ("mssql://db:1433", "select id, json_value([body], '$.email') as email from [raw].[people]"),
+        ("file", "select id, upper(body) as email from people"),
+    ],
+)
+def test_sql_of_no_dialect_is_that_of_the_warehouse(namespace: str, sql: str) -> None:
+    people = Table(namespace, "shop.raw.people", ("id", "body"), complete=True)
+
+    lineage = extract(Statement(sql, None, (people,), Table(namespace, "shop.mart.people")))
+
+    assert [found.field for inputs in lineage.fields.values() for found in inputs] == ["id", "body"]
+
+
 def test_of_a_script_only_what_writes_the_table_counts() -> None:
     sql = "create table {0}.other as select email from people; create table {0}.result as select id from people"
 

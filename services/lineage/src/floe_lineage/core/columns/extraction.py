@@ -27,7 +27,9 @@ _DIALECTS: Final = {
     "postgresql": "postgres",
     "sparksql": "spark",
     "spark_sql": "spark",
+    "awsathena": "athena",
     "mssql": "tsql",
+    "awsathena": "athena",
     "sqlserver": "tsql",
 }
 # What dbt adds to a snapshot beside the columns of its query.
@@ -51,7 +53,7 @@ def extract(statement: Statement) -> ColumnLineage:
 
 
 def _extract(statement: Statement) -> ColumnLineage:
-    dialect = _dialect(statement.dialect)
+    dialect = _dialect(statement)
     session = Session(Names(dialect), statement.inputs, MOST_STEPS, read_query)
     writes: list[Written] = []
     for parsed in sqlglot.parse(statement.sql, dialect=dialect):
@@ -68,9 +70,12 @@ def _extract(statement: Statement) -> ColumnLineage:
     return _told(chosen, statement, session)
 
 
-def _dialect(name: str | None) -> Dialect:
-    """The dialect of that name; what nobody knows is read as what all have in common."""
-    asked = (name or "").strip().lower()
+def _dialect(statement: Statement) -> Dialect:
+    """The dialect that is said, else that of the warehouse; what nobody knows is read as what all have in common.
+
+    The specification's namespaces begin with the kind of the warehouse (Naming.md).
+    """
+    asked = (statement.dialect or statement.output.namespace.partition("://")[0]).strip().lower()
     try:
         return Dialect.get_or_raise(_DIALECTS.get(asked, asked))
     except ValueError:

@@ -54,7 +54,7 @@ def _written(statement: exp.Expr, scope: Scope) -> Written | None:
         into = statement.args.get("into")
         target = _target(into.this, scope) if isinstance(into, exp.Into) else ()
         return Written(target, read_query(statement, scope))
-    if isinstance(statement, exp.Create) and statement.expression:
+    if isinstance(statement, exp.Create) and (statement.expression or statement.args.get("clone")):
         return _created(statement, with_common(statement, scope))
     if isinstance(statement, exp.Insert) and statement.expression:
         return _inserted(statement, with_common(statement, scope))
@@ -74,7 +74,8 @@ def _is_pivot(statement: exp.Expr) -> bool:
 def _created(statement: exp.Create, scope: Scope) -> Written | None:
     if (statement.kind or "").upper() not in {"TABLE", "VIEW"}:
         return None
-    relation = read_query(statement.expression, scope)
+    clone = statement.args.get("clone")
+    relation = relation_of(clone.this, scope.child()) if clone else read_query(statement.expression, scope)
     names = _listed(statement.this, scope)
     return Written(_target(statement.this, scope), _named(relation, names) if names else relation)
 
