@@ -35,7 +35,8 @@ async def nothing(_: int) -> bytes | None:
 async def shaped(settings: LineageForwarding, one: LineageEvent) -> Any:
     shape = shapes(settings, nothing)
     assert shape is not None
-    return json.loads((await shape(one)).body)
+    told = await shape(one)
+    return None if told is None else json.loads(told.body)
 
 
 def test_the_type_of_an_event_stands_in_its_subject() -> None:
@@ -79,3 +80,40 @@ async def test_an_event_without_such_facets_keeps_its_bytes(document: dict[str, 
     assert shape is not None
     one = event(document)
     assert await shape(one) is one
+
+
+ENRICHED = {
+    "producer": "https://floe.dev/lineage",
+    "job": {
+        "namespace": "n",
+        "name": "j",
+        "facets": {"floe_enriched_run": {"runId": "r", "eventTime": "2026-01-01T00:00:00Z", "sequence": 3}},
+    },
+    "outputs": [{"namespace": "n", "name": "o", "facets": {"columnLineage": {"fields": {}}, "tags": {"tags": []}}}],
+}
+EXPOSURE = {"job": {"namespace": "n", "name": "exposure"}, "inputs": []}
+
+
+@pytest.mark.parametrize("wish", ["as-runs", "only-as-runs"])
+async def test_what_floe_found_out_goes_out_as_the_end_of_its_run(wish: str) -> None:
+    told = await shaped(forwarding(jobEvents=wish, dropFacets={"dataset": ["tags"]}), event(ENRICHED, "JOB"))
+    assert (told["eventType"], told["run"]["runId"]) == ("COMPLETE", "r")
+    assert told["outputs"][0]["facets"] == {"columnLineage": {"fields": {}}}
+    assert await shaped(forwarding(jobEvents=wish), event(DOCUMENT)) == DOCUMENT
+
+
+async def test_the_stored_end_of_the_run_is_told_with_it() -> None:
+    async def stored(sequence: int) -> bytes:
+        assert sequence == 3
+        return json.dumps(DOCUMENT | {"eventTime": "2026-01-01T00:00:00Z"}).encode()
+
+    shape = shapes(forwarding(jobEvents="as-runs"), stored)
+    assert shape is not None
+    told = await shape(event(ENRICHED, "JOB"))
+    assert told is not None
+    assert json.loads(told.body)["job"] == DOCUMENT["job"]
+
+
+async def test_other_job_events_go_as_they_are_or_not_at_all() -> None:
+    assert await shaped(forwarding(jobEvents="as-runs"), event(EXPOSURE, "JOB")) == EXPOSURE
+    assert await shaped(forwarding(jobEvents="only-as-runs"), event(EXPOSURE, "JOB")) is None

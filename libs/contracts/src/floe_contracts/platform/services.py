@@ -39,10 +39,10 @@ class LineageForwarding(Section):
     event_types: tuple[LineageEventType, ...] | None = Field(
         default=None, min_length=1, description="The types of the events that it gets; left out, all."
     )
-    job_events: Literal["as-they-are", "as-runs"] = Field(
+    job_events: Literal["as-they-are", "as-runs", "only-as-runs"] = Field(
         default="as-they-are",
         description="How it gets what floe found out after a run: as a job event, or for backends that make nothing of "
-        "those (Marquez, Feast) as one more COMPLETE of the run.",
+        "those as one more COMPLETE of the run; only-as-runs leaves all other job events out.",
     )
     drop_facets: DroppedFacets = Field(default=DroppedFacets(), description="Facets that it does not get.")
     rate: float | None = Field(default=None, gt=0, description="Events a second, at most; left out, all that it takes.")

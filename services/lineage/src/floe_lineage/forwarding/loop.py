@@ -203,18 +203,19 @@ class Forwarder:
 
     async def _sendable(self, events: Sequence[LineageEvent]) -> Sequence[LineageEvent]:
         """What the backend gets of these events; the others are settled."""
-        wanted = [event for event in events if self._chooses(event)]
-        if len(wanted) < len(events):
-            chosen = {event.position.sequence for event in wanted}
-            await self._source.accepted([event for event in events if event.position.sequence not in chosen])
-            self.progress.left_out += len(events) - len(wanted)
-        sendable = []
+        sendable, left_out = [], []
         is_good = is_event if self._shape is None else is_readable_event
-        for event in wanted:
-            if is_good(event.body):
-                sendable.append(event if self._shape is None else await self._shape(event))
-            else:
+        for event in events:
+            if not self._chooses(event):
+                left_out.append(event)
+            elif not is_good(event.body):
                 await self.refused(event, "the body is not a JSON object")
+            elif (shaped := event if self._shape is None else await self._shape(event)) is None:
+                left_out.append(event)
+            else:
+                sendable.append(shaped)
+        await self._source.accepted(left_out)
+        self.progress.left_out += len(left_out)
         return sendable
 
     async def accepted(self, events: Sequence[LineageEvent]) -> None:

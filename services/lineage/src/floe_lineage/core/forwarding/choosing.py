@@ -15,7 +15,7 @@ from floe_lineage.core.forwarding.as_run import as_run, enriched_run
 from floe_lineage.core.forwarding.decisions import is_readable_event
 
 ReadStored: TypeAlias = Callable[[int], Awaitable[bytes | None]]
-Shape: TypeAlias = Callable[[LineageEvent], Awaitable[LineageEvent]]
+Shape: TypeAlias = Callable[[LineageEvent], Awaitable[LineageEvent | None]]
 
 
 def event_type(event: LineageEvent) -> str:
@@ -31,9 +31,7 @@ def chooses(forwarding: LineageForwarding) -> Callable[[LineageEvent], bool]:
     return lambda event: event_type(event) in wanted
 
 
-def shapes(
-    forwarding: LineageForwarding, stored: ReadStored
-) -> Callable[[LineageEvent], Awaitable[LineageEvent]] | None:
+def shapes(forwarding: LineageForwarding, stored: ReadStored) -> Shape | None:
     """What makes an event what a backend gets of it; None where it gets the very bytes.
 
     The event must be one that can be read (`decisions.is_readable_event`).
@@ -43,15 +41,18 @@ def shapes(
         stored: reads what stands in the stream at a sequence, None if nothing does.
     """
     dropped = forwarding.drop_facets
-    runs, drops = forwarding.job_events == "as-runs", dropped != DroppedFacets()
+    runs, drops = forwarding.job_events != "as-they-are", dropped != DroppedFacets()
     if not runs and not drops:
         return None
 
-    async def shape(event: LineageEvent) -> LineageEvent:
-        if not drops and event_type(event) != JOB:
+    async def shape(event: LineageEvent) -> LineageEvent | None:
+        is_job = event_type(event) == JOB
+        if not drops and not is_job:
             return event
         document: dict[str, Any] = orjson.loads(event.body)
-        told = await _as_run(document, stored) if runs else None
+        told = await _as_run(document, stored) if runs and is_job else None
+        if is_job and told is None and forwarding.job_events == "only-as-runs":
+            return None
         dropped_any = _drop(told or document, dropped)
         return replace(event, body=orjson.dumps(told or document)) if told or dropped_any else event
 
