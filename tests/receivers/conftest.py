@@ -50,7 +50,6 @@ def _platform(url: str) -> dict[str, Any]:
                     "type": "http",
                     "url": url,
                     "apiKey": {"secretRef": "feast-key"},
-                    "options": {"batch": True},
                     "forwarding": {"jobEvents": "as-runs", "dropFacets": {"dataset": ["dataSource"]}},
                 }
             }
