@@ -106,6 +106,10 @@ test-editors: setup ## ask the language server of editors about floe.yaml (needs
 	@npm ci --prefix tests/editors --no-audit --no-fund --silent
 	@$(BIN)/python -m pytest -q tests/editors
 
+test-subscribers: setup ## the programs of docs/how-to/subscribe-to-lineage.md, in TypeScript too (needs Node.js)
+	@npm ci --prefix tests/subscribers --no-audit --no-fund --silent
+	@$(BIN)/python -m pytest -q tests/subscribers
+
 bench: setup ## measure floe beside dbt and stock dagster-dbt
 	@$(BIN)/python benchmarks/run.py
 

@@ -17,7 +17,7 @@ from floe_contracts.floe_spec import FloeSpec
 from floe_contracts.nodes import NodeGraph
 from floe_contracts.platform_spec import PlatformSpec
 from floe_contracts.subjects import EventKind
-from reference_generator import discovery
+from reference_generator import asyncapi, discovery
 from reference_generator.schemas import schema_of
 from reference_generator.tables import Schema, code, definitions, fields, table, type_of
 
@@ -40,7 +40,7 @@ def reference_pages(root: Path) -> dict[str, str]:
         from reference_generator.command_line import command_line
 
         pages["cli.md"] = command_line()
-    return {name: _NOTE + content for name, content in pages.items()}
+    return {name: _NOTE + content for name, content in pages.items()} | {asyncapi.NAME: asyncapi.asyncapi()}
 
 
 def _events() -> str:
