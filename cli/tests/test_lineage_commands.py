@@ -9,7 +9,7 @@ import signal
 import sys
 import uuid
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
-from contextlib import asynccontextmanager
+from contextlib import aclosing, asynccontextmanager
 from pathlib import Path
 from typing import Any
 
@@ -17,11 +17,13 @@ import pytest
 
 from floe_chassis.bus import Bus
 from floe_chassis.settings import ChassisSettings
+from floe_chassis.stream_follower import Gap, Start
 from floe_chassis.stream_reader import read_stream
 from floe_chassis.testing import all_handled, eventually
 from floe_chassis.topology import LINEAGE, LINEAGE_GRAPH, declared
 from floe_chassis.topology_apply import apply
 from floe_cli.exit_codes import ExitCode
+from floe_cli.lineage_events import EventFilter, follow
 from floe_cli.stack.services import load_service
 from floe_contracts import subjects
 from floe_contracts.openlineage.envelope import RUN_HEADER
@@ -238,44 +240,83 @@ async def tailing(*options: str) -> AsyncIterator[Callable[[int], Awaitable[list
     assert process.returncode == ExitCode.INTERRUPTED
 
 
+async def publish_all(bus: Bus) -> None:
+    """The story in one environment, its beginning in another one, and a run of a product that failed."""
+    first, second = story()
+    broken = event("broken", [], [], 3) | {"eventType": "FAIL"}
+    for body, environment, product in (
+        (first, "dev", "-etl"),
+        (second, "dev", "-etl"),
+        (first, "prod", "-etl"),
+        (broken, "prod", "shop"),
+    ):
+        await publish(bus, body, environment, product)
+
+
+async def readers(bus: Bus) -> list[int]:
+    """What is still to be read, of each `floe lineage tail`."""
+    infos = await bus.js.consumers_info(LINEAGE)
+    return [info.num_pending or 0 for info in infos if info.name.startswith(("cli-", "test-"))]
+
+
+@pytest.mark.parametrize(
+    ("wanted", "jobs"),
+    [
+        (EventFilter(), ["clean", "publish", "clean", "broken"]),
+        (EventFilter(jobs=("clean",)), ["clean", "clean"]),
+        (EventFilter(products=("-etl",), environments=("dev",)), ["clean", "publish"]),
+        (EventFilter(products=("-etl", "shop"), environments=("prod",)), ["clean", "broken"]),
+        (EventFilter(types=("FAIL", "complete"), run=str(uuid.UUID(int=2))), ["publish"]),
+        (EventFilter(run="00000000-0000-0000-0000-00000000000"), ["clean", "publish", "clean", "broken"]),
+        (EventFilter(dataset="mart.contacts"), ["publish"]),
+        (EventFilter(dataset="raw.customers", environments=("prod",)), ["clean"]),
+        (EventFilter(dataset="customers", types=("FAIL",)), []),
+        (EventFilter(dataset="aw.customers"), []),
+        (EventFilter(products=(">",)), []),
+        (EventFilter(jobs=("größe ☃.*",)), []),
+    ],
+    ids=["all", "job", "product", "products", "run", "begun-run", "dataset", "both", "none", "no-tail", "arrow", "odd"],
+)
+async def test_only_the_events_that_are_wanted_come(bus: Bus, wanted: EventFilter, jobs: list[str]) -> None:
+    await publish_all(bus)
+    found = []
+    async with aclosing(follow(bus, "default", wanted, Start.OLDEST)) as events:
+        for _ in jobs:
+            message = await asyncio.wait_for(anext(events), 60)
+            assert not isinstance(message, Gap)
+            found.append(json.loads(message.data)["job"]["name"])
+        waiting = asyncio.create_task(anext(events))
+        await eventually(lambda: _all_read(bus))
+        assert not waiting.done()
+        waiting.cancel()
+        await asyncio.gather(waiting, return_exceptions=True)
+    assert found == jobs
+    assert await readers(bus) == []
+
+
+async def _all_read(bus: Bus) -> bool:
+    return await readers(bus) == [0]
+
+
 @pytest.mark.parametrize(
     ("options", "jobs"),
     [
-        (["--since", "1h"], ["clean", "publish", "clean", "broken"]),
-        (["--job", "clean"], ["clean", "clean"]),
-        (["-p", "-etl", "-e", "dev"], ["clean", "publish"]),
-        (["-p", "-etl", "-p", "shop", "-e", "prod"], ["clean", "broken"]),
-        (["--status", "fail"], ["broken"]),
-        (["--type", "FAIL", "--type", "complete", "--run", str(uuid.UUID(int=2))], ["publish"]),
-        (["--dataset", "mart.contacts"], ["publish"]),
-        (["--dataset", "raw.customers", "--environment", "prod"], ["clean"]),
-        (["--job", "*"], []),
-        (["-p", ">"], []),
+        (["--since", "1h", "-e", "prod", "--type", "fail"], ["broken"]),
+        (["--all", "-p", "-etl", "--dataset", "raw.customers"], ["clean", "clean"]),
+        (["--all", "--job", "*"], []),
     ],
-    ids=["since", "job", "product", "products", "status", "run", "dataset", "both", "star", "arrow"],
+    ids=["since", "all", "star"],
 )
-async def test_only_the_events_that_are_asked_for_are_shown(
+async def test_a_tail_shows_what_is_asked_for_and_leaves_nothing_behind(
     bus: Bus, configured: ChassisSettings, options: list[str], jobs: list[str]
 ) -> None:
-    first, second = story()
-    broken = event("broken", [], [], 3) | {"eventType": "FAIL"}
-    for body, environment, product in ((first, "dev", "-etl"), (second, "dev", "-etl"), (first, "prod", "-etl"),
-                                       (broken, "prod", "shop")):  # fmt: skip
-        await publish(bus, body, environment, product)
-    start = [] if "--since" in options else ["--all"]
-    async with tailing(*options, *start, "-o", "json") as read:
+    await publish_all(bus)
+    async with tailing(*options, "-o", "json") as read:
         assert [json.loads(line)["job"]["name"] for line in await read(len(jobs))] == jobs
-        if not jobs:
-
-            async def reads() -> bool:
-                return any(info.name.startswith("cli-") for info in await bus.js.consumers_info(LINEAGE))
-
-            assert await eventually(reads)
-            (info,) = [info for info in await bus.js.consumers_info(LINEAGE) if info.name.startswith("cli-")]
-            assert info.num_pending == 0
+        await eventually(lambda: _all_read(bus), timeout=60)
 
     async def nothing_left() -> bool:
-        return not any(info.name.startswith("cli-") for info in await bus.js.consumers_info(LINEAGE))
+        return await readers(bus) == []
 
     assert await eventually(nothing_left)
     assert len([message async for message in read_stream(bus.js, LINEAGE, "floe.v1.lineage.>")]) == 4
