@@ -86,7 +86,9 @@ def lineage(count: int, poison: Iterable[int] = ()) -> Iterator[dict[str, Any]]:
             "run": {"runId": f"00000000-0000-4000-8000-{run:012d}"},
             "job": {"namespace": "floe://default/dev", "name": f"orders.model_{run % 50}"},
             "inputs": [],
-            "outputs": [],
+            "outputs": [{"namespace": "duckdb://default.dev.orders", "name": f"orders.main.model_{run % 50}"}],
+            "producer": "https://example.com/floe-tests",
+            "schemaURL": "https://openlineage.io/spec/2-0-2/OpenLineage.json#/$defs/RunEvent",
         }
         yield event | ({POISON: True} if number in bad else {})
 
