@@ -110,7 +110,8 @@ class Memory:
         return found
 
     def take(self, events: Iterable[LineageEvent]) -> Batch:
-        batch = fold({tenant: known.graph for tenant, known in self.known.items()}, events)
+        batch = Batch()
+        fold(batch, {tenant: known.graph for tenant, known in self.known.items()}, events)
         for state in (*batch.datasets.values(), *batch.jobs.values()):
             self.known.setdefault(state.tenant, Knowledge()).take([state])
         return batch

@@ -80,7 +80,7 @@ async def read_up_to(bus: Bus) -> int:
 
 async def stored(bus: Bus) -> dict[str, Any]:
     """What the buckets hold."""
-    return by_name([state async for state in GraphBuckets(bus).load()])
+    return by_name([record.read() async for record in GraphBuckets(bus).load()])
 
 
 def by_name(states: list[LineageState]) -> dict[str, Any]:

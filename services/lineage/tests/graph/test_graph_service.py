@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from floe_chassis.errors import RequestFailed, RequestRefused
-from floe_chassis.topology import LINEAGE, LINEAGE_DATASETS_BUCKET, LINEAGE_GRAPH, declared
+from floe_chassis.topology import LINEAGE, LINEAGE_DATASETS_BUCKET, LINEAGE_GRAPH, LINEAGE_JOBS_BUCKET, declared
 from floe_chassis.topology_apply import apply
 from floe_contracts.lineage_requests import READ_COLUMN, READ_GRAPH, ReadColumn, ReadGraph
 from floe_contracts.openlineage.naming import Place, foreign_place
@@ -180,7 +180,7 @@ async def test_a_second_writer_is_told_apart(stack: Stack) -> None:
         await stack.publish(*shop())
         await stack.settled()
         other = GraphBuckets(stack.bus)
-        states = [state async for state in other.load()]
+        states = [record.read() async for record in other.load()]
         await other.write(states[:1])
         ours = GraphBuckets(stack.bus)
         with pytest.raises(RecordTaken):
@@ -191,6 +191,20 @@ async def test_a_second_writer_is_told_apart(stack: Stack) -> None:
         assert await derived(stack) == [("pii", PATH, False)]
     bucket = await stack.bus.key_value(LINEAGE_DATASETS_BUCKET)
     assert (await bucket.status()).values == len([each for each in states if each.kind == "dataset"])
+
+
+async def test_a_record_that_cannot_be_read_is_made_anew(stack: Stack) -> None:
+    async with stack.running():
+        await stack.publish(*shop())
+        await stack.settled()
+    keys = [record.key async for record in GraphBuckets(stack.bus).load() if b"main.stg" in record.value]
+    for bucket in (LINEAGE_DATASETS_BUCKET, LINEAGE_JOBS_BUCKET):
+        for key in keys:
+            await (await stack.bus.key_value(bucket)).put(key, b'{"version": "2.0"}')
+    async with stack.running():
+        await stack.publish(*shop({"email": "pii"}, number=2, at=LATER))
+        await stack.settled()
+        assert await derived(stack) == [("pii", PATH, False)]
 
 
 async def test_questions_wait_for_a_service_that_has_not_read_all(stack: Stack) -> None:

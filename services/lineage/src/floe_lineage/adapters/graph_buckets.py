@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Iterable
+from dataclasses import dataclass
 from typing import Any, Final
 
 import structlog
 from nats.errors import Error as NatsError
 from nats.js.errors import APIError, KeyWrongLastSequenceError
 from nats.js.kv import KV_OP
+from pydantic import ValidationError
 
 from floe_chassis.bus import Bus
 from floe_chassis.stream_reader import read_stream
@@ -33,14 +35,36 @@ _ROOM: Final = 4096
 _log = structlog.get_logger("floe.lineage")
 
 
+@dataclass(frozen=True, slots=True)
+class StoredRecord:
+    """A record as it is stored."""
+
+    model: type[LineageState]
+    key: str
+    value: bytes
+
+    def read(self) -> LineageState:
+        """What it says.
+
+        Raises:
+            ContractError: it is of another major version, or none.
+        """
+        try:
+            return self.model.model_validate_json(self.value, extra="ignore")
+        except ValidationError as error:
+            first = error.errors()[0]
+            place = ".".join(str(part) for part in first["loc"]) or "the record"
+            raise ContractError(f"{self.key} is no {self.model.__name__}: {place}: {first['msg']}") from error
+
+
 class GraphBuckets:
     """The records. There is one writer: a second one is told apart by the revisions."""
 
     def __init__(self, bus: Bus) -> None:
         self._bus = bus
-        self._revisions: dict[str, int] = {}
+        self._revisions: dict[tuple[str, str], int] = {}
 
-    async def load(self) -> AsyncIterator[LineageState]:
+    async def load(self) -> AsyncIterator[StoredRecord]:
         """All records, as they stand.
 
         Raises:
@@ -53,11 +77,8 @@ class GraphBuckets:
                     if (message.headers or {}).get(KV_OP):
                         continue
                     key = message.subject.removeprefix(f"$KV.{bucket}.")
-                    self._revisions[key] = message.metadata.sequence.stream
-                    try:
-                        yield model.model_validate_json(message.data, extra="ignore")
-                    except ValueError as error:
-                        raise ContractError(f"{bucket}: {key} is no record of this version: {error}") from error
+                    self._revisions[bucket, key] = message.metadata.sequence.stream
+                    yield StoredRecord(model, key, message.data)
             except (NatsError, OSError, TimeoutError) as error:
                 raise Unreachable(f"the bucket {bucket} cannot be read: {error or 'no answer'}") from error
 
@@ -80,11 +101,13 @@ class GraphBuckets:
                 raise result
 
     async def _put(self, state: LineageState) -> None:
-        bucket = await self._bus.key_value(_BUCKETS[type(state)])
+        name = _BUCKETS[type(state)]
+        bucket = await self._bus.key_value(name)
         key = lineage_state_key(state.tenant, state.id)
         value = _fitting(state, self._bus.size_limit() - _ROOM)
         try:
-            self._revisions[key] = await bucket.update(key, value, last=self._revisions.get(key, 0))
+            revision = await bucket.update(key, value, last=self._revisions.get((name, key), 0))
+            self._revisions[name, key] = revision
         except KeyWrongLastSequenceError as error:
             raise RecordTaken(f"{state.name}: somebody else writes what is known of it") from error
         except (NatsError, OSError, TimeoutError) as error:

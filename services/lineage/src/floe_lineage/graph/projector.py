@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import gc
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import datetime
 from typing import Final
 
@@ -18,10 +18,10 @@ import structlog
 
 from floe_chassis.bus import Bus
 from floe_chassis.topology import LINEAGE_GRAPH
-from floe_contracts.errors import Transient
+from floe_contracts.errors import ContractError, Transient
 from floe_contracts.lineage_states import DatasetName, DatasetState, JobState, LineageState
 from floe_contracts.plugins.lineage_backends import LineageEvent
-from floe_lineage.adapters.graph_buckets import GraphBuckets
+from floe_lineage.adapters.graph_buckets import GraphBuckets, StoredRecord
 from floe_lineage.adapters.lineage_consumer import LineageConsumer
 from floe_lineage.adapters.lineage_stream import LineageStream
 from floe_lineage.core.columns.cache import cache_key
@@ -42,6 +42,8 @@ from floe_lineage.graph.tellings import Tellings
 
 _AGAIN_SECONDS: Final = 0.5
 _LOOK_SECONDS: Final = 5.0
+_TURN: Final = 32
+"""After so many events others have their turn: forwarding shares the event loop."""
 _log = structlog.get_logger("floe.lineage")
 
 
@@ -93,22 +95,15 @@ class Projector:
         while not await self._bus.until_connected(_AGAIN_SECONDS):
             pass
         self.waiting = await self._backlog()
-        loaded: dict[str, list[LineageState]] = {}
-        async for state in self._buckets.load():
-            loaded.setdefault(state.tenant, []).append(state)
-        knowledge: dict[str, Knowledge] = {}
-        self._untold = set()
-        for tenant, states in loaded.items():
-            known = knowledge[tenant] = Knowledge()
-            known.take(states)
-            self._untold.update((tenant, job) for job in known.graph.jobs)
-            await asyncio.sleep(0)
+        stored = [record async for record in self._buckets.load()]
+        # In a thread of its own: a hundred thousand records take seconds, and forwarding goes on meanwhile.
+        knowledge = await asyncio.to_thread(_known, stored)
+        self._untold = {(tenant, job) for tenant, known in knowledge.items() for job in known.graph.jobs}
         self._tellings.forget()
         self.knowledge = knowledge
         # A million objects that stay: the collector would walk them again and again, half a second each time.
-        gc.collect()
         gc.freeze()
-        _log.info("graph.loaded", records=sum(map(len, loaded.values())), waiting=self.waiting)
+        _log.info("graph.loaded", records=len(stored), waiting=self.waiting)
         if not self.waiting:
             self.current.set()
 
@@ -130,7 +125,11 @@ class Projector:
     async def _take(self, events: Sequence[LineageEvent]) -> None:
         knowledge = self.knowledge
         assert knowledge is not None  # noqa: S101 - it is loaded before anything is read
-        batch = fold({tenant: known.graph for tenant, known in knowledge.items()}, events)
+        batch = Batch()
+        graphs = {tenant: known.graph for tenant, known in knowledge.items()}
+        for first in range(0, len(events), _TURN):
+            fold(batch, graphs, events[first : first + _TURN])
+            await asyncio.sleep(0)
         for passed in batch.passed_over:
             _log.warning("graph.passed_over", sequence=passed.position.sequence, reason=passed.reason)
         for key, facts in batch.finished.items():
@@ -172,6 +171,24 @@ class Projector:
         self._looked_at = time.monotonic()
         self._metrics.waiting(backlog.waiting)
         return backlog.waiting
+
+
+def _known(stored: Iterable[StoredRecord]) -> dict[str, Knowledge]:
+    """What records add up to, by tenant."""
+    by_tenant = _by_tenant(_readable(stored))
+    knowledge = {tenant: Knowledge() for tenant in by_tenant}
+    for tenant, states in by_tenant.items():
+        knowledge[tenant].take(states)
+    return knowledge
+
+
+def _readable(stored: Iterable[StoredRecord]) -> Iterator[LineageState]:
+    """Records; one that cannot be read is made anew by the next event that speaks of it."""
+    for record in stored:
+        try:
+            yield record.read()
+        except ContractError as error:
+            _log.warning("graph.record_unreadable", reason=error.message)
 
 
 def _finder(knowledge: dict[str, Knowledge], batch: Batch, tenant: str) -> FindDataset:

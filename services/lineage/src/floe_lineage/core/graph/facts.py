@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import Any, Final, Literal, TypeAlias
 
 import orjson
@@ -123,7 +124,7 @@ def read_facts(event: LineageEvent) -> EventFacts:
     if problems := check_core(document):
         first = problems[0]
         raise ContractError(f"{first.pointer or 'the event'}: {first.message}")
-    at = min(_micros(document["eventTime"]), event.position.stored_at)
+    at = max(0, min(_micros(document["eventTime"]), event.position.stored_at))
     if "dataset" in document:
         return EventFacts("dataset", place, at, dataset=_dataset(document["dataset"]))
     job = _job(document["job"])
@@ -144,7 +145,12 @@ def _place(subject: str) -> Place:
     tokens = subject.split(".")
     if len(tokens) != _SUBJECT_TOKENS:
         raise ContractError(f"{subject!r} is not the subject of a lineage event")
-    return Place(*(unescape(token) for token in tokens[-5:-2]))
+    return Place(*map(_name, tokens[-5:-2]))
+
+
+@lru_cache(maxsize=1024)
+def _name(token: str) -> str:
+    return unescape(token)
 
 
 def _micros(text: str) -> int:
@@ -205,11 +211,11 @@ def _declared(facets: Mapping[str, Any]) -> dict[str, tuple[str, ...]] | None:
     """What the owner says of columns: by floe's facet, else by tags, which any producer can write."""
     found: dict[str, set[str]] = {}
     own = facets.get("floe_classification")
-    if isinstance(own, Mapping):
+    if isinstance(own, dict):
         for column, said in _object(own.get("columns")).items():
             if called := _text(_object(said).get("classification")):
                 found.setdefault(column, set()).add(called)
-    elif isinstance(facets.get("tags"), Mapping):
+    elif isinstance(facets.get("tags"), dict):
         for tag in _objects(facets["tags"].get("tags")):
             if (field_name := _text(tag.get("field"))) and (tagged := _tagged(tag)):
                 found.setdefault(field_name, set()).add(tagged)
@@ -226,14 +232,14 @@ def _tagged(tag: Mapping[str, Any]) -> str | None:
 
 
 def _symlinks(facet: object) -> tuple[DatasetName, ...] | None:
-    if not isinstance(facet, Mapping):
+    if not isinstance(facet, dict):
         return None
     named = ((_text(each.get("namespace")), _text(each.get("name"))) for each in _objects(facet.get("identifiers")))
     return tuple(DatasetName(namespace=namespace, name=name) for namespace, name in named if namespace and name)
 
 
 def _columns(facet: object) -> ColumnFacts | None:
-    if not isinstance(facet, Mapping) or not isinstance(facet.get("fields"), Mapping) or facet.get("_deleted") is True:
+    if not isinstance(facet, dict) or not isinstance(facet.get("fields"), dict) or facet.get("_deleted") is True:
         return None
     columns = {}
     for column, said in facet["fields"].items():
@@ -259,12 +265,12 @@ def _sources(listed: object, *, masked: bool) -> Iterator[ColumnSource]:
 
 
 def _object(value: object) -> Mapping[str, Any]:
-    return value if isinstance(value, Mapping) else {}
+    return value if isinstance(value, dict) else {}
 
 
 def _objects(value: object) -> Iterator[Mapping[str, Any]]:
     for each in value if isinstance(value, list) else ():
-        if isinstance(each, Mapping):
+        if isinstance(each, dict):
             yield each
 
 

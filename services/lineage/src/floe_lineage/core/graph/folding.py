@@ -44,9 +44,8 @@ class Batch:
     passed_over: list[PassedOver] = field(default_factory=list)
 
 
-def fold(graphs: Mapping[str, TenantGraph], events: Iterable[LineageEvent]) -> Batch:
-    """What events change in what is known, in their order; `graphs`, by tenant, stay as they are."""
-    batch = Batch()
+def fold(batch: Batch, graphs: Mapping[str, TenantGraph], events: Iterable[LineageEvent]) -> None:
+    """Add to a batch what events change in what is known, in their order; `graphs`, by tenant, stay as they are."""
     for event in events:
         try:
             facts = read_facts(event)
@@ -67,7 +66,6 @@ def fold(graphs: Mapping[str, TenantGraph], events: Iterable[LineageEvent]) -> B
             _fold_dataset(batch, known, each, facts, event.position, written=False)
         for mentioned in {name for output in facts.outputs for name in output.mentioned}:
             _fold_dataset(batch, known, DatasetFacts(mentioned), facts, event.position, written=False)
-    return batch
 
 
 def _fold_job(batch: Batch, known: TenantGraph | None, facts: EventFacts, position: Position) -> None:
