@@ -130,7 +130,7 @@ async def test_one_reads_of_a_place_and_from_a_time_on(bus: Bus, floe: Floe) -> 
     await eventually(lambda: waits(bus, "new"))
     await tell(bus, 5)
     assert (await coming).document == {"number": 5}
-    await new.aclose()  # type: ignore[attr-defined]
+    await new.aclose()
 
 
 async def waits(bus: Bus, durable: str) -> bool:
@@ -169,7 +169,7 @@ async def test_an_event_in_work_stays_with_its_reader(bus: Bus, bus_settings: Ch
     events = floe.lineage("reader")
     assert (await anext(events)).document == {"number": 1}
     await shorten(bus, "reader", seconds=3)
-    await events.aclose()  # type: ignore[attr-defined]
+    await events.aclose()
     async with connect(bus_settings.nats_url) as worker, connect(bus_settings.nats_url) as other:
         working, waiting = worker.lineage("reader"), other.lineage("reader")
         held = await anext(working)

@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import re
 import ssl
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator
 from datetime import datetime
 from pathlib import Path
 from typing import Any, Final
@@ -116,7 +116,7 @@ class Floe:
         product: str | None = None,
         since: Since = "beginning",
         limit: int | None = None,
-    ) -> AsyncIterator[LineageEvent]:
+    ) -> AsyncGenerator[LineageEvent, None]:
         """The events of the lineage stream, in their order, those that are stored and then those that come.
 
         An event is acknowledged when the next one is asked for. If the loop is left while it is worked on, by an error,
