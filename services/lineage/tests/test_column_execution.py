@@ -130,7 +130,17 @@ def distinct(rng: random.Random, known: list[Step]) -> tuple[str, tuple[str, ...
     return f"select distinct{on} {one} as d, {two} as e from {source.name}", ("d", "e")
 
 
-MAKERS = [projected, starred, grouped, windowed, joined, with_using, united, distinct]
+def packed(rng: random.Random, known: list[Step]) -> tuple[str, tuple[str, ...]]:
+    source = step(rng, known)
+    columns = list(source.columns)
+    struct = f"{{'f': {expression(rng, columns)}, 'g': {{'h': {expression(rng, columns)}}}}}"
+    if rng.random() < 0.5:
+        latest = f"select max({struct}) as s from {source.name} group by {rng.choice(columns)}"
+        return f"select s.f as p, s.g.h as q from ({latest})", ("p", "q")
+    return f"select s.g.h as p, s.f as q from (select {struct} as s from {source.name})", ("p", "q")
+
+
+MAKERS = [projected, starred, grouped, windowed, joined, with_using, united, distinct, packed]
 
 
 @pytest.mark.parametrize("seed", range(40))

@@ -43,7 +43,7 @@ def dependencies(
         scope.session.spend()
         if isinstance(node, exp.Column) and not node.is_star:
             named = aliased(scope, node) if aliases_first else None
-            found |= used_as(used, meaning(scope, node) if named is None else named)
+            found |= used_as(used, meaning(scope, node).dependencies if named is None else named)
         elif isinstance(node, (exp.Star, exp.Column)):
             found |= used_as(used, _whole_rows(node, scope))
         elif isinstance(node, exp.Exists):
@@ -53,11 +53,11 @@ def dependencies(
         elif isinstance(node, exp.Comprehension):
             found |= _of_comprehension(node, scope, used)
         elif not isinstance(node, _WITHOUT_COLUMNS):
-            waiting += ((child, within(used, inner)) for child, inner in _parts(node, scope))
+            waiting += ((child, within(used, inner)) for child, inner in parts_of(node, scope))
     return frozenset(found)
 
 
-def _parts(node: exp.Expr, scope: Scope) -> Iterable[Step]:
+def parts_of(node: exp.Expr, scope: Scope) -> Iterable[Step]:
     """The parts of a node, and how it uses each."""
     for kind, parts in _SPECIAL:
         if isinstance(node, kind):

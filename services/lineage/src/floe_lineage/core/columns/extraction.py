@@ -29,7 +29,6 @@ _DIALECTS: Final = {
     "spark_sql": "spark",
     "awsathena": "athena",
     "mssql": "tsql",
-    "awsathena": "athena",
     "sqlserver": "tsql",
 }
 # What dbt adds to a snapshot beside the columns of its query.

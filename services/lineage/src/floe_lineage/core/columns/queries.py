@@ -22,6 +22,7 @@ from floe_lineage.core.columns.relations import (
 from floe_lineage.core.columns.scopes import CommonTable, Scope
 from floe_lineage.core.columns.sources import add_from, relation_of
 from floe_lineage.core.columns.stars import columns_of_pattern, columns_of_star, is_star
+from floe_lineage.core.columns.structs import fields_of
 from floe_lineage.core.columns.uses import CHANGED, NOTHING, Dependencies, Use, indirect, used_as
 
 _FILTERING: Final = indirect(FILTER)
@@ -118,7 +119,7 @@ def _item(item: exp.Expr, scope: Scope) -> list[Column]:
         name = names.spelled(item.this)
     else:
         name = item.output_name if isinstance(item, _NAMED_BY_THEMSELVES) else ""
-    return [Column(name, dependencies(item, scope))]
+    return [Column(name, dependencies(item, scope), fields_of(item, scope))]
 
 
 def _rows(query: exp.Select, columns: Sequence[Column], scope: Scope) -> Dependencies:

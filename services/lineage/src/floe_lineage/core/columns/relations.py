@@ -3,18 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Final
 
-from floe_lineage.core.columns.uses import NOTHING, UNCHANGED, Dependencies, Dependency
+from floe_lineage.core.columns.uses import CHANGED, NOTHING, UNCHANGED, Dependencies, Dependency, Use, used_as
 
 
 @dataclass(frozen=True, slots=True)
 class Column:
-    """A column of a relation; its name is empty where SQL gives it none."""
+    """A column of a relation, or a field of a struct.
+
+    Attributes:
+        name: empty where SQL gives it none.
+        dependencies: what it is made of.
+        fields: those of a struct, or of each struct in a list, where SQL shows how it was put together.
+    """
 
     name: str
     dependencies: Dependencies
+    fields: tuple[Column, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +90,26 @@ def all_dependencies(relation: Relation) -> Dependencies:
     return frozenset().union(*(column.dependencies for column in relation.columns), _fixed(relation.rest))
 
 
+def field_of(column: Column, names: Sequence[str]) -> Column:
+    """What `column.a.b` is: the field, or what the whole column is made of where its fields are not known."""
+    found = column
+    for name in names:
+        field = next((one for one in found.fields if one.name.lower() == name.lower()), None)
+        if field is None:
+            found = Column(name, found.dependencies)
+            break
+        found = field
+    return Column(found.name, used_as(CHANGED, found.dependencies), found.fields) if names else found
+
+
+def made_through(use: Use, fields: Iterable[Column], besides: Dependencies = NOTHING) -> tuple[Column, ...]:
+    """The fields of what is made of a struct with these `fields`, used as `use`; all depend on `besides`, too."""
+    return tuple(
+        Column(one.name, used_as(use, one.dependencies) | besides, made_through(use, one.fields, besides))
+        for one in fields
+    )
+
+
 def renamed(relation: Relation, names: Sequence[str]) -> Relation:
     """The relation with other names for its first columns, as in `t (a, b)`."""
     if not names:
@@ -90,7 +117,7 @@ def renamed(relation: Relation, names: Sequence[str]) -> Relation:
     columns = list(relation.columns)
     if relation.rest is not None:
         columns += [Column("", relation.rest.dependencies)] * (len(names) - len(columns))
-    given = [Column(name, column.dependencies) for name, column in zip(names, columns, strict=False)]
+    given = [replace(column, name=name) for name, column in zip(names, columns, strict=False)]
     closed = relation.rest is None or len(names) >= len(relation.columns)
     return Relation(given + columns[len(given) :], None if closed else relation.rest, relation.whole)
 

@@ -9,7 +9,7 @@ from sqlglot import exp
 
 from floe_lineage.core.columns.model import Table
 from floe_lineage.core.columns.names import Names
-from floe_lineage.core.columns.relations import Relation, all_dependencies
+from floe_lineage.core.columns.relations import Column, Relation, all_dependencies, field_of
 from floe_lineage.core.columns.uses import CHANGED, NOTHING, Dependencies, used_as
 
 
@@ -117,8 +117,8 @@ class Scope:
         return (source for source in self.sources if source.visible)
 
 
-def meaning(scope: Scope, column: exp.Column) -> Dependencies:
-    """What a column in an expression is made of; told, where that cannot be said."""
+def meaning(scope: Scope, column: exp.Column) -> Column:
+    """What a column in an expression is; told, where that cannot be said."""
     session = scope.session
     names = [session.names.spelled(part) for part in column.parts]
     around: Scope | None = scope
@@ -129,7 +129,7 @@ def meaning(scope: Scope, column: exp.Column) -> Dependencies:
             return found
         around = around.parent
     session.tell(f"the column {column.sql()} is in none of the tables that are known here")
-    return NOTHING
+    return Column(names[-1], NOTHING)
 
 
 def aliased(scope: Scope, column: exp.Column) -> Dependencies | None:
@@ -137,28 +137,26 @@ def aliased(scope: Scope, column: exp.Column) -> Dependencies | None:
     return scope.aliases.get(scope.session.names.spelled(column.this).lower()) if len(column.parts) == 1 else None
 
 
-def _here(scope: Scope, names: Sequence[str]) -> Dependencies | None:
+def _here(scope: Scope, names: Sequence[str]) -> Column | None:
     if len(names) == 1 and names[0].lower() in scope.local:
-        return NOTHING
+        return Column(names[0], NOTHING)
     if len(names) > 1:
         found = _qualified(scope, names)
         if found is not None:
             return found
     found = _unqualified(scope, names[0])
-    if found is None or len(names) == 1:
-        return found
-    return used_as(CHANGED, found)
+    return None if found is None else field_of(found, names[1:])
 
 
-def _qualified(scope: Scope, names: Sequence[str]) -> Dependencies | None:
-    """The column of a source that is named; what follows are parts of a struct."""
+def _qualified(scope: Scope, names: Sequence[str]) -> Column | None:
+    """The column of a source that is named; what follows are fields of a struct."""
     for length in range(1, len(names)):
         for source in scope.sources:
             if not _is_called(source, names[:length]):
                 continue
             found = _column(scope, source, names[length])
             if found is not None:
-                return found if length == len(names) - 1 else used_as(CHANGED, found)
+                return field_of(found, names[length + 1 :])
     return None
 
 
@@ -169,44 +167,48 @@ def _is_called(source: Source, names: Sequence[str]) -> bool:
     return tail == [name.lower() for name in names]
 
 
-def _unqualified(scope: Scope, name: str) -> Dependencies | None:
+def _unqualified(scope: Scope, name: str) -> Column | None:
     """A name alone: a column that is known, else an item of the select list, else a column that a table may have."""
     if (merged := scope.merged.get(name.lower())) is not None:
-        return merged
+        return Column(name, merged)
     sources = list(scope.visible())
     if (known := _known(scope, sources, name)) is not None:
         return known
     if (alias := scope.aliases.get(name.lower())) is not None:
-        return alias
+        return Column(name, alias)
     if (possible := _possible(scope, sources, name)) is not None:
         return possible
-    whole_rows = [source.relation for source in sources if source.name.lower() == name.lower()]
-    return used_as(CHANGED, all_dependencies(whole_rows[0])) if len(whole_rows) == 1 else None
+    rows = [source.relation for source in sources if source.name.lower() == name.lower()]
+    return _whole_row(name, rows[0]) if len(rows) == 1 else None
 
 
-def _column(scope: Scope, source: Source, name: str) -> Dependencies | None:
+def _whole_row(name: str, relation: Relation) -> Column:
+    fields = tuple(relation.columns) if relation.rest is None else ()
+    return Column(name, used_as(CHANGED, all_dependencies(relation)), fields)
+
+
+def _column(scope: Scope, source: Source, name: str) -> Column | None:
     known = _known(scope, [source], name)
     return _possible(scope, [source], name) if known is None else known
 
 
-def _known(scope: Scope, sources: Sequence[Source], name: str) -> Dependencies | None:
+def _known(scope: Scope, sources: Sequence[Source], name: str) -> Column | None:
     found = [column for source in sources if (column := source.relation.known(name))]
     if len(found) > 1:
         scope.session.tell(f"several tables have a column {name}")
-        return NOTHING
-    return found[0].dependencies if found else None
+        return Column(name, NOTHING)
+    return found[0] if found else None
 
 
-def _possible(scope: Scope, sources: Sequence[Source], name: str) -> Dependencies | None:
+def _possible(scope: Scope, sources: Sequence[Source], name: str) -> Column | None:
     """A column that is not known, of the only source that may have more columns than are known."""
     rests = [source.relation.rest for source in sources if source.relation.may_have(name)]
     able = [rest for rest in rests if rest is not None]
     if not able:
         return None
     if len(able) == 1 and able[0].certain:
-        return able[0].column(name)
-    if not any(rest.described or rest.dependencies for rest in able):
-        return NOTHING  # whichever it is of, that is no input
-    described = ", ".join(sorted({table for rest in able for table in rest.described}))
-    scope.session.tell(f"the column {name} is of one of several tables whose columns are not known: {described}")
-    return NOTHING
+        return Column(name, able[0].column(name))
+    if any(rest.described or rest.dependencies for rest in able):
+        described = ", ".join(sorted({table for rest in able for table in rest.described}))
+        scope.session.tell(f"the column {name} is of one of several tables whose columns are not known: {described}")
+    return Column(name, NOTHING)

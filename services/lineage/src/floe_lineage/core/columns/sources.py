@@ -13,6 +13,7 @@ from floe_lineage.core.columns.names import matching
 from floe_lineage.core.columns.pivots import pivoted
 from floe_lineage.core.columns.relations import UNKNOWN, Column, Relation, Rest, joined_rest, renamed
 from floe_lineage.core.columns.scopes import CommonTable, Scope, Source
+from floe_lineage.core.columns.structs import fields_of
 from floe_lineage.core.columns.uses import CHANGED, NOTHING, UNCHANGED, Dependencies, Dependency, indirect, used_as
 
 _MADE_OF_ROWS: Final = (exp.Lateral, exp.Unnest, exp.TableFromRows, exp.Table)
@@ -184,7 +185,8 @@ def _made(node: exp.Expr, scope: Scope) -> Relation:
     else:
         arguments = [node.this] if isinstance(node.this, exp.Expr) else []
     made_of = frozenset().union(*(dependencies(argument, scope, CHANGED) for argument in arguments))
-    columns = [Column(name, made_of) for name in _alias(node, scope)[1]]
+    fields = fields_of(arguments[0], scope) if len(arguments) == 1 else ()
+    columns = [Column(name, made_of, fields) for name in _alias(node, scope)[1]]
     if isinstance(offset := node.args.get("offset"), exp.Identifier):
         columns.append(Column(scope.session.names.spelled(offset), NOTHING))
     return Relation(columns, Rest(dependencies=made_of))

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import Final
 
 from sqlglot import exp
 
 from floe_lineage.core.columns.expressions import dependencies
 from floe_lineage.core.columns.relations import Column, Relation, Rest, joined_rest
-from floe_lineage.core.columns.scopes import Scope, Source
-from floe_lineage.core.columns.uses import CHANGED
+from floe_lineage.core.columns.scopes import Scope, Source, meaning
+from floe_lineage.core.columns.uses import CHANGED, Dependencies, used_as
 
 _LONGEST_PATTERN: Final = 200
 
@@ -45,7 +46,7 @@ def columns_of_star(item: exp.Expr, scope: Scope) -> tuple[list[Column], Rest | 
         if isinstance(alias, exp.Alias)
     }
     kept = [
-        Column(renamed.get(column.name.lower(), column.name), replaced.pop(column.name.lower(), column.dependencies))
+        _changed(column, renamed, replaced)
         for column in columns
         if column.name.lower() not in without and _is_like(star, column.name)
     ]
@@ -54,6 +55,14 @@ def columns_of_star(item: exp.Expr, scope: Scope) -> tuple[list[Column], Rest | 
         gone = rest.excluded | without | frozenset(renamed)
         rest = Rest(rest.inputs, rest.dependencies, gone, rest.certain, rest.described)
     return kept, rest
+
+
+def _changed(column: Column, renamed: Mapping[str, str], replaced: dict[str, Dependencies]) -> Column:
+    """The column after RENAME and REPLACE."""
+    name = column.name.lower()
+    if name in replaced:
+        return Column(column.name, replaced.pop(name))
+    return replace(column, name=renamed[name]) if name in renamed else column
 
 
 def columns_of_pattern(item: exp.Expr, scope: Scope) -> list[Column]:
@@ -99,8 +108,10 @@ def _of_table(item: exp.Column, scope: Scope) -> tuple[list[Column], Rest | None
             if source.name.lower() == wanted:
                 return list(source.relation.columns), source.relation.rest
         around = around.parent
-    # `payload.*`: the fields of a struct.
-    return [], Rest(dependencies=dependencies(exp.column(item.args["table"].copy()), scope, CHANGED))
+    struct = meaning(scope, exp.column(item.args["table"].copy()))
+    if struct.fields:
+        return [replace(field, dependencies=used_as(CHANGED, field.dependencies)) for field in struct.fields], None
+    return [], Rest(dependencies=used_as(CHANGED, struct.dependencies))
 
 
 def _merged(sources: Sequence[Source], scope: Scope) -> Iterator[Column]:
