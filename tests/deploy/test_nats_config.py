@@ -64,6 +64,7 @@ from floe_contracts import subjects
 from floe_contracts.catalog_products import CatalogProduct
 from floe_contracts.errors import Unreachable
 from floe_contracts.events import ArtifactCompiled, TableSchema
+from floe_contracts.lineage_requests import READ_COLUMN, ReadColumn
 from floe_contracts.live_products import LiveProduct
 from floe_contracts.openlineage.naming import Place
 from floe_contracts.requests import Answer, Operation, Request
@@ -78,6 +79,7 @@ from floe_executor.core.run_states import queued_event
 from floe_executor.starts.restoring import Restoring
 from floe_lineage.adapters.lineage_consumer import LineageConsumer
 from floe_lineage.adapters.stored_events import StoredEvents
+from floe_lineage.app import create_app
 
 FOLDER = Path(__file__).parents[2] / "deploy" / "nats"
 FILE = FOLDER / "nats-server.conf"
@@ -567,6 +569,51 @@ async def test_the_lineage_service_looks_back_and_sets_its_own_consumers_back(co
     assert again[0].metadata.sequence.stream == first.sequence
     assert await consumer.first_from(datetime(2000, 1, 1, tzinfo=UTC)) == first
     await pulling.unsubscribe()
+
+
+async def test_the_lineage_service_keeps_its_graph_and_tells_what_it_finds(
+    connect: Connect, url: str, keys: Path, tmp_path: Path
+) -> None:
+    executor, cli = await connect("executor"), await connect("cli")
+    lineage = create_app(
+        {
+            "FLOE_NATS_URL": url,
+            "FLOE_NATS_SEED_FILE": str(keys / "lineage.seed"),
+            "FLOE_HTTP_PORT": "0",
+            "FLOE_LINEAGE_FILE": str(tmp_path / "lineage.jsonl"),
+        }
+    )
+    schema = {"fields": [{"name": "email"}]}
+    said = {"columns": {"email": {"classification": "pii", "sensitivity": "high"}}}
+    event = {
+        "eventType": "COMPLETE",
+        "eventTime": "2026-01-01T00:00:00Z",
+        "producer": "https://floe.dev/executor",
+        "schemaURL": "https://openlineage.io/spec/2-0-2/OpenLineage.json#/$defs/RunEvent",
+        "run": {"runId": str(uuid.uuid4())},
+        "job": {"namespace": "floe://acme/dev", "name": "kept", "facets": {"sql": {"query": "select email from raw"}}},
+        "inputs": [{"namespace": "n", "name": "raw", "facets": {"schema": schema, "floe_classification": said}}],
+        "outputs": [{"namespace": "n", "name": "kept", "facets": {"schema": schema}}],
+    }
+    subject = subjects.lineage("acme", "dev", "orders", "kept", "COMPLETE")
+    await executor.publish_raw(subject, json.dumps(event).encode(), {}, f"kept-{uuid.uuid4()}")
+    await lineage.start()
+    try:
+        asked = ReadColumn(dataset="kept", field="email")
+        answer = await ask(cli, READ_COLUMN, asked, tenant="acme", environment="dev")
+        assert [derived.classification for derived in answer.derived] == ["pii"]
+        told = subjects.lineage("acme", "dev", "orders", "kept", "JOB")
+        await eventually(lambda: _is_stored(cli, told))
+        assert (await lineage.readiness(), lineage.bus.forbidden) == (
+            dict.fromkeys(await lineage.readiness(), "ok"),
+            [],
+        )
+    finally:
+        await lineage.stop()
+
+
+async def _is_stored(bus: Bus, subject: str) -> bool:
+    return [message async for message in read_stream(bus.js, LINEAGE, subject)] != []
 
 
 @pytest.mark.parametrize("identity", ["gateway", "cli"])

@@ -7,7 +7,10 @@ import json
 from typing import Any
 
 import pytest
+from opentelemetry.sdk.metrics import MeterProvider
+from opentelemetry.sdk.metrics.export import InMemoryMetricReader
 
+from floe_chassis import lineage_telemetry_names as names
 from floe_chassis.errors import RequestFailed, RequestRefused
 from floe_chassis.topology import LINEAGE, LINEAGE_DATASETS_BUCKET, LINEAGE_GRAPH, LINEAGE_JOBS_BUCKET, declared
 from floe_chassis.topology_apply import apply
@@ -16,8 +19,9 @@ from floe_contracts.openlineage.naming import Place, foreign_place
 from floe_lineage.adapters.graph_buckets import GraphBuckets
 from floe_lineage.errors import GraphNotReady, RecordTaken
 from floe_lineage.graph import answering
+from floe_lineage.graph.graph_metrics import GraphMetrics
 
-from .graph_events import WAREHOUSE, Event, Stack, run, sql, table
+from .graph_events import WAREHOUSE, Event, Memory, Stack, run, sql, table
 
 pytestmark = pytest.mark.bus
 
@@ -205,6 +209,36 @@ async def test_a_record_that_cannot_be_read_is_made_anew(stack: Stack) -> None:
         await stack.publish(*shop({"email": "pii"}, number=2, at=LATER))
         await stack.settled()
         assert await derived(stack) == [("pii", PATH, False)]
+
+
+async def test_a_record_that_is_too_large_is_kept_without_its_columns(stack: Stack) -> None:
+    memory = Memory()
+    made_of = {f"column {number}": [("raw", "x" * 500)] for number in range(2500)}
+    memory.hear(run("wide", reads=[table("raw")], writes=[table("t", "a", made_of=made_of)]))
+    (job,) = memory.known["default"].graph.jobs.values()
+    await GraphBuckets(stack.bus).write([job])
+    (stored,) = [record.read() async for record in GraphBuckets(stack.bus).load()]
+    assert stored == job.model_copy(update={"columns": ()})
+
+
+async def test_how_far_the_graph_is_can_be_measured() -> None:
+    reader = InMemoryMetricReader()
+    metrics = GraphMetrics(MeterProvider([reader]))
+    metrics.read(3, 1)
+    metrics.told()
+    metrics.waiting(7)
+    (scope,) = reader.get_metrics_data().resource_metrics[0].scope_metrics
+    points = {
+        (metric.name, *point.attributes.values()): point.value
+        for metric in scope.metrics
+        for point in metric.data.data_points
+    }
+    assert points == {
+        (names.GRAPH_EVENTS, "taken"): 3,
+        (names.GRAPH_EVENTS, "passed over"): 1,
+        (names.GRAPH_TOLD,): 1,
+        (names.GRAPH_WAITING,): 7,
+    }
 
 
 async def test_questions_wait_for_a_service_that_has_not_read_all(stack: Stack) -> None:
