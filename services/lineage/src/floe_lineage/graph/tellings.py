@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime
-from typing import Final
+from typing import Final, TypeAlias
 
 import structlog
 
@@ -20,6 +20,8 @@ from floe_lineage.core.graph.folding import RecordKey
 from floe_lineage.core.graph.knowledge import Knowledge
 from floe_lineage.core.graph.telling import Telling, telling
 from floe_lineage.graph.graph_metrics import GraphMetrics
+
+Found: TypeAlias = tuple[RecordKey, JobState, Telling]
 
 _AT_ONCE: Final = 32
 _log = structlog.get_logger("floe.lineage")
@@ -44,29 +46,24 @@ class Tellings:
         Raises:
             Unreachable: the bus does not take it; some may have been told.
         """
-        turns = asyncio.Semaphore(_AT_ONCE)
+        waiting: list[Found] = []
+        for tenant, identity in sorted(jobs):
+            key = (tenant, identity)
+            job = knowledge[tenant].graph.jobs[identity]
+            found = telling(knowledge[tenant], job, self._last(job, key), event_time(self._now()))
+            if found is not None:
+                waiting.append((key, job, found))
+            if len(waiting) >= _AT_ONCE:
+                await self._publish_all(waiting)
+                waiting = []
+            await asyncio.sleep(0)  # others have their turn, also where there is nothing to tell
+        await self._publish_all(waiting)
 
-        async def one(key: RecordKey) -> None:
-            async with turns:
-                await self._tell(knowledge[key[0]], key)
-                await asyncio.sleep(0)  # others have their turn, also where there is nothing to tell
-
-        results = await asyncio.gather(*map(one, sorted(jobs)), return_exceptions=True)
+    async def _publish_all(self, found: Iterable[Found]) -> None:
+        results = await asyncio.gather(*(self._publish(*each) for each in found), return_exceptions=True)
         for result in results:
             if isinstance(result, BaseException):
                 raise result
-
-    async def _tell(self, known: Knowledge, key: RecordKey) -> None:
-        job = known.graph.jobs[key[1]]
-        found = telling(known, job, self._last(job, key), event_time(self._now()))
-        if found is None:
-            return
-        sequence = await self._publish(job, found)
-        outputs = (
-            ToldOutput(namespace=namespace, name=name, facets=tuple(sorted(facets)))
-            for (namespace, name), facets in sorted(told_facets(found.event).items())
-        )
-        self._told[key] = Told(digest=found.digest, sequence=sequence, outputs=tuple(outputs))
 
     def _last(self, job: JobState, key: RecordKey) -> Told | None:
         """What was told last: as it was read back, or as it was told since."""
@@ -75,14 +72,19 @@ class Tellings:
             return job.told
         return remembered
 
-    async def _publish(self, job: JobState, found: Telling) -> int:
+    async def _publish(self, key: RecordKey, job: JobState, found: Telling) -> None:
         envelope = read_envelope(found.event)
         subject = message_subject(envelope, Place(job.tenant, job.environment, job.product))
         try:
             stored = await self._bus.publish_raw(subject, to_bytes(found.event), message_headers(envelope), found.id)
         except (MessageTooLarge, PublishRefused) as error:
             _log.warning("graph.untold", job=job.name, reason=str(error))
-            return job.told.sequence if job.told else 0
-        self._metrics.told()
-        sequence: int = stored.seq
-        return sequence
+            sequence = job.told.sequence if job.told else 0
+        else:
+            sequence = stored.seq
+            self._metrics.told()
+        outputs = (
+            ToldOutput(namespace=namespace, name=name, facets=tuple(sorted(facets)))
+            for (namespace, name), facets in sorted(told_facets(found.event).items())
+        )
+        self._told[key] = Told(digest=found.digest, sequence=sequence, outputs=tuple(outputs))

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from functools import lru_cache
+from sys import intern
 from typing import Final, NamedTuple, TypeAlias
 
 from floe_contracts.lineage_requests import ColumnEdge, node_id
@@ -87,18 +89,24 @@ class ColumnEdges:
         return self._outputs.get(job_id, frozenset())
 
 
+@lru_cache(maxsize=2**16)
+def _dataset_id(namespace: str, name: str) -> str:
+    """One id for all edges of a dataset: there are many, and they stay."""
+    return node_id("dataset", namespace, name)
+
+
 def _edges(outputs: Iterable[OutputColumns]) -> Iterator[Edge]:
     for output in outputs:
-        target = node_id("dataset", output.namespace, output.name)
+        target = _dataset_id(output.namespace, output.name)
         for column, sources in output.columns.items():
             for source in sources:
-                yield _edge(source, (target, column))
+                yield _edge(source, (target, intern(column)))
         for source in output.whole:
             yield _edge(source, (target, WHOLE))
 
 
 def _edge(source: ColumnSource, target: Column) -> Edge:
-    begin = (node_id("dataset", source.namespace, source.dataset), source.field)
+    begin = (_dataset_id(source.namespace, source.dataset), intern(source.field))
     return Edge(begin, target, source.type == "DIRECT", source.subtype, source.masking)
 
 
