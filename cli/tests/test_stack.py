@@ -31,7 +31,7 @@ def test_everything_of_a_stack_stands_below_its_folder(tmp_path: Path) -> None:
     address = folder.address("nats://127.0.0.1:1")
     assert (address.nats_url, address.blobs_url) == ("nats://127.0.0.1:1", f"file://{tmp_path}/.floe/blobs")
     for name, value in folder.environment("nats://127.0.0.1:1").items():
-        if name not in {"FLOE_NATS_URL", "FLOE_LINEAGE_BACKENDS"}:
+        if name != "FLOE_NATS_URL":
             assert f"{tmp_path}/.floe/" in value, name
 
 

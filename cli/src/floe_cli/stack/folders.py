@@ -82,7 +82,6 @@ class StackFolder:
             "FLOE_NATS_URL": nats_url,
             "FLOE_BLOBS_URL": self.blobs_url,
             "FLOE_WORK_DIR": str(self.root / "work"),
-            "FLOE_LINEAGE_BACKENDS": "file",
             "FLOE_LINEAGE_FILE": str(self.lineage),
             "FLOE_EXECUTOR_WAREHOUSE_DIR": str(self.root / "warehouse"),
             "FLOE_EXECUTOR_CATALOG_URI": catalog,
