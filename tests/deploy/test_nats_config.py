@@ -554,6 +554,7 @@ async def test_a_forged_reply_subject_puts_nothing_before_a_consumer(connect: Co
 
 async def test_the_lineage_service_looks_back_and_sets_its_own_consumers_back(connect: Connect) -> None:
     operator, lineage = await connect("operator"), await connect("lineage")
+    await operator.js.purge_stream(LINEAGE)  # what another test left there may have no body
     for number in range(3):
         await operator.publish_raw(ANY_LINEAGE, b"{}", {}, f"reset-{uuid.uuid4()}-{number}")
     consumer = LineageConsumer(lineage, "lineage-http")
