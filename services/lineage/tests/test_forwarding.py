@@ -217,6 +217,22 @@ async def test_dropped_connections_lose_nothing(to_receiver, receiver, running, 
     assert receiver.taken == events
 
 
+async def test_a_server_without_an_endpoint_for_batches_gets_single_events(
+    to_receiver, receiver, running, publish, runs, settled, dead_letters
+) -> None:
+    async def without_batches(_: list[Any]) -> web.Response | None:
+        return web.Response(status=404) if receiver.requests[-1].path.endswith("/batch") else None
+
+    receiver.behave = without_batches
+    events = runs(range(20))
+    await publish(events)
+    async with running(to_receiver(True)):
+        await eventually(lambda: settled("http"))
+    assert receiver.taken == events
+    assert sum(request.path.endswith("/batch") for request in receiver.requests) == 1
+    assert await dead_letters() == []
+
+
 async def test_a_dead_backend_does_not_hold_up_another(
     to_receiver, environment, receiver, running, publish, runs, settled
 ) -> None:

@@ -22,6 +22,7 @@ class Server:
 
     def __init__(self, batches: int | None = None) -> None:
         self.batches = batches
+        self.away = False
         self.paths: list[str] = []
         self.headers: list[Any] = []
         self.bodies: list[bytes] = []
@@ -31,6 +32,8 @@ class Server:
         self.headers.append(request.headers)
         body = await request.content.read()
         self.bodies.append(body)
+        if self.away:
+            return web.Response(status=404)
         if self.batches is not None and request.path.endswith("/batch"):
             return web.Response(status=self.batches)
         return web.Response(status=201)
@@ -67,6 +70,18 @@ async def test_a_server_without_batches_gets_single_events_from_then_on(status: 
         assert backend.most == 1
         assert await backend.send(events(1)) == Answer(201)
     assert server.paths == ["/api/v1/lineage/batch", "/api/v1/lineage"]
+
+
+async def test_a_server_that_is_not_there_at_all_is_not_taken_for_one_without_batches() -> None:
+    """As behind a proxy that answers for it meanwhile."""
+    server = Server()
+    async with serving(server) as backend:
+        server.away = True
+        for count in (3, 1):
+            assert (await backend.send(events(count))).status == 404
+        server.away = False
+        assert backend.most == 256
+        assert (await backend.send(events(3))).status == 201
 
 
 async def test_a_batch_size_that_was_asked_for_stays() -> None:

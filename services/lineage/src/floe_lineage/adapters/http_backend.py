@@ -98,8 +98,8 @@ class HttpBackend:
                 allow_redirects=False,
             ) as response:
                 content = await _read(response)
-                if len(events) > 1 and response.status in _NO_BATCHES and self._server.batch == "auto":
-                    return self._without_batches(response.status)
+                if response.status in _NO_BATCHES and self._server.batch == "auto":
+                    return self._not_found(response.status, len(events))
                 return answer_of(response.status, response.headers, content, count=len(events), now=datetime.now(UTC))
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
             return Answer(None, f"{type(error).__name__}: {error}")
@@ -109,9 +109,13 @@ class HttpBackend:
             await self._session.close()
             self._session = None
 
-    def _without_batches(self, status: int) -> Answer:
-        self.most = 1
-        return Answer(status, "it takes no batches; from now on it gets events one by one")
+    def _not_found(self, status: int, count: int) -> Answer:
+        """A server with an endpoint for single events and none for batches takes none; one that has neither is away."""
+        if count > 1:
+            self.most = 1
+            return Answer(status, "it takes no batches; from now on it gets events one by one")
+        self.most = MOST
+        return Answer(status, f"there is nothing at {self._server.endpoint}")
 
 
 def idempotency_key(events: Sequence[LineageEvent]) -> str:
