@@ -15,7 +15,7 @@ from nats.js.api import AckPolicy, DeliverPolicy
 
 from floe_chassis.batch_pull import delivered
 from floe_chassis.bus import Bus
-from floe_chassis.errors import RequestRefused, TopologyMissing
+from floe_chassis.errors import RequestFailed, RequestRefused, TopologyMissing
 from floe_chassis.requests import ask
 from floe_chassis.stream_reader import read_stream
 from floe_chassis.testing import eventually
@@ -31,8 +31,9 @@ from floe_contracts.lineage_requests import (
     ReplayLineage,
     ReplayStarted,
 )
+from floe_lineage.adapters.file_backend import FileBackend
 from floe_lineage.adapters.lineage_consumer import LineageConsumer
-from floe_lineage.errors import BackendUnknown, ReplayRefused
+from floe_lineage.errors import BackendNotReady, BackendUnknown, ReplayRefused
 
 pytestmark = pytest.mark.bus
 
@@ -282,6 +283,31 @@ async def test_what_cannot_be_set_back_is_said(environment, running, lineage_bus
     assert {no_time.value.problem.code, no_offset.value.problem.code} == {ContractError.code}
     with pytest.raises(TopologyMissing):
         await LineageConsumer(lineage_bus, "lineage-nobody").backlog()
+
+
+async def test_a_file_that_another_process_holds_is_told_of_and_cannot_be_written_again(
+    environment, running, publish, runs, settled, replay, backend_entry
+) -> None:
+    await publish(runs(range(3)))
+    async with running(environment):
+        await eventually(lambda: settled("file"))
+    holder = FileBackend(Path(environment["FLOE_LINEAGE_FILE"]))
+    await holder.open()
+    try:
+        async with running(environment):
+            with pytest.raises(RequestFailed) as failed:
+                await replay("file")
+            entry = await eventually(lambda: _failed(backend_entry), timeout=60)
+    finally:
+        await holder.close()
+    assert failed.value.problem.code == BackendNotReady.code
+    assert "another process writes" in (entry.last_error or "")
+    assert lines(environment) == runs(range(3))
+
+
+async def _failed(look: Callable[[str], Awaitable[BackendEntry]]) -> BackendEntry | None:
+    entry = await look("file")
+    return entry if entry.breaker == "open" else None
 
 
 async def test_a_consumer_that_somebody_made_otherwise_may_not_be_set_back(lineage_bus) -> None:
