@@ -25,6 +25,7 @@ from floe_lineage.adapters.graph_buckets import GraphBuckets, StoredRecord
 from floe_lineage.adapters.lineage_consumer import LineageConsumer
 from floe_lineage.adapters.lineage_stream import LineageStream
 from floe_lineage.core.columns.cache import cache_key
+from floe_lineage.core.forwarding.backlog import Backlog
 from floe_lineage.core.graph.facts import EventFacts
 from floe_lineage.core.graph.findings import (
     FindDataset,
@@ -94,11 +95,15 @@ class Projector:
         """Take all records, as they stand."""
         while not await self._bus.until_connected(_AGAIN_SECONDS):
             pass
-        self.waiting = await self._backlog()
+        backlog = await self._backlog()
+        self.waiting = backlog.waiting
         stored = [record async for record in self._buckets.load()]
         # In a thread of its own: a hundred thousand records take seconds, and forwarding goes on meanwhile.
         knowledge = await asyncio.to_thread(_known, stored)
-        self._untold = {(tenant, job) for tenant, known in knowledge.items() for job in known.graph.jobs}
+        # An event is settled once what follows from it is told.
+        self._untold = {
+            (tenant, job) for tenant, known in knowledge.items() for job in known.touched_since(backlog.settled)
+        }
         self._tellings.forget()
         self.knowledge = knowledge
         # A million objects that stay: the collector would walk them again and again, half a second each time.
@@ -113,7 +118,7 @@ class Projector:
             await self._take(events)
             self.waiting = max(0, self.waiting - len(events))
         elif self.waiting:  # what only another consumer was to get again is not handed out here
-            self.waiting = await self._backlog()
+            self.waiting = (await self._backlog()).waiting
         if not self.waiting and self._untold:
             await self._caught_up()
         if not self.waiting:
@@ -165,12 +170,12 @@ class Projector:
             self._untold |= untold
             raise
 
-    async def _backlog(self) -> int:
+    async def _backlog(self) -> Backlog:
         """Events that are stored and not acknowledged by now."""
         backlog = await self._consumer.backlog()
         self._looked_at = time.monotonic()
         self._metrics.waiting(backlog.waiting)
-        return backlog.waiting
+        return backlog
 
 
 def _known(stored: Iterable[StoredRecord]) -> dict[str, Knowledge]:

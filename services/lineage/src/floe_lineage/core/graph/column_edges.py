@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Container, Iterable, Iterator
 from functools import lru_cache
 from sys import intern
 from typing import Final, NamedTuple, TypeAlias
@@ -79,6 +79,10 @@ class ColumnEdges:
     def before(self, column: Column) -> Iterable[Edge]:
         """The edges that end at a column."""
         return self._to.get(column, ())
+
+    def beginning_in(self, datasets: Container[str]) -> list[Column]:
+        """The columns of these datasets that others are made of."""
+        return [column for column in self._from if column[0] in datasets]
 
     def of_job(self, job_id: str) -> frozenset[Edge]:
         """The edges of one job."""

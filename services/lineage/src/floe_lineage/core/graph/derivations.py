@@ -58,7 +58,7 @@ class Derivations:
         Returns:
             Ids of the datasets whose columns may be something else now, or be so by another path.
         """
-        region = self._downstream(changed)
+        region = self._region(changed)
         names = {name for column in region for name in self._arriving(column)}
         fresh: dict[Column, dict[str, Reach]] = {}
         for name in sorted(names):
@@ -71,7 +71,11 @@ class Derivations:
                 self._fields[column[0]].discard(column[1])
         return {dataset for dataset, _ in region}
 
-    def _downstream(self, changed: Iterable[Column]) -> set[Column]:
+    def downstream(self, columns: Iterable[Column]) -> set[str]:
+        """Ids of the datasets with columns that are made of these."""
+        return {dataset for dataset, _ in self._region(columns)}
+
+    def _region(self, changed: Iterable[Column]) -> set[Column]:
         """The columns and all that is made of their values."""
         found = set(changed)
         waiting = list(found)

@@ -38,6 +38,18 @@ class Knowledge:
             touched.update(self.graph.writers(dataset))
         return touched
 
+    def touched_since(self, sequence: int) -> set[str]:
+        """Ids of the jobs of which there may be something new to tell by events after that number of the stream."""
+        jobs = {identity for identity, job in self.graph.jobs.items() if job.sequence > sequence}
+        datasets = {identity for identity, state in self.graph.datasets.items() if state.sequence > sequence}
+        for identity in jobs:
+            datasets.update(self.graph.outputs(identity))
+            if (told := self.graph.jobs[identity].told) is not None:
+                datasets.update(node_id("dataset", each.namespace, each.name) for each in told.outputs)
+        for dataset in self.derivations.downstream(self.graph.columns.beginning_in(datasets)) | datasets:
+            jobs.update(self.graph.writers(dataset))
+        return jobs
+
     def dataset(self, name: tuple[str, str]) -> DatasetState | None:
         """What is known of the dataset of that namespace and name."""
         return self.graph.datasets.get(node_id("dataset", *name))
