@@ -151,13 +151,18 @@ def rights(service: str, declared: topology.Topology) -> Rights:
         allow.append(f"$JS.API.DIRECT.GET.{stream}.{subjects.ROOT}.{kind}.>")
     if stream_looked_at := LOOKS_BACK.get(service):
         allow.append(f"$JS.API.STREAM.MSG.GET.{stream_looked_at}")
-    hear = [f"{subjects.ROOT}.{kind}.{service}.>" for kind in ("request", "flow") if service in ANSWERS]
-    if service in ANSWERS:
-        allow.append(f"{subjects.ROOT}.answer.{service}.>")
+    says, hears = _conversing(service)
+    return Rights(service, tuple(dict.fromkeys([*allow, *says])), tuple(deny), tuple(hears))
+
+
+def _conversing(service: str) -> tuple[list[str], list[str]]:
+    """What it publishes and hears to answer requests and to make them."""
+    says = [f"{subjects.ROOT}.answer.{service}.>"] if service in ANSWERS else []
+    hears = [f"{subjects.ROOT}.{kind}.{service}.>" for kind in ("request", "flow") if service in ANSWERS]
     for asked in ASKS.get(service, ()):
-        allow += [f"{subjects.ROOT}.{kind}.{asked}.>" for kind in ("request", "flow")]
-        hear.append(f"{subjects.ROOT}.answer.{asked}.{service}.>")
-    return Rights(service, tuple(dict.fromkeys(allow)), tuple(deny), tuple(hear))
+        says += [f"{subjects.ROOT}.{kind}.{asked}.>" for kind in ("request", "flow")]
+        hears.append(f"{subjects.ROOT}.answer.{asked}.{service}.>")
+    return says, hears
 
 
 def _pulling(consumer: topology.Consumer) -> list[str]:
