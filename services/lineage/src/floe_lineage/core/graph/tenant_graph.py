@@ -99,7 +99,7 @@ def is_shown(state: LineageState, environment: str) -> bool:
     """Whether a dataset or job may be seen from an environment: it was told of there, and is not gone."""
     if isinstance(state, DatasetState) and state.dropped:
         return False
-    return environment in (ANYWHERE, *state.environments)
+    return environment == ANYWHERE or environment in state.environments
 
 
 def _moved(
