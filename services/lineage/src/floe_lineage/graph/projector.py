@@ -135,8 +135,14 @@ class Projector:
         for first in range(0, len(events), _TURN):
             fold(batch, graphs, events[first : first + _TURN])
             await asyncio.sleep(0)
-        for passed in batch.passed_over:
-            _log.warning("graph.passed_over", sequence=passed.position.sequence, reason=passed.reason)
+        if batch.passed_over:  # a producer that tells rubbish tells a lot of it: one line a batch
+            first_passed = batch.passed_over[0]
+            _log.warning(
+                "graph.passed_over",
+                events=len(batch.passed_over),
+                first_sequence=first_passed.position.sequence,
+                reason=first_passed.reason,
+            )
         for key, facts in batch.finished.items():
             batch.jobs[key] = await self._with_columns(batch.jobs[key], facts, _finder(knowledge, batch, key[0]))
         # Datasets first: a job must never speak of one of which nothing is known.
