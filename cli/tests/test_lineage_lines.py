@@ -39,3 +39,5 @@ def test_rubbish_is_said_to_be_rubbish(body: bytes) -> None:
 def test_json_is_always_one_line() -> None:
     assert json_line(b'{"a":\n "gr\xc3\xbcn"}') == '{"a": "grün"}'
     assert json_line(b"not\njson") == '"not\\njson"'
+    assert json_line(b'"\\ud800"') == '"\\ud800"'
+    assert json_line(b"[" * 100_000) == f'"{"[" * 100_000}"'

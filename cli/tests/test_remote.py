@@ -314,6 +314,25 @@ async def test_lineage_that_is_not_the_runs_own_is_found(chain: Chain, floe: Flo
     assert said.out.count("✗") == 1
 
 
+async def publish_strange(bus: Bus, product: str) -> None:
+    """Events that have the run's id, and nothing else of one of floe's own."""
+    bodies = (b"rubbish", b"[1]", b'{"run": [], "outputs": {}}', b'{"run": {"facets": []}, "outputs": [1, {}]}')
+    for number, body in enumerate(bodies):
+        subject = subjects.lineage("default", "dev", product, "load", "COMPLETE")
+        await bus.publish_raw(subject, body, {RUN_HEADER: RUN}, f"strange {number} of {product}")
+
+
+async def test_what_others_say_of_a_run_neither_counts_nor_breaks_the_trace(chain: Chain, floe: Floe, bus: Bus) -> None:
+    await publish_strange(bus, "-airflow")
+    code, links = await trace(floe, chain.folder)
+    assert (code, links["lineage"]["id"]) == (0, "2 events")
+    await publish_strange(bus, "shop")
+    code, links = await trace(floe, chain.folder)
+    assert code == ExitCode.RUN_FAILED
+    assert [name for name, link in links.items() if not link["verified"]] == ["lineage"]
+    assert links["lineage"]["evidence"] == "6 on the stream"
+
+
 async def test_what_one_backend_gets_again_is_not_counted_twice(chain: Chain, floe: Floe, bus: Bus) -> None:
     (message, *_) = [m async for m in read_stream(bus.js, LINEAGE, subjects.lineage_pattern())]
     await bus.publish_raw(message.subject, message.data, {RUN_HEADER: RUN, REPLAY_FOR: "lineage-http"}, "again")
@@ -391,6 +410,14 @@ async def test_the_lineage_of_a_run_is_exported_as_it_was_published(chain: Chain
     await publish_lineage(bus, "START", chain.artifact.digest(), run=run_id(PLACE, "another"))
     said = await asyncio.to_thread(floe, "lineage", "export", "--run", RUN, chain.folder)
     assert [json.loads(line)["eventType"] for line in said.out.splitlines()] == ["START", "COMPLETE"]
+
+
+async def test_what_is_exported_is_json_on_one_line_whatever_it_is(chain: Chain, floe: Floe, bus: Bus) -> None:
+    subject = subjects.lineage("default", "dev", "-airflow", "load", "START")
+    for number, body in enumerate((b'{"a":\n1}\n', b"\xff\n")):
+        await bus.publish_raw(subject, body, {RUN_HEADER: "foreign"}, f"written {number}")
+    said = await asyncio.to_thread(floe, "lineage", "export", "--run", "foreign", chain.folder)
+    assert [json.loads(line) for line in said.out.splitlines()] == [{"a": 1}, "\ufffd\n"]
 
 
 @pytest.mark.parametrize("options", [["--all"], ["--all", "--json"]])

@@ -56,7 +56,7 @@ async def trace(connection: Connection, identity: str, path: Path) -> tuple[str,
     links = [artifact_link]
     if artifact is not None:
         links = await _sources(history, outcome, artifact, blobs, path, identity) + links
-    lineage = await _lineage(connection, outcome.run_id)
+    lineage = await _lineage(connection, outcome)
     links.append(Link("run", outcome.run_id, True, f"{outcome.kind.value}, attempt {outcome.attempt}"))
     links += _snapshots(outcome, await committed_by(connection, outcome.run_id), lineage)
     links.append(_lineage_link(outcome, lineage))
@@ -126,13 +126,12 @@ async def _bundle(blobs: BlobStore, name: str, digest: str) -> Link:
     return Link(name, digest, True, f"the document and its {len(digests)} files have their digests")
 
 
-def _snapshots(outcome: Outcome, events: list[TableCommitted], lineage: list[dict[str, Any]]) -> list[Link]:
+def _snapshots(outcome: Outcome, events: list[TableCommitted], lineage: list[object]) -> list[Link]:
     committed = {(event.identifier, event.snapshot_id): event for event in events}
     told = {
-        (output["name"], output["facets"]["version"]["datasetVersion"])
+        (_inside(output, "name"), _inside(output, "facets", "version", "datasetVersion"))
         for event in lineage
-        for output in event["outputs"]
-        if "version" in output["facets"]
+        for output in _listed(event, "outputs")
     }
     links = []
     for table in outcome.tables:
@@ -149,21 +148,42 @@ def _snapshots(outcome: Outcome, events: list[TableCommitted], lineage: list[dic
     return links
 
 
-def _lineage_link(outcome: Outcome, lineage: list[dict[str, Any]]) -> Link:
+def _lineage_link(outcome: Outcome, lineage: list[object]) -> Link:
     complete = len(lineage) == outcome.lineage_events
-    digests = {event["run"]["facets"].get("floe_artifact", {}).get("digest") for event in lineage}
+    digests = {_inside(event, "run", "facets", "floe_artifact", "digest") for event in lineage}
     same = digests == {outcome.artifact_digest}
     evidence = "all are on the stream and name the artifact" if complete and same else f"{len(lineage)} on the stream"
     return Link("lineage", f"{outcome.lineage_events} events", complete and same, evidence)
 
 
-async def _lineage(connection: Connection, run_id: str) -> list[dict[str, Any]]:
-    pattern = subjects.lineage_pattern(tenant=connection.settings.tenant)
+async def _lineage(connection: Connection, outcome: Outcome) -> list[object]:
+    """What stands on the stream for the run, whatever it is: other producers have places of their own there."""
+    pattern = subjects.lineage_pattern(connection.settings.tenant, outcome.environment, outcome.product)
     return [
-        json.loads(message.data)
+        _decoded(message.data)
         async for message in read_stream(connection.bus.js, LINEAGE, pattern)
-        if (message.headers or {}).get(RUN_HEADER) == run_id and is_for(message.headers, "")
+        if (message.headers or {}).get(RUN_HEADER) == outcome.run_id and is_for(message.headers, "")
     ]
+
+
+def _decoded(body: bytes) -> object:
+    try:
+        found: object = json.loads(body)
+    except (ValueError, RecursionError):
+        return None
+    return found
+
+
+def _inside(document: object, *names: str) -> str | None:
+    """The text that lies there; None where there is none."""
+    for name in names:
+        document = document.get(name) if isinstance(document, dict) else None
+    return document if isinstance(document, str) else None
+
+
+def _listed(document: object, name: str) -> list[Any]:
+    found = document.get(name) if isinstance(document, dict) else None
+    return found if isinstance(found, list) else []
 
 
 def _rendered(history: History, outcome: Outcome) -> SemanticRendered | None:

@@ -16,12 +16,13 @@ _TYPES: Final = ("START", "RUNNING", "COMPLETE", "FAIL", "ABORT", "OTHER", "JOB"
 @click.argument("path", type=click.Path(path_type=Path), default=".")
 @click.option("--run", "run_id", required=True, help="The run whose events are wanted.")
 def export(path: Path, run_id: str) -> int:
-    """Print the events of one run, one JSON object a line, in the order in which they were published."""
+    """Print the events of one run, each as JSON on one line, in the order in which they were published."""
     import asyncio
 
     from floe_chassis.dead_letters import is_for
     from floe_chassis.stream_reader import read_stream
     from floe_chassis.topology import LINEAGE
+    from floe_cli.lineage_lines import json_line
     from floe_cli.stack.connection import reading
     from floe_contracts import subjects
     from floe_contracts.openlineage.envelope import RUN_HEADER
@@ -33,7 +34,7 @@ def export(path: Path, run_id: str) -> int:
             async for message in read_stream(connection.bus.js, LINEAGE, pattern):
                 headers = message.headers or {}
                 if headers.get(RUN_HEADER) == run_id and is_for(headers, ""):  # not what one backend gets again
-                    click.echo(message.data.decode())
+                    click.echo(json_line(message.data))
                     found += 1
         return found
 
