@@ -99,6 +99,12 @@ def test_a_graph_that_is_cut_off_says_so() -> None:
     assert names(graph(("a", "j"), truncated=True))[-1].startswith("there is more")
 
 
+def test_a_drawing_that_is_cut_off_says_so_in_a_comment() -> None:
+    for draw, comment in ((dot, "  // truncated"), (mermaid, "  %% truncated")):
+        assert comment not in draw(graph(("a", "j")))
+        assert any(line.startswith(comment) for line in draw(graph(("a", "j"), truncated=True)).splitlines())
+
+
 def test_names_cannot_break_a_drawing() -> None:
     name = 'a"] --> x["\\<b>&#35;`\n;'
     answer = LineageGraph(root=name, nodes=(node(name, 0),), edges=(), column_edges=(
@@ -136,6 +142,9 @@ def test_a_column_is_told_in_words() -> None:
     assert told[1] == "pii, because a.email is: a.email → b.email; values are made unreadable on the way"
     assert told[3].split() == ["a.email", "b.email", "transformation,", "masked"]
     assert told[-1] == "there is more than is shown"
+    hidden = DerivedClassification(classification="pii", path=(), masked=True)
+    told = printed(*column_parts(answer.model_copy(update={"derived": (hidden,)})))
+    assert told[1] == "pii, because of a column that is not shown here; values are made unreadable on the way"
     lonely = ColumnAnswer(root="b", field=NodeField(name="x"), nodes=(), edges=())
     assert printed(*column_parts(lonely))[-1] == "nothing is known of where it comes from or goes"
 

@@ -64,10 +64,11 @@ def impact_parts(impact: Impact) -> list[RenderableType]:
 
 
 def _because(derived: DerivedClassification) -> Text:
-    first, *way = (f"{step.dataset}.{step.field}" for step in derived.path)
-    told = Text(f"{derived.classification}, because {first} is", style="yellow").append(
-        f": {' → '.join((first, *way))}"
-    )
+    way = [f"{step.dataset}.{step.field}" for step in derived.path]
+    if way:
+        told = Text(f"{derived.classification}, because {way[0]} is: {' → '.join(way)}", style="yellow")
+    else:
+        told = Text(f"{derived.classification}, because of a column that is not shown here", style="yellow")
     return told.append("; values are made unreadable on the way") if derived.masked else told
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Final
 
 from floe_cli.lineage_views.column_words import how
 from floe_contracts.lineage_requests import ColumnEdge, GraphNode, LineageGraph
@@ -10,6 +11,7 @@ from floe_contracts.lineage_requests import ColumnEdge, GraphNode, LineageGraph
 _MERMAID_ENTITIES = str.maketrans(
     {"#": "#35;", '"': "#quot;", "<": "#lt;", ">": "#gt;", "`": "#96;", "\n": " ", "\r": " "}
 )
+_TRUNCATED: Final = "truncated: there is more than is drawn"
 _DOT_ESCAPES = str.maketrans({"\\": "\\\\", '"': '\\"', "\n": " ", "\r": " "})
 
 
@@ -27,6 +29,8 @@ def dot(graph: LineageGraph) -> str:
     for edge in _column_edges(graph):
         label = _dot_text(_column_label(edge))
         lines.append(f"  {ids[edge.source]} -> {ids[edge.target]} [label={label}, style=dashed, constraint=false];")
+    if graph.truncated:
+        lines.append(f"  // {_TRUNCATED}")
     return "\n".join([*lines, "}"])
 
 
@@ -41,6 +45,8 @@ def mermaid(graph: LineageGraph) -> str:
     for edge in _column_edges(graph):
         lines.append(f'  {ids[edge.source]} -. "{_mermaid_text(_column_label(edge))}" .-> {ids[edge.target]}')
     lines.append(f"  style {ids[graph.root]} stroke-width:3px")
+    if graph.truncated:
+        lines.append(f"  %% {_TRUNCATED}")
     return "\n".join(lines)
 
 

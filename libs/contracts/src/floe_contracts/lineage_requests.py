@@ -197,7 +197,9 @@ class DerivedClassification(Data):
     """What a column is because of another one, and how that came to it."""
 
     classification: str = Field(description="As in pii.")
-    path: tuple[PathStep, ...] = Field(description="From the column whose owner says so to this one.")
+    path: tuple[PathStep, ...] = Field(
+        description="From the column whose owner says so to this one; empty where that one is not shown to who asks."
+    )
     masked: bool = Field(default=False, description="Whether values were made unreadable on the way.")
 
 

@@ -76,11 +76,16 @@ def known_column(seen: Seen, state: DatasetState, name: str) -> str:
 
 
 def derived_of(seen: Seen, column: Column) -> Iterable[DerivedClassification]:
-    """What a column is because of others, with the path of each that can be seen from there."""
+    """What a column is because of others, with the path of each that can be seen from there.
+
+    A path whose first column cannot be seen is left out: what comes next would stand there as the reason.
+    """
     for name, reach in sorted(seen.derivations.of_column(column).items()):
+        way = seen.derivations.path(column, name)
+        begins = seen.graph.shows(way[0][0], seen.environment)
         path = tuple(
             PathStep(namespace=state.namespace, dataset=state.name, field=field)
-            for dataset, field in seen.derivations.path(column, name)
+            for dataset, field in (way if begins else ())
             if seen.graph.shows(dataset, seen.environment) and (state := seen.graph.datasets[dataset])
         )
         yield DerivedClassification(classification=name, path=path, masked=reach.masked)
