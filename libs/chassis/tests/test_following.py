@@ -68,6 +68,19 @@ async def test_it_begins_at_a_time(bus: Bus) -> None:
         await follower.close()
 
 
+async def test_of_several_filters_none_moves_the_beginning_at_a_time(bus: Bus) -> None:
+    for number, kind in enumerate(["COMPLETE", "COMPLETE", "COMPLETE", "COMPLETE", "FAIL", "COMPLETE"], 1):
+        await bus.publish_raw(subjects.lineage("default", "dev", "shop", "job", kind), b"", {}, str(number))
+    since = (await bus.js.get_msg(LINEAGE, 2)).time
+    assert since is not None
+    patterns = [subjects.lineage_pattern(event_type=kind) for kind in ("COMPLETE", "FAIL")]
+    follower = StreamFollower(bus, LINEAGE, patterns, since)
+    await follower.open()
+    assert await read(follower, 5) == [2, 3, 4, 5, 6]
+    await follower.close()
+    assert await consumers(bus) == 0
+
+
 async def test_only_what_is_wanted_comes(bus: Bus) -> None:
     await publish(bus, 1, 4)
     await publish(bus, 5, 8, product="other")

@@ -174,14 +174,18 @@ class StreamFollower:
         await self._end()
         self._reconnects = self._bus.nc.stats["reconnects"]
         last = None
-        if isinstance(self._position, int):
-            last = await self._make(Start.NEXT)
+        if isinstance(self._position, datetime):
+            # Of several filters the server begins with the one that matches last, and what the others match is lost.
+            self._position = await self._make(self._position, [])
+            await self._drop()
+        elif isinstance(self._position, int):
+            last = await self._make(Start.NEXT, self._subjects)
             await self._drop()
         if last is not None and isinstance(self._position, int) and last < self._position:
-            before = await self._make(Start.OLDEST)
+            before = await self._make(Start.OLDEST, self._subjects)
             self._gap = Gap(self._position)
         else:
-            before = await self._make(self._position)
+            before = await self._make(self._position, self._subjects)
             if isinstance(self._position, int) and before > self._position:
                 self._gap = Gap(self._position)
         self._position = before
@@ -191,12 +195,13 @@ class StreamFollower:
         self._wanted = 0
         self._broken = False
 
-    async def _make(self, position: Position) -> int:
+    async def _make(self, position: Position, subjects: Sequence[str]) -> int:
         """Make the consumer; the number behind which it begins."""
         self._consumer = f"{self._bus.name}-{uuid.uuid4().hex}"
         config = ConsumerConfig(
             name=self._consumer,
-            filter_subjects=self._subjects,  # a single one in `filter_subject` may be too long: a subject repeats it
+            # A single one in `filter_subject` may be too long: a subject repeats it.
+            filter_subjects=list(subjects) or None,
             ack_policy=AckPolicy.NONE,
             inactive_threshold=_INACTIVE_SECONDS,
             mem_storage=True,
