@@ -11,7 +11,7 @@ from typing import Final
 
 from floe_lineage.core.columns.model import Statement
 
-EXTRACTOR_VERSION: Final = 4
+EXTRACTOR_VERSION: Final = 5
 """Goes up with every change that gives another result for the same statement."""
 _PARSER: Final = "sqlglot"
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections import Counter
+from collections.abc import Container, Iterator, Sequence
 from typing import Final
 
 import sqlglot
@@ -108,12 +109,17 @@ def _columns(written: Written, output: Table, session: Session) -> Iterator[tupl
     """The columns under the names that the table has for them."""
     relation = written.relation
     same_width = relation.rest is None and len(relation.columns) == len(output.columns)
-    if written.by_place and same_width:
+    repeated = _repeated(relation, session)
+    if same_width and (written.by_place or (repeated and output.complete)):
         yield from zip(output.columns, (column.dependencies for column in relation.columns), strict=True)
         return
+    for name in repeated.values():
+        session.tell(f"several columns are called {name}, and which name each has in the table is not known")
     table = Relation([Column(name, frozenset()) for name in output.columns])
     told: set[str] = set()
     for place, column in enumerate(relation.columns):
+        if session.names.key(column.name) in repeated:
+            continue
         known = table.known(column.name)
         name = known.name if known else output.columns[place] if same_width and not column.name else column.name
         if not name:
@@ -121,21 +127,42 @@ def _columns(written: Written, output: Table, session: Session) -> Iterator[tupl
         elif known or not (output.complete and output.columns) or same_width:
             told.add(name)
             yield name, column.dependencies
-    yield from _passed_through(relation, output, told, session)
+    yield from _passed_through(relation, output, told, repeated, session)
+
+
+def _repeated(relation: Relation, session: Session) -> dict[str, str]:
+    """Names that several columns have, as a join has them under `*`: DuckDB stores the second `id` as `id_1`."""
+    key = session.names.key
+    times = Counter(key(column.name) for column in relation.columns if column.name)
+    return {key(column.name): column.name for column in reversed(relation.columns) if times[key(column.name)] > 1}
 
 
 def _passed_through(
-    relation: Relation, output: Table, told: set[str], session: Session
+    relation: Relation, output: Table, told: set[str], repeated: Container[str], session: Session
 ) -> Iterator[tuple[str, Dependencies]]:
     """Columns that `*` takes from tables whose columns are not known: the output's columns say what they are."""
     rest = relation.rest
     if rest is None or not (rest.described or rest.dependencies):
         return
-    missing = [name for name in output.columns if name not in told and relation.may_have(name)]
+    missing = [
+        name
+        for name in output.columns
+        if name not in told and session.names.key(name) not in repeated and relation.may_have(name)
+    ]
+    numbered = [name for name in missing if _may_be_numbered(name, relation, session)]
+    for name in numbered:
+        session.tell(f"whether {name} is a column of that name, or the second of another name, is not known")
+    missing = [name for name in missing if name not in numbered]
     if rest.certain:
         yield from ((name, rest.column(name)) for name in missing if name.lower() not in _OF_SNAPSHOTS)
     if not rest.certain or not output.columns:
         session.tell(f"which columns `*` stands for is not known: those of {', '.join(rest.described)} are not")
+
+
+def _may_be_numbered(name: str, relation: Relation, session: Session) -> bool:
+    """Whether DuckDB may have called a column so because the name before the number was taken."""
+    first, _, number = name.rpartition("_")
+    return session.names.dialect == "duckdb" and number.isdecimal() and relation.known(first) is not None
 
 
 class _Spelling:

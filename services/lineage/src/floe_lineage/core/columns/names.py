@@ -29,6 +29,10 @@ class Names:
             return self._rules.normalize_identifier(identifier.copy()).name if self.cased else identifier.name
         return identifier if isinstance(identifier, str) else (identifier.name if identifier is not None else "")
 
+    def key(self, name: str) -> str:
+        """The same for names that one table cannot both have."""
+        return name if self.cased else name.lower()
+
     def parts(self, table: exp.Table) -> tuple[str, ...]:
         """The parts of a table's name, the last one last."""
         return tuple(self.spelled(part) for part in table.parts)
