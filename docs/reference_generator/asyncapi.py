@@ -132,6 +132,7 @@ def _lineage_headers() -> dict[str, Any]:
         envelope.NAMESPACE_HEADER: "The job's namespace, or the dataset's; percent-encoded.",
         envelope.JOB_HEADER: "The job's name, or the dataset's; percent-encoded.",
         envelope.EVENT_TYPE_HEADER: "START, RUNNING, COMPLETE, FAIL, ABORT or OTHER; JOB and DATASET without a run.",
+        envelope.FACET_ERRORS_HEADER: "How many problems the facets have of an event that came over HTTP.",
         envelope.REPLAY_HEADER: "The consumer that gets it again; whoever else reads has had it before.",
         "traceparent": "The trace of OpenTelemetry that it belongs to.",
     }

@@ -24,6 +24,7 @@ from floe_chassis.nats_server import HOST, find_binary
 from floe_chassis.testing import eventually
 from floe_client import ConsumerGone, connect
 from floe_contracts.errors import Unreachable
+from floe_contracts.openlineage import envelope
 
 from .subscribed_bus import SubscribedBus, free_port, tell
 
@@ -180,6 +181,12 @@ async def test_the_asyncapi_document_keeps_the_schema_of_asyncapi(tmp_path: Path
     del broken["info"]["title"]
     (tmp_path / "asyncapi.json").write_text(json.dumps(broken))
     assert "title" in await problems(tmp_path / "asyncapi.json")
+
+
+def test_the_asyncapi_document_has_every_header_of_lineage() -> None:
+    headers = {value for name, value in vars(envelope).items() if name.endswith("_HEADER")}
+    assert "Floe-Facet-Errors" in headers
+    assert headers <= set(json.loads(ASYNCAPI.read_text())["components"]["schemas"]["lineage-headers"]["properties"])
 
 
 def test_the_asyncapi_document_speaks_of_schemas_that_are_there() -> None:

@@ -128,6 +128,12 @@ def test_lineage_subjects_match_their_pattern(tenant: str, environment: str, pro
     assert not matches(subjects.lineage_pattern(tenant + "x"), subject)
 
 
+def test_the_lineage_of_a_place_is_below_what_is_named() -> None:
+    assert subjects.lineage_of_place() == "floe.v1.lineage.>"
+    assert subjects.lineage_of_place("Acme", "dev") == "floe.v1.lineage._41cme.dev.>"
+    assert subjects.lineage_of_place(product="-spark") == "floe.v1.lineage.*.*.-spark.>"
+
+
 def test_lineage_patterns_are_all_combinations_each_once() -> None:
     assert subjects.lineage_patterns("acme") == ("floe.v1.lineage.acme.*.*.*.*",)
     found = subjects.lineage_patterns("acme", ("dev", "prod", "dev"), jobs=("a.b",), event_types=("FAIL", "fail"))

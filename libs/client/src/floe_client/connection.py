@@ -14,12 +14,12 @@ from typing import Any, Final
 from nats.aio.client import Client
 from nats.errors import Error as NatsError
 
-from floe_client.consumers import Asking, Consumer, create, pattern_of, standing
+from floe_client.consumers import Asking, Consumer, create, standing
 from floe_client.errors import ConsumerGone, ConsumerUnsuitable, NotAllowed
 from floe_client.events import LineageEvent, read_event
 from floe_client.positions import Since, begin, set_back, starting
 from floe_client.reading import Reading
-from floe_contracts import subscribers
+from floe_contracts import subjects, subscribers
 from floe_contracts.errors import Unreachable
 from floe_contracts.openlineage.envelope import REPLAY_HEADER
 
@@ -142,7 +142,7 @@ class Floe:
         if isinstance(since, datetime) and since.tzinfo is None:
             raise ValueError("a time without a zone may be any time: give it one, as in datetime.now(UTC)")
         consumer = self._consumer(durable)
-        wanted = pattern_of(tenant, environment, product)
+        wanted = subjects.lineage_of_place(tenant, environment, product)
         asking = Asking(self._client, self._refusals)
         if self._consumer_of_subscriber is None:
             await _made(asking, consumer, wanted, since)

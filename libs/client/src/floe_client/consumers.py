@@ -14,7 +14,6 @@ from nats.errors import Error as NatsError
 from nats.errors import NoRespondersError
 
 from floe_client.errors import ConsumerGone, ConsumerUnsuitable, NotAllowed
-from floe_contracts import subjects
 from floe_contracts.errors import Unreachable
 
 STREAM: Final = "FLOE_LINEAGE"
@@ -168,16 +167,6 @@ async def create(asking: Asking, consumer: Consumer, pattern: str, start: Mappin
     request = {"stream_name": STREAM, "config": config, "action": "create"}
     if await asking.document(f"{consumer.call('CREATE')}.{pattern}", request) is None:
         raise ConsumerGone(f"there is no stream {STREAM}", hint="run floe topology apply")
-
-
-def pattern_of(tenant: str | None, environment: str | None, product: str | None) -> str:
-    """The subjects of all lineage of a place; what is None may be anything."""
-    names = [tenant, environment, product]
-    while names and names[-1] is None:
-        names.pop()
-    return ".".join(
-        [subjects.ROOT, "lineage", *("*" if name is None else subjects.escape(name) for name in names), ">"]
-    )
 
 
 def written_time(moment: datetime) -> str:

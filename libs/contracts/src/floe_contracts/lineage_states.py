@@ -165,7 +165,9 @@ class JobState(LineageState):
     inputs: tuple[DatasetName, ...] = Field(default=(), description="What its last complete run read.")
     outputs: tuple[DatasetName, ...] = Field(default=(), description="What its last complete run wrote.")
     completed: bool = Field(default=False, description="Whether these are of a complete run, or of one that began.")
-    open_run: OpenRun | None = Field(default=None, description="The run that is not at its end.")
+    open_runs: tuple[OpenRun, ...] = Field(
+        default=(), description="The runs that are not at their end, the last heard of last; a few at most."
+    )
     origin: RunOrigin | None = Field(default=None, description="The last complete run.")
     columns: tuple[OutputColumns, ...] = Field(default=(), description="What the columns of its outputs are made of.")
     columns_key: str | None = Field(

@@ -230,6 +230,14 @@ def lineage_pattern(
     return ".".join([ROOT, "lineage", *names])
 
 
+def lineage_of_place(tenant: str | None = None, environment: str | None = None, product: str | None = None) -> str:
+    """The subscription pattern for all lineage of a place, in its shortest form; a name left out matches all."""
+    names = [tenant, environment, product]
+    while names and names[-1] is None:
+        names.pop()
+    return ".".join([ROOT, "lineage", *("*" if name is None else escape(name) for name in names), ">"])
+
+
 def lineage_patterns(
     tenant: str,
     environments: Collection[str] = (),

@@ -44,8 +44,7 @@ class Subscriber:
     @property
     def filter(self) -> str:
         """The subjects that it reads."""
-        names = (name for name in (self.tenant, self.environment, self.product) if name is not None)
-        return ".".join([subjects.ROOT, "lineage", *(subjects.escape(name) for name in names), ">"])
+        return subjects.lineage_of_place(self.tenant, self.environment, self.product)
 
 
 def consumer(name: str) -> str:

@@ -20,7 +20,7 @@ class Unauthorized(Permanent):
 
 
 class RequestInvalid(Permanent):
-    """A header of a request cannot be used."""
+    """A header or a parameter of a request cannot be used."""
 
     code = "FLOE-GATE-003"
     title = "A request is not valid"

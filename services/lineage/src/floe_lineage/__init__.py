@@ -1,1 +1,1 @@
-"""Forwards the lineage stream to its backends: in order, without loss, each backend at its own pace."""
+"""Forwards the lineage stream to its backends, each at its own pace, and answers what is made of what."""

@@ -12,25 +12,14 @@ if TYPE_CHECKING:
 def ask_once(
     path: Path, operation: Operation[RequestT, AnswerT], request: RequestT, environment: str | None = None
 ) -> AnswerT:
-    """Ask the lineage service of a folder's stack one thing, about an environment or about none."""
-    import asyncio
+    """Ask the lineage service of a folder's stack one thing.
 
-    from floe_chassis.requests import ask
-    from floe_cli.stack.service_stack import stack_with
-    from floe_contracts.lineage_requests import ANYWHERE
-
-    async def main() -> AnswerT:
-        async with stack_with(path, "lineage") as connection:
-            tenant = connection.settings.tenant
-            return await ask(connection.bus, operation, request, tenant=tenant, environment=environment or ANYWHERE)
-
-    return asyncio.run(main())
-
-
-def ask_about(
-    path: Path, operation: Operation[RequestT, AnswerT], request: RequestT, environment: str | None
-) -> AnswerT:
-    """Ask one thing about an environment; left out, about `dev`, or the only one where something is live."""
+    Args:
+        path: the folder.
+        operation: what is asked.
+        request: the question.
+        environment: what it is about; left out, `dev`, or the only one where something is live. `ANYWHERE` for none.
+    """
     import asyncio
 
     from floe_chassis.requests import ask

@@ -22,9 +22,9 @@ def backends(path: Path, as_json: bool) -> None:
     from datetime import UTC, datetime
 
     from floe_cli.lineage_backend_views import backends_table
-    from floe_contracts.lineage_requests import LIST_BACKENDS, ListBackends
+    from floe_contracts.lineage_requests import ANYWHERE, LIST_BACKENDS, ListBackends
 
-    answer = ask_once(path, LIST_BACKENDS, ListBackends())
+    answer = ask_once(path, LIST_BACKENDS, ListBackends(), ANYWHERE)
     if as_json:
         print_json(answer)
     else:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final
 
 import click
 
-from floe_cli.commands.lineage.asking import ask_about
+from floe_cli.commands.lineage.asking import ask_once
 from floe_cli.commands.printing import print_json, print_parts
 
 if TYPE_CHECKING:
@@ -62,7 +62,7 @@ def graph(
         depth=depth,
         columns=columns,
     )
-    answer = ask_about(path, READ_GRAPH, request, environment)
+    answer = ask_once(path, READ_GRAPH, request, environment)
     if output == "json":
         print_json(answer)
     elif output == "text":
@@ -86,7 +86,7 @@ def impact(name: str, path: Path, column: str | None, environment: str | None, a
     from floe_cli.lineage_views.column_words import impact_parts
     from floe_contracts.lineage_requests import READ_IMPACT, ReadImpact
 
-    answer = ask_about(path, READ_IMPACT, ReadImpact(dataset=name, field=column), environment)
+    answer = ask_once(path, READ_IMPACT, ReadImpact(dataset=name, field=column), environment)
     if as_json:
         print_json(answer)
     else:
@@ -104,7 +104,7 @@ def column(name: str, column_name: str, path: Path, environment: str | None, as_
     from floe_cli.lineage_views.column_words import column_parts
     from floe_contracts.lineage_requests import READ_COLUMN, ReadColumn
 
-    answer = ask_about(path, READ_COLUMN, ReadColumn(dataset=name, field=column_name), environment)
+    answer = ask_once(path, READ_COLUMN, ReadColumn(dataset=name, field=column_name), environment)
     if as_json:
         print_json(answer)
     else:

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
 import click
 
 from floe_cli.exit_codes import ExitCode
-
-_TYPES: Final = ("START", "RUNNING", "COMPLETE", "FAIL", "ABORT", "OTHER", "JOB", "DATASET")
+from floe_contracts.openlineage.event_types import EVENT_TYPES
 
 
 @click.command()
@@ -58,7 +57,7 @@ def export(path: Path, run_id: str) -> int:
     "--type",
     "--status",
     "types",
-    type=click.Choice(_TYPES, case_sensitive=False),
+    type=click.Choice(EVENT_TYPES, case_sensitive=False),
     multiple=True,
     help="Only events of this type; repeatable.",
 )

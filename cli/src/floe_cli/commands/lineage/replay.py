@@ -26,7 +26,7 @@ def replay(path: Path, backend: str, since: str, dry_run: bool, as_json: bool) -
 
     from floe_cli.lineage_backend_views import replay_in_words
     from floe_contracts.errors import WrongUsage
-    from floe_contracts.lineage_requests import REPLAY_LINEAGE, ReplayLineage
+    from floe_contracts.lineage_requests import ANYWHERE, REPLAY_LINEAGE, ReplayLineage
     from floe_contracts.moments import read_moment
 
     try:
@@ -34,7 +34,7 @@ def replay(path: Path, backend: str, since: str, dry_run: bool, as_json: bool) -
     except ValueError as error:
         raise WrongUsage(str(error), hint="as in --since 7d") from error
     request = ReplayLineage(backend=backend, since=moment.isoformat(), dry_run=dry_run)
-    answer = ask_once(path, REPLAY_LINEAGE, request)
+    answer = ask_once(path, REPLAY_LINEAGE, request, ANYWHERE)
     if as_json:
         print_json(answer)
     else:

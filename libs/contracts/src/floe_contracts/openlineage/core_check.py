@@ -12,7 +12,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
 
-EVENT_TYPES: Final = ("START", "RUNNING", "COMPLETE", "ABORT", "FAIL", "OTHER")
+from floe_contracts.openlineage.event_types import RUN_EVENT_TYPES
+
 NAME_LENGTH: Final = 4096
 """Longer names are no names, and would not fit into the headers of a message."""
 
@@ -63,8 +64,8 @@ def _work(event: Mapping[str, Any]) -> Iterator[CoreProblem]:
     """A run event or a job event."""
     if "run" in event:
         kind = event.get("eventType")
-        if kind is not None and kind not in EVENT_TYPES:
-            yield CoreProblem("/eventType", f"is one of {', '.join(EVENT_TYPES)}")
+        if kind is not None and kind not in RUN_EVENT_TYPES:
+            yield CoreProblem("/eventType", f"is one of {', '.join(RUN_EVENT_TYPES)}")
         yield from _run(event["run"])
     if "job" not in event:
         yield CoreProblem("/job", "is missing")

@@ -25,6 +25,8 @@ EVENT_TYPE_HEADER: Final = "Floe-Event-Type"
 """START, RUNNING, COMPLETE, FAIL, ABORT or OTHER; JOB and DATASET for events without a run."""
 REPLAY_HEADER: Final = "Floe-Replay-For"
 """The consumer that gets an event again; whoever else reads the stream has had it before."""
+FACET_ERRORS_HEADER: Final = "Floe-Facet-Errors"
+"""How many problems the facets have of an event that another producer sent over HTTP."""
 
 JOB: Final = "JOB"
 DATASET: Final = "DATASET"

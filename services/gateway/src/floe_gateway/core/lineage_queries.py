@@ -13,7 +13,8 @@ from pydantic import ValidationError
 from floe_contracts import subjects
 from floe_contracts.lineage_requests import ANYWHERE
 from floe_contracts.moments import read_moment
-from floe_contracts.openlineage.envelope import DATASET, JOB, ROOT_RUN_HEADER, RUN_HEADER
+from floe_contracts.openlineage.envelope import ROOT_RUN_HEADER, RUN_HEADER
+from floe_contracts.openlineage.event_types import EVENT_TYPES
 from floe_contracts.requests import Request
 from floe_gateway.core.lineage_readers import LineageReader
 from floe_gateway.core.query_parameters import QueryParameters, invalid
@@ -21,7 +22,6 @@ from floe_gateway.errors import RequestInvalid
 
 _MOST_PATTERNS: Final = 100
 _LAST_SEQUENCE: Final = 2**63 - 1
-_TYPES: Final = ("START", "RUNNING", "COMPLETE", "FAIL", "ABORT", "OTHER", JOB, DATASET)
 _STARTS: Final = ("after", "since", "from")
 _FILTERS: Final = ("environment", "product", "job", "event_type", "run")
 _BEGINNING: Final = "beginning"
@@ -139,6 +139,6 @@ def _sequence(name: str, text: str) -> int:
 
 
 def _event_type(text: str) -> str:
-    if text.upper() not in _TYPES:
-        raise invalid("event_type", f"is one of {', '.join(_TYPES)}")
+    if text.upper() not in EVENT_TYPES:
+        raise invalid("event_type", f"is one of {', '.join(EVENT_TYPES)}")
     return text.upper()

@@ -1,1 +1,1 @@
-"""Lineage over HTTP: OpenLineage events come in, as any producer sends them, and go onto the stream."""
+"""Lineage over HTTP: OpenLineage events of any producer come in, and events and graph are told to readers."""

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Final
 
-import structlog
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
 from floe_contracts.errors import Unreachable
+from floe_contracts.openlineage.envelope import FACET_ERRORS_HEADER
 from floe_gateway.core.known_callers import KnownCallers
 from floe_gateway.core.lineage_reception import (
     NotNow,
@@ -23,12 +23,11 @@ from floe_gateway.core.lineage_reception import (
 from floe_gateway.core.producers import Producer
 from floe_gateway.door import Endpoints
 from floe_gateway.errors import LineageBodyInvalid
-from floe_gateway.lineage.reception import FACET_ERRORS, Reception, read_body, receive, refusal, split_events
+from floe_gateway.lineage.reception import Reception, read_body, receive, refusal, split_events
 from floe_gateway.lineage.reception_metrics import ReceptionMetrics
 
 SINGLE: Final = "/api/v1/lineage"
 BATCH: Final = "/api/v1/lineage/batch"
-_log = structlog.get_logger("floe.gateway")
 
 
 def lineage_endpoints(reception: Reception, producers: KnownCallers[Producer], metrics: ReceptionMetrics) -> Endpoints:
@@ -83,4 +82,4 @@ def _answer_many(outcomes: Sequence[Outcome], *, all_stored: int) -> Response:
 
 def _marks(outcomes: Sequence[Outcome]) -> dict[str, str]:
     count = facet_problem_count(outcomes)
-    return {FACET_ERRORS: str(count)} if count else {}
+    return {FACET_ERRORS_HEADER: str(count)} if count else {}

@@ -12,7 +12,13 @@ import msgspec
 
 from floe_contracts.errors import Permanent, Transient, Where
 from floe_contracts.openlineage.core_check import CoreProblem, check_core
-from floe_contracts.openlineage.envelope import content_id, message_headers, message_subject, read_envelope
+from floe_contracts.openlineage.envelope import (
+    FACET_ERRORS_HEADER,
+    content_id,
+    message_headers,
+    message_subject,
+    read_envelope,
+)
 from floe_contracts.openlineage.naming import foreign_place
 from floe_gateway.core.lineage_reception import NotNow, Outcome, Refused, Stored
 from floe_gateway.core.ports import FacetCheck, LineagePublisher
@@ -22,8 +28,6 @@ from floe_gateway.errors import LineageBodyInvalid, LineageTooLarge, RequestTooS
 EVENT_BYTES: Final = 900_000
 """An event of more does not fit through the bus with its headers."""
 BODY_BYTES: Final = 32 * 1024 * 1024
-FACET_ERRORS: Final = "Floe-Facet-Errors"
-"""Header of the message, and of the answer: how many problems the facets have."""
 _GZIP: Final = 31
 _AT_ONCE: Final = 64
 _PIECE: Final = 256 * 1024
@@ -141,7 +145,7 @@ def _checked(reception: Reception, producer: Producer, body: bytes) -> _Letter |
     envelope = read_envelope(event)
     headers = message_headers(envelope)
     if facet_problems:
-        headers[FACET_ERRORS] = str(len(facet_problems))
+        headers[FACET_ERRORS_HEADER] = str(len(facet_problems))
     place = foreign_place(reception.tenant, producer.environment, producer.name)
     return _Letter(message_subject(envelope, place), headers, content_id(envelope, body), body, facet_problems)
 
