@@ -34,6 +34,8 @@ class EventSource:
     last_id: str | None = None
     comments: list[str] = field(default_factory=list)
     fields: dict[str, str] = field(default_factory=dict)
+    block: dict[str, str] = field(default_factory=dict)
+    """The last one that is whole."""
 
     async def read(self, count: int, seconds: float = 60) -> list[Event]:
         """The next events."""
@@ -44,6 +46,15 @@ class EventSource:
         """All events until the stream ends."""
         async with asyncio.timeout(seconds):
             return [event async for event in self._events()]
+
+    async def begun(self, seconds: float = 60) -> dict[str, str]:
+        """The first block, which is no event."""
+        async with asyncio.timeout(seconds):
+            while not self.block:
+                line = await self.response.content.readline()
+                assert line, "the stream ended"
+                self._take(line)
+        return self.block
 
     async def comment(self, seconds: float = 60) -> str:
         """The next comment; no event may come before."""
@@ -57,17 +68,16 @@ class EventSource:
 
     async def _events(self) -> AsyncIterator[Event]:
         while line := await self.response.content.readline():
-            if line.strip():
-                self._take(line)
-            elif "data" in self.fields:
-                self.last_id = self.fields.get("id", self.last_id)
-                event = Event(self.fields.get("event", "message"), self.fields["data"], self.fields.get("id"))
-                self.fields.clear()
-                yield event
+            self._take(line)
+            if not line.strip() and (fields := self.block) and "data" in fields:
+                yield Event(fields.get("event", "message"), fields["data"], fields.get("id"))
 
     def _take(self, line: bytes) -> None:
         name, _, value = line.decode().rstrip("\n").partition(":")
-        if name:
+        if not line.strip():  # the end of a block, which need not be an event
+            self.block, self.fields = self.fields, {}
+            self.last_id = self.block.get("id", self.last_id)
+        elif name:
             self.fields[name] = value.removeprefix(" ")
         elif value:
             self.comments.append(value.strip())

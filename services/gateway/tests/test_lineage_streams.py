@@ -170,7 +170,7 @@ async def test_what_the_stream_no_longer_holds_is_told(door, bus) -> None:
     await bus.js.purge_stream(LINEAGE, seq=4)
     async with event_source(door.service.http_address, {"after": "1"}) as source:
         gap, oldest = await source.read(2)
-    assert (gap.kind, json.loads(gap.data), gap.id) == ("gap", {"after": 1}, None)
+    assert (gap.kind, json.loads(gap.data), gap.id) == ("gap", {"after": 1}, "3")
     assert (oldest.job, oldest.id) == ("j4", "4")
 
 
@@ -221,6 +221,33 @@ async def test_a_gateway_that_restarts_ends_its_streams_and_they_go_on_at_the_ne
             assert jobs(await source.read(1)) == ["b"]
 
 
+@pytest.mark.parametrize("query", [{}, {"since": "1h"}, {"job": "b"}], ids=["next", "since", "filter"])
+async def test_a_reader_that_has_got_nothing_goes_on_where_it_began(bus, gateway, environment, query) -> None:
+    async with gateway(environment) as door:
+        if "since" not in query:
+            await send(door, event("a"))
+        async with event_source(door.service.http_address, query) as source:
+            await source.begun()
+            await door.service.stop()
+            assert await source.rest() == []
+    async with gateway(environment) as door:
+        await send(door, event("b"))
+        async with event_source(door.service.http_address, query, {"Last-Event-ID": str(source.last_id)}) as source:
+            assert jobs(await source.read(1)) == ["b"]
+
+
+async def test_a_gap_is_told_once(door, bus) -> None:
+    await send(door, *(event(f"j{number}") for number in range(1, 4)))
+    await bus.js.purge_stream(LINEAGE)
+    async with event_source(door.service.http_address, {"after": "1"}) as source:
+        assert (await source.begun())["id"] == "1"
+        assert [each.kind for each in await source.read(1)] == ["gap"]
+        last = source.last_id
+    await send(door, event("j4"))
+    async with event_source(door.service.http_address, {"after": "1"}, {"Last-Event-ID": str(last)}) as source:
+        assert jobs(await source.read(1)) == ["j4"]
+
+
 async def test_a_bus_that_is_killed_interrupts_a_stream_and_costs_nothing(
     own_bus: Bus, own_server: NatsServer, gateway: Callable[..., Any], environment: dict[str, str]
 ) -> None:
@@ -245,8 +272,8 @@ async def test_a_stream_says_that_it_is_there(bus, gateway, environment) -> None
         gateway(environment | {"FLOE_GATEWAY_HEARTBEAT_SECONDS": "0.1"}) as door,
         event_source(door.service.http_address, {"run": "none"}) as source,
     ):
+        assert await source.begun() == {"retry": "2000", "id": "0"}
         await source.comment()
-        assert source.fields == {"retry": "2000"}
         await send(door, event("of another run"))
         await source.comment()
         assert await source.comment() == "alive"

@@ -60,12 +60,13 @@ class Followed:
 
 @dataclass(frozen=True, slots=True)
 class Gap:
-    """What stood behind `after` is gone: the oldest that the stream still holds comes next.
+    """What stood behind `after` is gone: the oldest that the stream still holds comes next, behind `until`.
 
     Either it was older than the stream keeps messages, or the stream has been made anew.
     """
 
     after: int
+    until: int
 
 
 class StreamFollower:
@@ -94,6 +95,14 @@ class StreamFollower:
         self._arrived: deque[Msg] = deque()
         self._wake = asyncio.Event()
         self._gap: Gap | None = None
+
+    @property
+    def position(self) -> int:
+        """The number behind which to go on, as far as `next` has told; known once it is open."""
+        if self._gap is not None:
+            return self._gap.after
+        assert isinstance(self._position, int)  # noqa: S101 - every beginning makes it one
+        return self._position
 
     async def open(self) -> None:
         """Take up the position; what is stored from now on is read, too.
@@ -183,11 +192,11 @@ class StreamFollower:
             await self._drop()
         if last is not None and isinstance(self._position, int) and last < self._position:
             before = await self._make(Start.OLDEST, self._subjects)
-            self._gap = Gap(self._position)
+            self._gap = Gap(self._position, before)
         else:
             before = await self._make(self._position, self._subjects)
             if isinstance(self._position, int) and before > self._position:
-                self._gap = Gap(self._position)
+                self._gap = Gap(self._position, before)
         self._position = before
         self._inbox = self._bus.nc.new_inbox()
         self._subscription = await self._bus.nc.subscribe(self._inbox, cb=self._on_message)

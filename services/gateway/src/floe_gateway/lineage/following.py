@@ -26,8 +26,8 @@ def position_of(query: EventQuery) -> Position:
 
 
 async def pieces(follower: StreamFollower, query: EventQuery, heartbeat: float) -> AsyncIterator[bytes]:
-    """What goes to the reader, as it comes; after `heartbeat` seconds without an event a sign of life."""
-    yield begin(_RETRY_SECONDS)
+    """What goes to the reader of an open stream, as it comes; after `heartbeat` seconds without it a sign of life."""
+    yield begin(_RETRY_SECONDS, follower.position)
     said = time.monotonic()
     while True:
         arrived = await follower.next(max(0.0, said + heartbeat - time.monotonic()))
@@ -44,7 +44,7 @@ def _written(arrived: Sequence[Followed | Gap], query: EventQuery) -> bytes:
 
 
 def _gap(gap: Gap) -> bytes:
-    return write_event(GAP, json.dumps({"after": gap.after}).encode())
+    return write_event(GAP, json.dumps({"after": gap.after}).encode(), gap.until)
 
 
 def _event(followed: Followed, query: EventQuery) -> bytes:

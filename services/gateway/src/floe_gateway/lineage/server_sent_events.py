@@ -21,21 +21,25 @@ _NEW_LINES: Final = bytes.maketrans(b"\r\n", b"  ")
 _log = structlog.get_logger("floe.gateway")
 
 
-def begin(retry_seconds: float) -> bytes:
-    """The first bytes: how long a reader waits before it comes back."""
-    return b"retry: %d\n\n" % round(retry_seconds * 1000)
+def begin(retry_seconds: float, identity: int) -> bytes:
+    """The first bytes, which are no event.
+
+    Args:
+        retry_seconds: how long a reader waits before it comes back.
+        identity: what it names then, if no event has come.
+    """
+    return b"retry: %d\nid: %d\n\n" % (round(retry_seconds * 1000), identity)
 
 
-def write_event(kind: str, data: bytes, identity: int | None = None) -> bytes:
+def write_event(kind: str, data: bytes, identity: int) -> bytes:
     """One event.
 
     Args:
         kind: its name.
         data: JSON, where line ends stand between tokens only; they become spaces.
-        identity: what a reader names when it comes back; None leaves what it has.
+        identity: what a reader names when it comes back.
     """
-    written = b"" if identity is None else b"id: %d\n" % identity
-    return b"%sevent: %s\ndata: %s\n\n" % (written, kind.encode(), data.translate(_NEW_LINES))
+    return b"id: %d\nevent: %s\ndata: %s\n\n" % (identity, kind.encode(), data.translate(_NEW_LINES))
 
 
 class EventStream(Response):
