@@ -50,7 +50,7 @@ class LineageStream:
         self._pull: BatchPull | None = None
         self._at_once = 1
         self._small = False
-        self._next_delivery: int | None = None
+        self._next_delivery = 1
         self._held: dict[int, Msg] = {}
         self._settled: list[Msg] = []
         self._acknowledging: asyncio.Task[None] | None = None
@@ -146,10 +146,12 @@ class LineageStream:
         info: ConsumerInfo = await self._bus.js.consumer_info(LINEAGE, self._consumer)
         ack_wait = info.config.ack_wait or 30.0
         self._at_once = info.config.max_ack_pending or 1
-        self._next_delivery = None
         if info.num_ack_pending:
             _log.info("lineage.in_flight", consumer=self._consumer, events=info.num_ack_pending)
             await self._take_back(info.ack_floor.stream_seq if info.ack_floor else 0, ack_wait)
+            info = await self._bus.js.consumer_info(LINEAGE, self._consumer)
+        # What is lost from here on leaves a gap, also if it is lost before anything has come.
+        self._next_delivery = (info.delivered.consumer_seq if info.delivered else 0) + 1
         pull = BatchPull(self._bus, LINEAGE, self._consumer)
         await pull.open()
         self._heartbeat = asyncio.create_task(self._keep(ack_wait / 3))
@@ -197,7 +199,7 @@ class LineageStream:
 
     def _has_gap(self, told: Sequence[Delivered]) -> bool:
         for each in told:
-            if self._next_delivery not in (None, each.number):
+            if each.number != self._next_delivery:
                 return True
             self._next_delivery = each.number + 1
         return False
