@@ -9,7 +9,7 @@ from sqlglot import exp
 
 from floe_lineage.core.columns.model import Table
 from floe_lineage.core.columns.names import Names
-from floe_lineage.core.columns.relations import Column, Relation, all_dependencies, field_of
+from floe_lineage.core.columns.relations import Column, Relation, Rest, all_dependencies, field_of
 from floe_lineage.core.columns.uses import CHANGED, NOTHING, Dependencies, used_as
 
 
@@ -112,22 +112,31 @@ class Scope:
         """The scope of a query in this one."""
         return Scope(self.session, self, self.common)
 
+    def outward(self) -> Iterator[Scope]:
+        """This scope and those around it, the nearest first."""
+        around: Scope | None = self
+        while around is not None:
+            yield around
+            around = around.parent
+
     def visible(self) -> Iterator[Source]:
         """The sources that columns may come from."""
         return (source for source in self.sources if source.visible)
 
 
 def meaning(scope: Scope, column: exp.Column) -> Column:
-    """What a column in an expression is; told, where that cannot be said."""
+    """What a column in an expression is; told, where that cannot be said.
+
+    In `t.id`, a table `t` of a query around this one goes before a column `t` that has fields.
+    """
     session = scope.session
     names = [session.names.spelled(part) for part in column.parts]
-    around: Scope | None = scope
-    while around is not None:
-        session.spend()
-        found = _here(around, names)
-        if found is not None:
-            return found
-        around = around.parent
+    for find in (_qualified, _unqualified) if len(names) > 1 else (_unqualified,):
+        for around in scope.outward():
+            session.spend()
+            found = find(around, names)
+            if found is not None:
+                return found
     session.tell(f"the column {column.sql()} is in none of the tables that are known here")
     return Column(names[-1], NOTHING)
 
@@ -137,19 +146,10 @@ def aliased(scope: Scope, column: exp.Column) -> Dependencies | None:
     return scope.aliases.get(scope.session.names.spelled(column.this).lower()) if len(column.parts) == 1 else None
 
 
-def _here(scope: Scope, names: Sequence[str]) -> Column | None:
-    if len(names) == 1 and names[0].lower() in scope.local:
-        return Column(names[0], NOTHING)
-    if len(names) > 1:
-        found = _qualified(scope, names)
-        if found is not None:
-            return found
-    found = _unqualified(scope, names[0])
-    return None if found is None else field_of(found, names[1:])
-
-
 def _qualified(scope: Scope, names: Sequence[str]) -> Column | None:
     """The column of a source that is named; what follows are fields of a struct."""
+    if names[0].lower() in scope.local:
+        return Column(names[-1], NOTHING)
     for length in range(1, len(names)):
         for source in scope.sources:
             if not _is_called(source, names[:length]):
@@ -167,7 +167,13 @@ def _is_called(source: Source, names: Sequence[str]) -> bool:
     return tail == [name.lower() for name in names]
 
 
-def _unqualified(scope: Scope, name: str) -> Column | None:
+def _unqualified(scope: Scope, names: Sequence[str]) -> Column | None:
+    """A column whose table is not named; what follows are fields of a struct."""
+    found = Column(names[0], NOTHING) if names[0].lower() in scope.local else _alone(scope, names[0])
+    return None if found is None else field_of(found, names[1:])
+
+
+def _alone(scope: Scope, name: str) -> Column | None:
     """A name alone: a column that is known, else an item of the select list, else a column that a table may have."""
     if (merged := scope.merged.get(name.lower())) is not None:
         return Column(name, merged)
@@ -177,9 +183,26 @@ def _unqualified(scope: Scope, name: str) -> Column | None:
     if (alias := scope.aliases.get(name.lower())) is not None:
         return Column(name, alias)
     if (possible := _possible(scope, sources, name)) is not None:
+        if _undescribed(sources, name) and scope.parent and _is_known(scope.parent, name):
+            scope.session.tell(f"whether {name} is a column of the inner query or of the one around it is not known")
+            return Column(name, NOTHING)
         return possible
     rows = [source.relation for source in sources if source.name.lower() == name.lower()]
     return _whole_row(name, rows[0]) if len(rows) == 1 else None
+
+
+def _undescribed(sources: Sequence[Source], name: str) -> list[Rest]:
+    """What tables are whose columns are not known, where they may have that one."""
+    rests = (source.relation.rest for source in sources if source.relation.may_have(name))
+    return [rest for rest in rests if rest is not None and rest.described]
+
+
+def _is_known(scope: Scope, name: str) -> bool:
+    """Whether the query, or one around it, has a table with that column."""
+    return any(
+        name.lower() in around.merged or any(source.relation.known(name) for source in around.visible())
+        for around in scope.outward()
+    )
 
 
 def _whole_row(name: str, relation: Relation) -> Column:
