@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Final
+from dataclasses import replace
+from typing import Final, TypeAlias
 
 from sqlglot import exp
 
@@ -33,6 +34,9 @@ _NAMED_BY_THEMSELVES: Final = (exp.Cast, exp.Dot, exp.Subquery, exp.Paren)
 _ORDERS: Final = ("order", "sort", "cluster", "distribute")
 # Where a name of WITH may stand for itself although nobody wrote RECURSIVE.
 _RECURSIVE_UNSAID: Final = frozenset({"snowflake", "tsql", "fabric", "oracle", "teradata"})
+
+Made: TypeAlias = tuple[exp.Expr, list[Column]]
+"""An item of a select list, and the columns that it stands for."""
 
 
 def read_query(query: exp.Expr, around: Scope) -> Relation:
@@ -73,9 +77,7 @@ def with_common(holder: exp.Expr, around: Scope) -> Scope:
         common = {**common, names.spelled(table.args["alias"].this).lower(): entry}
         if recursive:
             entry.around = common
-    scope = Scope(around.session, around.parent, common, around.sources, around.aliases, around.merged, around.windows)
-    scope.local = around.local
-    return scope
+    return replace(around, common=common)
 
 
 def _in_brackets(query: exp.Subquery, scope: Scope) -> Relation:
@@ -93,6 +95,7 @@ def _select(query: exp.Select, scope: Scope) -> Relation:
         scope.windows[window.name.lower()] = window
     columns: list[Column] = []
     rests: list[Rest | None] = []
+    made: list[Made] = []
     for item in query.expressions:
         scope.session.spend()
         if is_star(item):
@@ -104,8 +107,9 @@ def _select(query: exp.Select, scope: Scope) -> Relation:
                 column.name.lower(): column.dependencies for column in found if isinstance(item, exp.Alias)
             }
         columns += found
+        made.append((item, found))
     scope.session.spend(len(columns))
-    return Relation(columns, joined_rest(rests), whole | _rows(query, columns, scope))
+    return Relation(columns, joined_rest(rests), whole | _rows(query, made, columns, scope))
 
 
 def _item(item: exp.Expr, scope: Scope) -> list[Column]:
@@ -122,12 +126,12 @@ def _item(item: exp.Expr, scope: Scope) -> list[Column]:
     return [Column(name, dependencies(item, scope), fields_of(item, scope))]
 
 
-def _rows(query: exp.Select, columns: Sequence[Column], scope: Scope) -> Dependencies:
+def _rows(query: exp.Select, made: Sequence[Made], columns: Sequence[Column], scope: Scope) -> Dependencies:
     """What decides which rows there are, and in which order."""
-    whole = _grouped(query, columns, scope) | _ordered(query, columns, scope)
-    for name in ("where", "prewhere", "having", "qualify", "connect"):
-        if condition := query.args.get(name):
-            whole |= dependencies(condition, scope, _FILTERING)
+    whole = _filtered(query, ("where", "prewhere", "connect"), scope)
+    scope.after_list = True
+    whole |= _filtered(query, ("having", "qualify"), scope)
+    whole |= _grouped(query, made, columns, scope) | _ordered(query, columns, scope)
     distinct = query.args.get("distinct")
     if isinstance(distinct, exp.Distinct):
         on = distinct.args.get("on")
@@ -135,7 +139,12 @@ def _rows(query: exp.Select, columns: Sequence[Column], scope: Scope) -> Depende
     return whole
 
 
-def _grouped(query: exp.Select, columns: Sequence[Column], scope: Scope) -> Dependencies:
+def _filtered(query: exp.Select, clauses: Sequence[str], scope: Scope) -> Dependencies:
+    conditions = (query.args.get(name) for name in clauses)
+    return frozenset().union(*(dependencies(each, scope, _FILTERING) for each in conditions if each))
+
+
+def _grouped(query: exp.Select, made: Sequence[Made], columns: Sequence[Column], scope: Scope) -> Dependencies:
     group = query.args.get("group")
     if not isinstance(group, exp.Group):
         return NOTHING
@@ -145,8 +154,11 @@ def _grouped(query: exp.Select, columns: Sequence[Column], scope: Scope) -> Depe
         keys += sets if isinstance(sets, list) else []
     whole = _keyed(keys, columns, scope, _GROUPING)
     if group.args.get("all"):
-        keys = [item for item in query.expressions if not is_aggregating(item)]
-        whole |= frozenset().union(*(dependencies(item, scope, _GROUPING) for item in keys))
+        for item, found in made:
+            if is_star(item):
+                whole |= dependencies(item, scope, _GROUPING)
+            elif not is_aggregating(item):
+                whole |= _decided(found, _GROUPING)
     return whole
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Final
 
 from sqlglot import exp
 
@@ -11,6 +12,11 @@ from floe_lineage.core.columns.model import Table
 from floe_lineage.core.columns.names import Names
 from floe_lineage.core.columns.relations import Column, Relation, Rest, all_dependencies, field_of
 from floe_lineage.core.columns.uses import CHANGED, NOTHING, Dependencies, used_as
+
+# Where an item of the select list cannot name another one; only what comes after the list can.
+_WITHOUT_LATERAL_ALIASES: Final = frozenset(
+    {"athena", "bigquery", "fabric", "hive", "mysql", "oracle", "postgres", "presto", "spark2", "trino", "tsql"}
+)
 
 
 class TooLarge(Exception):
@@ -97,6 +103,7 @@ class Scope:
         merged: what the columns of USING are made of, by lower-case name.
         windows: named windows, by lower-case name.
         local: lower-case names that are variables of a list comprehension.
+        after_list: whether what is read comes after the select list, as GROUP BY, HAVING, QUALIFY and ORDER BY do.
     """
 
     session: Session
@@ -107,6 +114,7 @@ class Scope:
     merged: dict[str, Dependencies] = field(default_factory=dict)
     windows: dict[str, exp.Expr] = field(default_factory=dict)
     local: frozenset[str] = frozenset()
+    after_list: bool = False
 
     def child(self) -> Scope:
         """The scope of a query in this one."""
@@ -180,8 +188,8 @@ def _alone(scope: Scope, name: str) -> Column | None:
     sources = list(scope.visible())
     if (known := _known(scope, sources, name)) is not None:
         return known
-    if (alias := scope.aliases.get(name.lower())) is not None:
-        return Column(name, alias)
+    if (alias := _item(scope, sources, name)) is not None:
+        return alias
     if (possible := _possible(scope, sources, name)) is not None:
         if _undescribed(sources, name) and scope.parent and _is_known(scope.parent, name):
             scope.session.tell(f"whether {name} is a column of the inner query or of the one around it is not known")
@@ -189,6 +197,24 @@ def _alone(scope: Scope, name: str) -> Column | None:
         return possible
     rows = [source.relation for source in sources if source.name.lower() == name.lower()]
     return _whole_row(name, rows[0]) if len(rows) == 1 else None
+
+
+def _item(scope: Scope, sources: Sequence[Source], name: str) -> Column | None:
+    """The item of the select list with that name; within the list a column goes before it, if there is one."""
+    alias = scope.aliases.get(name.lower())
+    if alias is None or scope.after_list:
+        return None if alias is None else Column(name, alias)
+    if scope.session.names.dialect in _WITHOUT_LATERAL_ALIASES:
+        return None
+    rests = _undescribed(sources, name)
+    if not rests:
+        return Column(name, alias)
+    used = {(found.input, found.column.lower()) for found in alias}
+    if len(rests) == 1 and rests[0].inputs and all((number, name.lower()) in used for number in rests[0].inputs):
+        return None  # as in `upper(a) as a, a as b`: that there is such a column the item itself says
+    tables = ", ".join(sorted({table for rest in rests for table in rest.described}))
+    scope.session.tell(f"whether {name} is an item of the select list or a column of {tables} is not known")
+    return Column(name, NOTHING)
 
 
 def _undescribed(sources: Sequence[Source], name: str) -> list[Rest]:
