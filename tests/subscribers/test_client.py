@@ -136,6 +136,25 @@ async def test_a_stranger_is_told_what_it_may_not(subscribed: SubscribedBus, ope
             await anext(floe.lineage())
 
 
+async def test_in_floes_own_account_the_operator_reads_and_no_service(subscribed: SubscribedBus, operator: Bus) -> None:
+    await tell(operator, 1)
+    async with connect(subscribed.url, seed_file=subscribed.seed("gateway")) as floe:
+        with pytest.raises(NotAllowed, match="have the answer") as refused:
+            await anext(floe.lineage("reader"))
+    assert "be the operator" in (refused.value.hint or "")
+    async with connect(subscribed.url, seed_file=subscribed.seed("operator")) as floe:
+        assert numbers([event async for event in floe.lineage("reader", limit=1)]) == [1]
+
+
+async def test_a_replay_holds_for_a_start_without_since(subscribed: SubscribedBus, operator: Bus) -> None:
+    for number in range(3):
+        await tell(operator, number)
+    assert numbers(await read(subscribed, 3)) == [0, 1, 2]
+    async with reader(subscribed) as floe:
+        await floe.replay(since="beginning")
+    assert numbers(await read(subscribed, 3)) == [0, 1, 2]
+
+
 async def test_a_consumer_that_is_not_there_is_told(subscribed: SubscribedBus, operator: Bus) -> None:
     reading = asyncio.create_task(read(subscribed, 1))
     await eventually(lambda: waiting(operator, 1))

@@ -12,6 +12,7 @@ from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from nats.aio.client import Client
 from nats.js.errors import NotFoundError
 
 from floe_chassis.bus import Bus
@@ -20,6 +21,8 @@ from floe_chassis.settings import ChassisSettings
 from floe_chassis.testing import eventually
 from floe_client import ConsumerGone, ConsumerUnsuitable, Floe, LineageEvent, connect
 from floe_client.__main__ import main
+from floe_client.consumers import Asking, Consumer, Standing
+from floe_client.reading import Reading
 from floe_contracts import subjects
 from floe_contracts.errors import ContractError, Unreachable
 from floe_contracts.openlineage.envelope import REPLAY_HEADER, Envelope, message_headers, message_subject
@@ -252,6 +255,39 @@ async def test_a_killed_bus_is_waited_for(own_server: NatsServer, own_bus: Bus) 
     assert sorted(set(got)) == [1, 2, 3, 4]
     following.cancel()
     await asyncio.wait({following})
+
+
+async def test_nothing_grows_while_a_bus_is_away(own_server: NatsServer, own_bus: Bus) -> None:
+    async with connect(own_server.url) as floe:
+        own_server.kill()
+        await eventually(lambda: not floe._client.is_connected)
+        for _ in range(200):
+            await floe._on_error(ConnectionRefusedError("nobody listens"))
+            await floe._on_error(LookupError('nats: permissions violation for publish to "$js.ack"'))
+        assert floe._errors.empty()
+        assert len(floe._refusals) <= 100
+        own_server.start()
+        await eventually(lambda: floe._client.is_connected)
+        own_server.kill()
+        await eventually(lambda: not floe._refusals)
+        own_server.start()
+
+
+@pytest.mark.parametrize("steps", range(6))
+async def test_a_cancellation_that_comes_with_news_is_not_lost(steps: int) -> None:
+    consumer = Consumer("$JS.API", "reader", "")
+    standing = Standing("floe.v1.lineage.>", 1, 30.0, untouched=True, unacknowledged=True, floor=0)
+    client = Client()
+    reading = Reading(client, Asking(client, ()), consumer, standing)
+    waiting = asyncio.create_task(reading.next())
+    for _ in range(5):
+        await asyncio.sleep(0)
+    reading.reconnected()
+    for _ in range(steps):
+        await asyncio.sleep(0)
+    waiting.cancel()
+    await asyncio.wait({waiting}, timeout=5)
+    assert waiting.cancelled()
 
 
 async def test_a_bus_that_is_not_there_is_told_or_waited_for(own_server: NatsServer, own_bus: Bus) -> None:

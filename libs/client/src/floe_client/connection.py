@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import re
 import ssl
+from collections import deque
 from collections.abc import AsyncGenerator, AsyncIterator
 from datetime import datetime
 from pathlib import Path
@@ -26,6 +27,7 @@ from floe_contracts.openlineage.envelope import REPLAY_HEADER
 _OWN_API: Final = "$JS.API"
 _CONNECT_SECONDS: Final = 5.0
 _CLOSE_SECONDS: Final = 2.0
+_MOST_REFUSALS: Final = 100
 _DURABLE: Final = re.compile(r"(?!lineage-|subscriber-)[A-Za-z0-9_-]{1,100}")
 _TAKEN: Final = "letters, digits, - and _; `lineage-` and `subscriber-` begin names of floe's own"
 
@@ -43,7 +45,8 @@ async def connect(
 
     Args:
         url: `nats://host:port`, `tls://`, or `wss://` (needs aiohttp); several are separated by commas.
-        subscriber: the name of an external subscriber; without, a reader inside of floe's own account.
+        subscriber: the name of an external subscriber; without, a reader inside of floe's own account: on a bus that
+            asks nobody who he is, or as its operator. No service's identity may read so.
         seed_file: file with the nkey seed of this identity.
         ca_file: certificate authority of the servers.
         wait: wait for a bus that is not there yet, instead of failing.
@@ -71,8 +74,11 @@ class Floe:
     def __init__(self, subscriber: str | None) -> None:
         self._consumer_of_subscriber = None if subscriber is None else subscribers.consumer(subscriber)
         self._client = Client()
-        self._refusals: list[str] = []
+        # Of this connection; the bus refuses each event's acknowledgement by itself.
+        self._refusals: deque[str] = deque(maxlen=_MOST_REFUSALS)
+        # What goes wrong until it stands; later the bus is merely waited for.
         self._errors: asyncio.Queue[Exception] = asyncio.Queue()
+        self._opening = True
         self._readings: list[Reading] = []
         self._closing = False
 
@@ -86,6 +92,7 @@ class Floe:
                 reconnect_time_wait=0.5,
                 ping_interval=20,
                 error_cb=self._on_error,
+                disconnected_cb=self._on_disconnect,
                 reconnected_cb=self._on_reconnect,
                 closed_cb=self._on_close,
             )
@@ -96,8 +103,10 @@ class Floe:
             self._closing = True
             connecting.cancel()
             with contextlib.suppress(NatsError, OSError, TimeoutError, asyncio.CancelledError):
-                await asyncio.wait_for(asyncio.gather(self._client.close(), connecting), _CLOSE_SECONDS)
+                async with asyncio.timeout(_CLOSE_SECONDS):
+                    await asyncio.gather(self._client.close(), connecting)
             raise
+        self._opening = False
 
     async def close(self) -> None:
         """Give back what no reader has finished, and close the connection."""
@@ -105,7 +114,8 @@ class Floe:
         for reading in self._readings:
             await reading.leave()
         with contextlib.suppress(NatsError, OSError, TimeoutError):
-            await asyncio.wait_for(self._client.close(), _CLOSE_SECONDS)
+            async with asyncio.timeout(_CLOSE_SECONDS):
+                await self._client.close()
 
     async def lineage(
         self,
@@ -130,6 +140,7 @@ class Floe:
             environment: of which environment.
             product: of which product; of another producer, its name after a hyphen.
             since: where a durable begins that has read nothing yet; else it goes on where it was. A time has a zone.
+                Leave it out after a `replay`: the bus does not tell a consumer that was set back from a new one.
             limit: end after so many events, with all of them acknowledged.
 
         Raises:
@@ -169,7 +180,8 @@ class Floe:
     async def replay(self, durable: str | None = None, *, since: Since) -> None:
         """Set a durable to another first event, whatever it has read: what comes from there on comes again.
 
-        Do it while nobody reads with the durable, and again if it fails. Raises what `lineage` raises.
+        Do it while nobody reads with the durable, and again if it fails. The next `lineage` of an external subscriber
+        leaves `since` out, or it begins there. Raises what `lineage` raises.
         """
         consumer = self._consumer(durable)
         asking = Asking(self._client, self._refusals)
@@ -206,8 +218,11 @@ class Floe:
     async def _on_error(self, error: Exception) -> None:
         if "permissions violation" in str(error).lower():
             self._refusals.append(str(error))
-        if not self._client.is_connected:
+        if self._opening:
             self._errors.put_nowait(error)
+
+    async def _on_disconnect(self) -> None:
+        self._refusals.clear()
 
     async def _on_reconnect(self) -> None:
         for reading in self._readings:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Final
@@ -21,6 +21,8 @@ IN_FLIGHT: Final = 256
 """Events that are handed out and not acknowledged: at most so many come again after a crash."""
 _MISSING: Final = frozenset({10014, 10059})
 _ANSWER_SECONDS: Final = 5.0
+_RIGHTS: Final = "is the subscriber's name right, and the seed that of this subscriber?"
+_INBOX: Final = "floe's services read otherwise: be the operator here, or a subscriber with an account of its own"
 _NANOSECONDS: Final = 1_000_000_000
 _ACK_WAIT_SECONDS: Final = 30
 
@@ -52,7 +54,7 @@ class Standing:
         filter: the subjects that it reads.
         in_flight: the most that it hands out without an acknowledgement.
         ack_wait: seconds after which it hands an event out again.
-        untouched: nothing was handed out since it was made, and it was never set back.
+        untouched: nothing was handed out since it was made. One that was set back to the beginning looks the same.
         unacknowledged: nothing was acknowledged since it was made or set back.
         floor: the number up to which nothing comes again.
     """
@@ -73,7 +75,7 @@ class Asking:
         refusals: what the server has refused to this connection, as its client tells.
     """
 
-    def __init__(self, client: Client, refusals: list[str]) -> None:
+    def __init__(self, client: Client, refusals: Collection[str]) -> None:
         self._client = client
         self._refusals = refusals
 
@@ -91,9 +93,16 @@ class Asking:
             raise Unreachable(f"nobody answers {subject}", hint="is JetStream enabled on this bus?") from error
         except (NatsError, OSError, TimeoutError) as error:
             # A refusal is a mere silence to whoever asks; it comes as an error of the connection.
-            if any(f'"{subject.lower()}"' in refusal.lower() for refusal in self._refusals):
+            if self._refused(f'"{subject}"'):
                 raise NotAllowed(f"the bus does not let this identity ask {subject}", hint=_RIGHTS) from error
+            if self._refused(f'subscription to "{self._client.new_inbox().rpartition(".")[0]}.'):
+                raise NotAllowed(
+                    f"the bus does not let this identity have the answer to {subject}", hint=_INBOX
+                ) from error
             raise Unreachable(f"the bus does not answer {subject}: {error or type(error).__name__}") from error
+
+    def _refused(self, words: str) -> bool:
+        return any(words.lower() in refusal.lower() for refusal in self._refusals)
 
     async def document(self, subject: str, body: Mapping[str, Any] | None = None) -> dict[str, Any] | None:
         """The answer as JSON; None if there is no such consumer or stream. Raises what `answer` raises."""
@@ -104,9 +113,6 @@ class Asking:
         if problem.get("err_code") in _MISSING:
             return None
         raise Unreachable(f"{subject}: {problem.get('description')}")
-
-
-_RIGHTS: Final = "is the subscriber's name right, and the seed that of this subscriber?"
 
 
 async def standing(asking: Asking, consumer: Consumer) -> Standing:

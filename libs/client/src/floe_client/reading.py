@@ -110,7 +110,10 @@ class Reading:
 
     async def _wait(self) -> None:
         try:
-            await asyncio.wait_for(self._news.wait(), _SILENCE_SECONDS)
+            async with asyncio.timeout(
+                _SILENCE_SECONDS
+            ):  # wait_for of Python 3.11 now and then swallows a cancellation
+                await self._news.wait()
         except TimeoutError:
             self.reconnected()
         self._news.clear()
