@@ -44,13 +44,72 @@ def test_events_of_one_run_add_to_each_other(memory: Memory) -> None:
     assert jobs(memory) == {"j": (["b"], ["c"])}
 
 
+@pytest.mark.parametrize("order", list(itertools.permutations(range(3))), ids=lambda order: "".join(map(str, order)))
+def test_events_of_one_run_add_to_each_other_in_any_order(memory: Memory, order: tuple[int, ...]) -> None:
+    events = [
+        run("j", "START", reads=[table("a")], at="2026-01-01T00:00:00Z"),
+        run("j", "RUNNING", reads=[table("b")], at="2026-01-01T00:00:01Z"),
+        run("j", writes=[table("c")], at="2026-01-01T00:00:02Z"),
+    ]
+    memory.hear(*(events[number] for number in order))
+    ((reads, writes),) = jobs(memory).values()
+    assert (sorted(reads), writes) == (["a", "b"], ["c"])
+    (job,) = memory.known["default"].graph.jobs.values()
+    assert job.open_runs == ()
+
+
+def test_runs_of_a_job_that_overlap_take_nothing_from_each_other(memory: Memory) -> None:
+    memory.hear(
+        run("j", "START", number=1, reads=[table("a")], at="2026-01-01T00:00:00Z"),
+        run("j", "START", number=2, reads=[table("a"), table("b")], at="2026-01-01T00:00:01Z"),
+        run("j", "START", number=3, reads=[table("x")], at="2026-01-01T00:00:02Z"),
+        run("j", number=1, writes=[table("c")], at="2026-01-01T00:00:03Z"),
+    )
+    assert jobs(memory) == {"j": (["a"], ["c"])}
+    memory.hear(run("j", "FAIL", number=3, at="2026-01-01T00:00:04Z"))
+    memory.hear(run("j", number=2, writes=[table("c")], at="2026-01-01T00:00:05Z"))
+    assert jobs(memory) == {"j": (["a", "b"], ["c"])}
+    (job,) = memory.known["default"].graph.jobs.values()
+    assert job.open_runs == ()
+
+
+def test_a_job_that_was_described_without_a_run_since_takes_nothing_of_an_older_one(memory: Memory) -> None:
+    declared = run("j", reads=[table("new")], writes=[table("c")], at="2026-01-02T00:00:00Z")
+    declared.pop("run")
+    declared.pop("eventType")
+    memory.hear(run("j", writes=[table("c")], at="2026-01-01T00:00:01Z"), declared)
+    memory.hear(run("j", "START", reads=[table("old")], at="2026-01-01T00:00:00Z"))
+    assert jobs(memory) == {"j": (["new"], ["c"])}
+
+
+def test_a_run_that_never_ends_does_not_grow_for_ever(memory: Memory) -> None:
+    for second in range(5):
+        paths = [table(f"path/{second}/{number}") for number in range(1000)]
+        memory.hear(run("j", "RUNNING", reads=[table("first"), *paths], at=f"2026-01-01T00:00:0{second}Z"))
+    (job,) = memory.known["default"].graph.jobs.values()
+    (open_run,) = job.open_runs
+    for found in (job.inputs, open_run.inputs):
+        assert len(found) == 2000
+        assert {"first", *(f"path/4/{number}" for number in range(1000))} <= {each.name for each in found}
+    # What one event tells is bounded by what a message holds.
+    memory.hear(run("j", reads=[table(f"end/{number}") for number in range(3000)], at="2026-01-01T00:00:09Z"))
+    (job,) = memory.known["default"].graph.jobs.values()
+    assert len(job.inputs) == 3000
+
+
+def test_runs_without_an_end_are_forgotten_when_there_are_many(memory: Memory) -> None:
+    memory.hear(*(run("j", "START", number=number, reads=[table("a")]) for number in range(50)))
+    (job,) = memory.known["default"].graph.jobs.values()
+    assert len(job.open_runs) == 4
+
+
 def test_a_late_event_of_an_older_run_changes_nothing(memory: Memory) -> None:
     memory.hear(run("j", number=2, reads=[table("new")], writes=[table("out")], at="2026-01-02T00:00:00Z"))
     memory.hear(run("j", number=1, reads=[table("old")], writes=[table("out")], at="2026-01-01T00:00:00Z"))
     memory.hear(run("j", "START", number=2, at="2026-01-02T00:00:00Z"))
     assert jobs(memory) == {"j": (["new"], ["out"])}
     (job,) = memory.known["default"].graph.jobs.values()
-    assert (job.last_run.event_type, job.open_run) == ("COMPLETE", None)
+    assert (job.last_run.event_type, job.open_runs) == ("COMPLETE", ())
 
 
 def test_events_that_come_again_in_any_order_end_the_same(memory: Memory) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
@@ -15,6 +16,7 @@ from floe_chassis.errors import RequestFailed, RequestRefused
 from floe_chassis.topology import LINEAGE, LINEAGE_DATASETS_BUCKET, LINEAGE_GRAPH, LINEAGE_JOBS_BUCKET, declared
 from floe_chassis.topology_apply import apply
 from floe_contracts.lineage_requests import READ_COLUMN, READ_GRAPH, ReadColumn, ReadGraph
+from floe_contracts.lineage_states import JobState
 from floe_contracts.openlineage.naming import Place, foreign_place
 from floe_lineage.adapters.graph_buckets import GraphBuckets
 from floe_lineage.errors import GraphNotReady, RecordTaken
@@ -56,6 +58,13 @@ async def derived(stack: Stack, dataset: str = "mart", field: str = "contact") -
         (each.classification, [f"{step.dataset}.{step.field}" for step in each.path], each.masked)
         for each in answer.derived
     ]
+
+
+async def stored_jobs(stack: Stack) -> AsyncIterator[JobState]:
+    async for record in GraphBuckets(stack.bus).load():
+        state = record.read()
+        if isinstance(state, JobState):
+            yield state
 
 
 PATH = ["o.raw.customers.email", "o.main.stg.email", "o.main.mart.contact", "default.dev.o.main.mart.contact"]
@@ -218,7 +227,37 @@ async def test_a_record_that_is_too_large_is_kept_without_its_columns(stack: Sta
     (job,) = memory.known["default"].graph.jobs.values()
     await GraphBuckets(stack.bus).write([job])
     (stored,) = [record.read() async for record in GraphBuckets(stack.bus).load()]
-    assert stored == job.model_copy(update={"columns": ()})
+    assert stored == job.model_copy(update={"columns": (), "columns_key": None})
+
+
+async def test_no_record_is_so_large_that_the_graph_stands_still(stack: Stack) -> None:
+    def paths(second: int) -> list[Event]:
+        return [table(f"{second}/{number}/{'p' * 400}") for number in range(1500)]
+
+    events = [run("stream", "RUNNING", reads=paths(each), at=f"2026-01-01T00:00:0{each}Z") for each in range(3)]
+    long = run("j", reads=[table("d" * 1_044_300)])
+    async with stack.running():
+        await stack.publish(*events, long, *shop({"email": "pii"}))
+        await stack.settled()
+        assert await derived(stack) == [("pii", PATH, False)]
+    async with stack.running():  # the same by what is stored
+        assert await derived(stack) == [("pii", PATH, False)]
+    (stream,) = [found async for found in stored_jobs(stack) if found.name == "stream"]
+    assert stream.open_runs == ()
+
+
+async def test_a_record_that_somebody_deleted_is_made_anew(stack: Stack) -> None:
+    async with stack.running():
+        await stack.publish(*shop())
+        await stack.settled()
+    keys = [record.key async for record in GraphBuckets(stack.bus).load() if b"main.stg" in record.value]
+    for bucket in (LINEAGE_DATASETS_BUCKET, LINEAGE_JOBS_BUCKET):
+        for key in keys:
+            await (await stack.bus.key_value(bucket)).delete(key)
+    async with stack.running():
+        await stack.publish(*shop({"email": "pii"}, number=2, at=LATER))
+        await stack.settled()
+        assert await derived(stack) == [("pii", PATH, False)]
 
 
 async def test_how_far_the_graph_is_can_be_measured() -> None:

@@ -24,14 +24,17 @@ _BUCKETS: Final[dict[type[LineageState], str]] = {
     DatasetState: LINEAGE_DATASETS_BUCKET,
     JobState: LINEAGE_JOBS_BUCKET,
 }
-_LARGE: Final[dict[type[LineageState], tuple[tuple[str, ...], ...]]] = {
-    DatasetState: (("declarations", "symlinks"), ("fields",)),
-    JobState: (("columns",), ("inputs", "outputs")),
+_LARGE: Final[dict[type[LineageState], tuple[dict[str, Any], ...]]] = {
+    DatasetState: ({"declarations": (), "symlinks": ()}, {"fields": ()}),
+    # Without the columns nothing must say what they were found out from: the next event finds them out anew.
+    JobState: ({"open_runs": ()}, {"columns": (), "columns_key": None}, {"inputs": (), "outputs": ()}),
 }
-"""What a record can do without, the dearest last."""
+"""What stands in a record instead of what it can do without, the dearest last."""
 _AT_ONCE: Final = 64
 _ROOM: Final = 4096
 """Bytes of a message that are not its value: subject and headers."""
+_NAMED: Final = 200
+"""So many characters of a name stand in a line of the log."""
 _log = structlog.get_logger("floe.lineage")
 
 
@@ -74,16 +77,17 @@ class GraphBuckets:
         for model, bucket in _BUCKETS.items():
             try:
                 async for message in read_stream(self._bus.js, f"KV_{bucket}", f"$KV.{bucket}.>"):
+                    key = message.subject.removeprefix(f"$KV.{bucket}.")
+                    # That a record was deleted is a revision, too: the next one is written over it.
+                    self._revisions[bucket, key] = message.metadata.sequence.stream
                     if (message.headers or {}).get(KV_OP):
                         continue
-                    key = message.subject.removeprefix(f"$KV.{bucket}.")
-                    self._revisions[bucket, key] = message.metadata.sequence.stream
                     yield StoredRecord(model, key, message.data)
             except (NatsError, OSError, TimeoutError) as error:
                 raise Unreachable(f"the bucket {bucket} cannot be read: {error or 'no answer'}") from error
 
     async def write(self, states: Iterable[LineageState]) -> None:
-        """Write records over those that were read or written last.
+        """Write records over those that were read or written last; one that is too large at its least stays as it was.
 
         Raises:
             Unreachable: the bus does not answer; some may have been written.
@@ -105,6 +109,8 @@ class GraphBuckets:
         bucket = await self._bus.key_value(name)
         key = lineage_state_key(state.tenant, state.id)
         value = _fitting(state, self._bus.size_limit() - _ROOM)
+        if value is None:
+            return
         try:
             revision = await bucket.update(key, value, last=self._revisions.get((name, key), 0))
             self._revisions[name, key] = revision
@@ -115,14 +121,17 @@ class GraphBuckets:
             raise Unreachable(f"what is known of {state.name} cannot be written: {reason or 'no answer'}") from error
 
 
-def _fitting(state: LineageState, limit: int) -> bytes:
-    """A record as it is stored: without what makes it larger than a message may be."""
+def _fitting(state: LineageState, limit: int) -> bytes | None:
+    """A record as it is stored: without what makes it larger than a message may be; None where that is not enough."""
     left_out: dict[str, Any] = {}
-    for name in ((), *_LARGE[type(state)]):
-        left_out |= dict.fromkeys(name, ())
+    for instead in ({}, *_LARGE[type(state)]):
+        left_out |= instead
         value = state.model_copy(update=left_out).model_dump_json(exclude_none=True).encode()
         if len(value) <= limit:
             break
+    else:
+        _log.warning("graph.record_not_stored", name=state.name[:_NAMED], bytes=len(value))
+        return None
     if left_out:
-        _log.warning("graph.record_too_large", name=state.name, left_out=sorted(left_out))
+        _log.warning("graph.record_too_large", name=state.name[:_NAMED], left_out=sorted(left_out))
     return value

@@ -1,8 +1,9 @@
 """How an event changes what is known of the job and the datasets that it speaks of.
 
-Events of one run add to each other, whatever order they come in; what a complete run says stands until a later one
-says otherwise. What an event says in an order of its own is decided by its time, which event is in a record by the
-stream's numbers, so that an event that comes again changes nothing.
+Events of one run add to each other, whatever order they come in, as long as it is one of the few runs of its job that
+were last heard of without their end, or the last complete one; what a complete run says stands until a later one says
+otherwise. What an event says in an order of its own is decided by its time, which event is in a record by the stream's
+numbers, so that an event that comes again changes nothing.
 """
 
 from __future__ import annotations
@@ -21,13 +22,16 @@ from floe_contracts.lineage_states import (
     OutputColumns,
 )
 from floe_contracts.plugins.lineage_backends import Position
-from floe_lineage.core.graph.facts import DatasetFacts, EventFacts
+from floe_lineage.core.graph.facts import DatasetFacts, EventFacts, iso
 
 TERMINAL: Final = frozenset({"COMPLETE", "FAIL", "ABORT"})
 _START_RANK: Final = 0
 _READER_RANK: Final = 1
 _WRITER_RANK: Final = 2
 _MOST_ENVIRONMENTS: Final = 50
+_MOST_OPEN_RUNS: Final = 4
+_MOST_DATASETS: Final = 2_000
+"""So many inputs, and outputs, the events of a run add up to: a run that goes on for ever must not grow for ever."""
 
 
 def is_known(state: LineageState | None, position: Position) -> bool:
@@ -137,26 +141,38 @@ def _last_run(state: LineageState | None, facts: EventFacts, job_id: str | None)
 
 def _run_data(state: JobState | None, facts: EventFacts, last: NodeRun | None, position: Position) -> dict[str, Any]:
     """What the job reads and writes, after an event of a run."""
-    open_run = state.open_run if state else None
-    same = open_run if open_run is not None and open_run.run_id == facts.run_id else None
-    inputs = _together(same.inputs if same else (), facts.inputs)
-    outputs = _together(same.outputs if same else (), facts.outputs)
+    assert facts.run_id is not None  # noqa: S101 - it is an event of a run
+    open_runs = state.open_runs if state else ()
+    same = next((each for each in open_runs if each.run_id == facts.run_id), None)
+    others = tuple(each for each in open_runs if each is not same)
+    before: OpenRun | JobState | None = state if state is not None and _is_of(state, facts.run_id) else same
+    inputs = _together(before.inputs if before else (), facts.inputs)
+    outputs = _together(before.outputs if before else (), facts.outputs)
+    changes: dict[str, Any] = {"open_runs": others}
     if facts.event_type == "COMPLETE":
-        changes: dict[str, Any] = {"open_run": None if same else open_run}
         if state is None or facts.at >= state.described_at:
             origin = facts.origin.model_copy(update={"sequence": position.sequence}) if facts.origin else None
             changes |= {"inputs": inputs, "outputs": outputs, "completed": True, "described_at": facts.at}
             changes["origin"] = origin
+        elif before is state:
+            changes |= {"inputs": inputs, "outputs": outputs}
         return changes
-    assert facts.run_id is not None  # noqa: S101 - it is an event of a run
     current = last is not None and last.run_id == facts.run_id
     over = facts.event_type in TERMINAL or (last is not None and current and last.event_type in TERMINAL)
-    if not current:
-        return {}
-    changes = {"open_run": None if over else OpenRun(run_id=facts.run_id, inputs=inputs, outputs=outputs)}
-    if (state is None or not state.completed) and (inputs or outputs):
+    if before is state and state is not None:
+        return changes if facts.event_type in TERMINAL else changes | {"inputs": inputs, "outputs": outputs}
+    if not over and (inputs or outputs):
+        this = OpenRun(run_id=facts.run_id, inputs=inputs, outputs=outputs)
+        changes["open_runs"] = (*others, this)[-_MOST_OPEN_RUNS:]
+    if current and (state is None or not state.completed) and (inputs or outputs):
         changes |= {"inputs": inputs, "outputs": outputs}
     return changes
+
+
+def _is_of(state: JobState, run_id: str) -> bool:
+    """Whether what is known of a job's data comes from that run."""
+    origin = state.origin
+    return origin is not None and origin.run_id == run_id and origin.at == iso(state.described_at)
 
 
 def _declared_data(state: JobState | None, facts: EventFacts) -> dict[str, Any]:
@@ -172,7 +188,13 @@ def _declared_data(state: JobState | None, facts: EventFacts) -> dict[str, Any]:
 
 
 def _together(known: tuple[DatasetName, ...], told: Iterable[DatasetFacts]) -> tuple[DatasetName, ...]:
-    return tuple(dict.fromkeys((*known, *(dataset.name for dataset in told))))
+    """What is known and what is told; where that is too much, what one event tells stays whole."""
+    said = dict.fromkeys(dataset.name for dataset in told)
+    names = tuple(dict.fromkeys((*known, *said)))
+    if len(names) <= _MOST_DATASETS:
+        return names
+    earlier = [name for name in known if name not in said]
+    return (*earlier[: max(0, _MOST_DATASETS - len(said))], *said)
 
 
 def _schema(state: DatasetState | None, told: DatasetFacts, facts: EventFacts, *, written: bool) -> dict[str, Any]:
