@@ -6,8 +6,11 @@ import pytest
 
 from floe_lineage.core.forwarding.as_run import EnrichedRun, as_run, enriched_run
 
-PARENT = {"run": {"runId": "r0"}, "job": {"namespace": "floe://default/dev", "name": "shop"}}
-RUN = EnrichedRun("r1", "2026-11-21T10:00:00Z", 7, PARENT)
+RUN_ID = "0190b5a0-0000-7000-8000-000000000001"
+OTHER_RUN = "0190b5a0-0000-7000-8000-000000000002"
+PRODUCER = "https://example.com/producer"
+PARENT = {"run": {"runId": OTHER_RUN}, "job": {"namespace": "floe://default/dev", "name": "shop"}}
+RUN = EnrichedRun(RUN_ID, "2026-11-21T10:00:00Z", 7, PARENT)
 TABLE = {"namespace": "duckdb://default.dev.shop", "name": "shop.main.customers"}
 LINEAGE = {"_producer": "p", "_schemaURL": "s", "fields": {"email": {"inputFields": []}}}
 SCHEMA = {"_producer": "p", "_schemaURL": "s", "fields": [{"name": "email", "type": "VARCHAR"}]}
@@ -18,7 +21,14 @@ def tags(*keys: str) -> dict[str, Any]:
 
 
 def job_event(**changes: Any) -> dict[str, Any]:
-    told = {"_producer": "p", "_schemaURL": "s", "runId": "r1", "eventTime": RUN.time, "sequence": 7, "parent": PARENT}
+    told = {
+        "_producer": "p",
+        "_schemaURL": "s",
+        "runId": RUN_ID,
+        "eventTime": RUN.time,
+        "sequence": 7,
+        "parent": PARENT,
+    }
     return {
         "eventTime": "2026-11-21T10:00:01Z",
         "producer": "https://floe.dev/lineage",
@@ -35,11 +45,20 @@ def complete(**changes: Any) -> dict[str, Any]:
         "eventTime": RUN.time,
         "producer": "https://floe.dev/executor",
         "schemaURL": "https://openlineage.io/spec/2-0-2/OpenLineage.json#/$defs/RunEvent",
-        "run": {"runId": "r1", "facets": {"floe_artifact": {"digest": "sha256:1"}}},
+        "run": {"runId": RUN_ID, "facets": {"floe_artifact": {"digest": "sha256:1"}}},
         "job": {"namespace": "floe://default/dev", "name": "shop.customers", "facets": {"sql": {"query": "select 1"}}},
         "inputs": [{"namespace": "duckdb://default.dev.shop", "name": "shop.main.raw", "facets": {"schema": SCHEMA}}],
         "outputs": [TABLE | {"facets": {"schema": SCHEMA, "tags": tags("own")}}],
     } | changes
+
+
+def enriched(**changes: Any) -> dict[str, Any]:
+    event = job_event()
+    event["job"]["facets"]["floe_enriched_run"] |= changes
+    return event
+
+
+FORGED = ("producer", "facets", "output", "output-facets", "parent", "run-id", "time", "text-number", "true", "0", "-1")
 
 
 def test_the_run_that_a_job_event_tells_more_of() -> None:
@@ -53,11 +72,22 @@ def test_the_run_that_a_job_event_tells_more_of() -> None:
         complete(job=job_event()["job"]),
         job_event(job={"namespace": "n", "name": "a"}),
         job_event(job={"namespace": "n", "name": "a", "facets": {"floe_enriched_run": "yes"}}),
-        job_event(job={"namespace": "n", "name": "a", "facets": {"floe_enriched_run": {"runId": "r1"}}}),
+        job_event(job={"namespace": "n", "name": "a", "facets": {"floe_enriched_run": {"runId": RUN_ID}}}),
+        job_event(producer=PRODUCER),
+        job_event(job={"namespace": "n", "name": "a", "facets": "abc"}),
+        job_event(outputs=["x"]),
+        job_event(outputs=[TABLE | {"facets": [1]}]),
+        enriched(parent="zz"),
+        enriched(runId=7),
+        enriched(eventTime=None),
+        enriched(sequence="7"),
+        enriched(sequence=True),
+        enriched(sequence=0),
+        enriched(sequence=-1),
         {"dataset": TABLE},
         {},
     ],
-    ids=["run", "run-with-the-facet", "none", "text", "incomplete", "dataset", "empty"],
+    ids=["run", "run-with-the-facet", "none", "text", "incomplete", *FORGED, "dataset", "empty"],
 )
 def test_other_events_tell_of_no_run(event: dict[str, Any]) -> None:
     assert enriched_run(event) is None
@@ -78,8 +108,8 @@ def test_the_end_is_told_again_with_all_that_was_told_and_what_was_found() -> No
 
 @pytest.mark.parametrize(
     "stored",
-    [None, complete(run={"runId": "r2"}), complete(eventType="START"), job_event()],
-    ids=["gone", "other-run", "start", "job-event"],
+    [None, complete(run={"runId": OTHER_RUN}), complete(eventType="START"), job_event(), complete(outputs=["x"])],
+    ids=["gone", "other-run", "start", "job-event", "wrong"],
 )
 def test_without_the_stored_end_the_job_event_must_do(stored: dict[str, Any] | None) -> None:
     told = as_run(job_event(), stored)
@@ -89,7 +119,7 @@ def test_without_the_stored_end_the_job_event_must_do(stored: dict[str, Any] | N
         RUN.time,
         "RunEvent",
     )
-    assert told["run"]["runId"] == "r1"
+    assert told["run"]["runId"] == RUN_ID
     assert told["run"]["facets"]["parent"].items() >= PARENT.items()
     assert told["job"] == {"namespace": "floe://default/dev", "name": "shop.customers"}
     assert (told["inputs"], told["outputs"]) == (job_event()["inputs"], job_event()["outputs"])
@@ -103,3 +133,11 @@ def test_what_no_longer_holds_is_left_out() -> None:
         told = as_run(event, end)
         assert told is not None
         assert told["outputs"] == [TABLE | {"facets": left}]
+
+
+@pytest.mark.parametrize("rubbish", [{"tags": 5}, {"tags": None}, {}], ids=["number", "null", "none"])
+def test_tags_that_are_no_list_are_no_tags(rubbish: dict[str, Any]) -> None:
+    stored = complete(outputs=[TABLE | {"facets": {"tags": rubbish}}])
+    told = as_run(job_event(), stored)
+    assert told is not None
+    assert told["outputs"][0]["facets"]["tags"] == tags("pii", "own")

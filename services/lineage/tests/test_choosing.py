@@ -82,12 +82,19 @@ async def test_an_event_without_such_facets_keeps_its_bytes(document: dict[str, 
     assert await shape(one) is one
 
 
-ENRICHED = {
+RUN_ID = "0190b5a0-0000-7000-8000-000000000001"
+PARENT_ID = "0190b5a0-0000-7000-8000-000000000002"
+ROOT_ID = "0190b5a0-0000-7000-8000-000000000003"
+CORE = {
+    "eventTime": "2026-01-01T00:00:00Z",
     "producer": "https://floe.dev/lineage",
+    "schemaURL": "https://openlineage.io/spec/2-0-2/OpenLineage.json#/$defs/JobEvent",
+}
+ENRICHED = CORE | {
     "job": {
         "namespace": "n",
         "name": "j",
-        "facets": {"floe_enriched_run": {"runId": "r", "eventTime": "2026-01-01T00:00:00Z", "sequence": 3}},
+        "facets": {"floe_enriched_run": {"runId": RUN_ID, "eventTime": "2026-01-01T00:00:00Z", "sequence": 3}},
     },
     "outputs": [{"namespace": "n", "name": "o", "facets": {"columnLineage": {"fields": {}}, "tags": {"tags": []}}}],
 }
@@ -97,21 +104,44 @@ EXPOSURE = {"job": {"namespace": "n", "name": "exposure"}, "inputs": []}
 @pytest.mark.parametrize("wish", ["as-runs", "only-as-runs"])
 async def test_what_floe_found_out_goes_out_as_the_end_of_its_run(wish: str) -> None:
     told = await shaped(forwarding(jobEvents=wish, dropFacets={"dataset": ["tags"]}), event(ENRICHED, "JOB"))
-    assert (told["eventType"], told["run"]["runId"]) == ("COMPLETE", "r")
+    assert (told["eventType"], told["run"]["runId"]) == ("COMPLETE", RUN_ID)
     assert told["outputs"][0]["facets"] == {"columnLineage": {"fields": {}}}
     assert await shaped(forwarding(jobEvents=wish), event(DOCUMENT)) == DOCUMENT
 
 
-async def test_the_stored_end_of_the_run_is_told_with_it() -> None:
+def ended(parent: dict[str, Any]) -> dict[str, Any]:
+    run = {"runId": RUN_ID, "facets": {"parent": parent}}
+    return CORE | {"eventType": "COMPLETE", "run": run, "job": {"namespace": "n", "name": "stored"}}
+
+
+async def enriched(parent: dict[str, Any], **wishes: Any) -> LineageEvent:
     async def stored(sequence: int) -> bytes:
         assert sequence == 3
-        return json.dumps(DOCUMENT | {"eventTime": "2026-01-01T00:00:00Z"}).encode()
+        return json.dumps(ended(parent)).encode()
 
-    shape = shapes(forwarding(jobEvents="as-runs"), stored)
+    shape = shapes(forwarding(jobEvents="as-runs", **wishes), stored)
     assert shape is not None
     told = await shape(event(ENRICHED, "JOB"))
     assert told is not None
-    assert json.loads(told.body)["job"] == DOCUMENT["job"]
+    return told
+
+
+async def test_the_stored_end_of_the_run_is_told_with_it() -> None:
+    told = await enriched({})
+    assert json.loads(told.body)["job"] == {"namespace": "n", "name": "stored"}
+
+
+PARENT = {"run": {"runId": PARENT_ID}}
+
+
+@pytest.mark.parametrize(
+    ("parent", "root"),
+    [({}, RUN_ID), (PARENT, PARENT_ID), (PARENT | {"root": {"run": {"runId": ROOT_ID}}}, ROOT_ID)],
+    ids=["none", "parent", "root"],
+)
+async def test_an_end_that_is_told_again_stands_among_the_events_of_its_run(parent: dict[str, Any], root: str) -> None:
+    for wishes in ({}, {"dropFacets": {"run": ["parent"]}}):
+        assert (await enriched(parent, **wishes)).root_run_id == root
 
 
 async def test_other_job_events_go_as_they_are_or_not_at_all() -> None:

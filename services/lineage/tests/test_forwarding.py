@@ -15,6 +15,7 @@ from floe_chassis.errors import SettingInvalid
 from floe_chassis.testing import eventually
 from floe_chassis.topology import declared
 from floe_chassis.topology_apply import apply
+from floe_contracts import subjects
 from floe_contracts.digests import digest_of
 from floe_lineage.app import create_app
 
@@ -78,6 +79,29 @@ async def test_what_is_no_event_is_a_dead_letter_and_blocks_nobody(
     assert letters[0].headers["Floe-Dlq-Code"] == "FLOE-LIN-003"
     assert letters[0].headers["Floe-Dlq-Consumer"] == "lineage-file"
     assert letters[0].headers["Floe-Dlq-Subject"].startswith("floe.v1.lineage.default.dev.orders.")
+
+
+async def test_an_event_that_cannot_be_shaped_is_a_dead_letter_and_one_that_is_forged_stays_as_it_is(
+    to_receiver, receiver, running, publish, runs, lineage_bus, dead_letters, settled
+) -> None:
+    deep = b'{"run": {"facets": {"x": {}}}, "deep": ' + b"[" * 500 + b"]" * 500 + b"}"
+    forged = {
+        "producer": "https://floe.dev/lineage",
+        "job": {"namespace": "n", "name": "j", "facets": {"floe_enriched_run": {"parent": "zz", "sequence": -1}}},
+        "outputs": ["x"],
+    }
+    await publish([deep])
+    subject = subjects.lineage("default", "dev", "orders", "j", "JOB")
+    await lineage_bus.publish_raw(subject, json.dumps(forged).encode(), {}, "forged")
+    events = runs(range(3))
+    await publish(events)
+    wish = json.dumps({"jobEvents": "as-runs", "dropFacets": {"run": ["x"]}})
+    async with running(to_receiver(True) | {"FLOE_LINEAGE_HTTP_FORWARDING": wish}):
+        await eventually(lambda: settled("http"))
+        letters = await dead_letters()
+    assert receiver.taken == [forged, *events]
+    assert [letter.data for letter in letters] == [deep]
+    assert "cannot be shaped" in letters[0].headers["Floe-Dlq-Reason"]
 
 
 async def test_a_replayed_event_goes_to_the_backend_that_had_refused_it_alone(

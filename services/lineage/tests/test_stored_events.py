@@ -15,7 +15,8 @@ async def test_an_event_is_found_by_its_place(lineage_bus, publish, runs) -> Non
     await publish(runs(range(2)))
     stored = StoredEvents(lineage_bus)
     assert b'"run-0"' in (await stored.read(1) or b"")
-    assert await stored.read(99) is None
+    for nowhere in (99, 0, -1, 2**63, 2**64):
+        assert await asyncio.wait_for(stored.read(nowhere), 10) is None
 
 
 async def test_a_bus_that_is_away_is_waited_for(own_bus, own_server) -> None:

@@ -7,7 +7,7 @@ from typing import Final
 
 import structlog
 from nats.errors import Error as NatsError
-from nats.js.errors import NotFoundError
+from nats.js.errors import BadRequestError, NotFoundError
 
 from floe_chassis.bus import Bus
 from floe_chassis.topology import LINEAGE
@@ -23,12 +23,12 @@ class StoredEvents:
         self._bus = bus
 
     async def read(self, sequence: int) -> bytes | None:
-        """The event at a sequence; None if the stream has it no longer."""
+        """The event at a sequence; None if the stream has it no longer, or can have none of that number."""
         complained = False
         while True:
             try:
                 message = await self._bus.js.get_msg(LINEAGE, sequence)
-            except NotFoundError:
+            except (NotFoundError, BadRequestError):
                 return None
             except (NatsError, OSError, TimeoutError) as error:
                 if not complained:

@@ -208,9 +208,16 @@ class Forwarder:
         for event in events:
             if not self._chooses(event):
                 left_out.append(event)
-            elif not is_good(event.body):
+                continue
+            if not is_good(event.body):
                 await self.refused(event, "the body is not a JSON object")
-            elif (shaped := event if self._shape is None else await self._shape(event)) is None:
+                continue
+            try:
+                shaped = event if self._shape is None else await self._shape(event)
+            except Exception as error:  # noqa: BLE001 - whatever stands in an event, it stops nothing but itself
+                await self.refused(event, f"cannot be shaped: {type(error).__name__}: {error}")
+                continue
+            if shaped is None:
                 left_out.append(event)
             else:
                 sendable.append(shaped)

@@ -8,11 +8,12 @@ replaces what such a backend has of that run.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, TypeAlias
 
-from floe_contracts.openlineage.enrichment import ENRICHED_RUN, TAGS
+from floe_contracts.openlineage.core_check import check_core
+from floe_contracts.openlineage.enrichment import ENRICHED_BY, ENRICHED_RUN, TAGS
 from floe_contracts.openlineage.facet import official
 
 Event: TypeAlias = Mapping[str, Any]
@@ -41,13 +42,16 @@ class EnrichedRun:
 
 def enriched_run(event: Event) -> EnrichedRun | None:
     """The run that a JobEvent of the lineage service tells more of; None of any other event."""
-    if "run" in event or not isinstance(event.get("job"), Mapping):
+    if "run" in event or "job" not in event or event.get("producer") != ENRICHED_BY or check_core(event):
         return None
-    told: Any = (event["job"].get("facets") or {}).get(ENRICHED_RUN)
-    try:
-        return EnrichedRun(told["runId"], told["eventTime"], int(told["sequence"]), told.get("parent"))
-    except (AttributeError, KeyError, TypeError, ValueError):
+    told = (event["job"].get("facets") or {}).get(ENRICHED_RUN, {})
+    run_id, time, sequence, parent = (told.get(name) for name in ("runId", "eventTime", "sequence", "parent"))
+    if not isinstance(run_id, str) or not isinstance(time, str) or not isinstance(parent, Mapping | None):
         return None
+    # The number of an event in a stream; true is an int, too.
+    if type(sequence) is not int or sequence <= 0:
+        return None
+    return EnrichedRun(run_id, time, sequence, parent)
 
 
 def as_run(event: Event, stored: Event | None = None) -> dict[str, Any] | None:
@@ -73,7 +77,8 @@ def as_run(event: Event, stored: Event | None = None) -> dict[str, Any] | None:
 def _is_end(stored: Event, run: EnrichedRun) -> bool:
     """Whether it is the run's end; in a stream that was made anew, something else stands in the place."""
     of = stored.get("run")
-    return stored.get("eventType") == "COMPLETE" and isinstance(of, Mapping) and of.get("runId") == run.run_id
+    is_of_run = isinstance(of, Mapping) and of.get("runId") == run.run_id
+    return is_of_run and stored.get("eventType") == "COMPLETE" and not check_core(stored)
 
 
 def _thin(event: Event, run: EnrichedRun) -> dict[str, Any]:
@@ -95,9 +100,14 @@ def _with(dataset: Event, more: Event) -> dict[str, Any]:
     """A dataset with the facets of another telling of it; what is told as deleted is left out."""
     old, new = dataset.get("facets") or {}, more.get("facets") or {}
     facets = {**old, **new}
-    if isinstance(old.get(TAGS), Mapping) and TAGS in new:
-        facets[TAGS] = new[TAGS] | {TAGS: _joined(old[TAGS].get(TAGS) or (), new[TAGS].get(TAGS) or ())}
+    if TAGS in old and TAGS in new:
+        facets[TAGS] = new[TAGS] | {TAGS: _joined(_listed(old[TAGS]), _listed(new[TAGS]))}
     return {**dataset, "facets": {name: facet for name, facet in facets.items() if not _is_deleted(facet)}}
+
+
+def _listed(tags: Facets) -> Sequence[Facets]:
+    told = tags.get(TAGS)
+    return told if isinstance(told, list) else ()
 
 
 def _is_deleted(facet: object) -> bool:

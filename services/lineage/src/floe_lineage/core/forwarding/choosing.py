@@ -8,7 +8,7 @@ from typing import Any, TypeAlias
 
 import orjson
 
-from floe_contracts.openlineage.envelope import JOB
+from floe_contracts.openlineage.envelope import JOB, read_envelope
 from floe_contracts.platform.services import DroppedFacets, LineageForwarding
 from floe_contracts.plugins.lineage_backends import LineageEvent
 from floe_lineage.core.forwarding.as_run import as_run, enriched_run
@@ -53,8 +53,11 @@ def shapes(forwarding: LineageForwarding, stored: ReadStored) -> Shape | None:
         told = await _as_run(document, stored) if runs and is_job else None
         if is_job and told is None and forwarding.job_events == "only-as-runs":
             return None
-        dropped_any = _drop(told or document, dropped)
-        return replace(event, body=orjson.dumps(told or document)) if told or dropped_any else event
+        # Beside the other events of its run, such an end goes out in its order.
+        root = read_envelope(told).root_run_id if told else event.root_run_id
+        if not _drop(told or document, dropped) and not told:
+            return event
+        return replace(event, body=orjson.dumps(told or document), root_run_id=root)
 
     return shape
 
