@@ -10,7 +10,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from floe_lineage.core.columns.cache import cache_key
-from floe_lineage.core.columns.extraction import MOST_CHARACTERS, extract
+from floe_lineage.core.columns.extraction import MOST_CHARACTERS, MOST_TOLD, extract
 from floe_lineage.core.columns.facets import column_lineage_facet
 from floe_lineage.core.columns.model import ColumnLineage, InputField, Statement, Table, Transformation
 
@@ -83,6 +83,16 @@ def test_a_query_that_doubles_its_columns_again_and_again_is_given_up() -> None:
 
     assert lineage.unparsed is not None
     assert "steps" in lineage.unparsed
+
+
+def test_columns_that_are_all_made_of_all_are_given_up() -> None:
+    wide = Table("warehouse", "shop.raw.wide", tuple(f"c{n}" for n in range(200)), complete=True)
+    items = ", ".join(f"hash(w.*) as h{n}" for n in range(200))
+
+    lineage = extract(statement(f"select {items} from wide w", inputs=(wide,)))
+
+    assert 200 * 200 > MOST_TOLD
+    assert lineage == ColumnLineage(unparsed=f"the columns are made of more than {MOST_TOLD} others in all")
 
 
 def test_long_chains_and_wide_tables_are_read() -> None:

@@ -21,6 +21,8 @@ from floe_lineage.core.columns.uses import Dependencies, Dependency
 
 MOST_CHARACTERS: Final = 500_000
 MOST_STEPS: Final = 1_000_000
+MOST_TOLD: Final = 20_000
+"""How often any column may be made of another one: a wide table has thousands of such edges."""
 _LONGEST_REASON: Final = 300
 _WRITING: Final = frozenset({"CREATE", "INSERT", "MERGE", "UPDATE", "COPY", "REPLACE"})
 # What producers call a dialect, where sqlglot calls it otherwise.
@@ -42,8 +44,8 @@ def extract(statement: Statement) -> ColumnLineage:
         return ColumnLineage(unparsed=f"the SQL is longer than {MOST_CHARACTERS} characters")
     try:
         return _extract(statement)
-    except TooLarge:
-        return ColumnLineage(unparsed=f"reading the SQL takes more than {MOST_STEPS} steps")
+    except TooLarge as error:
+        return ColumnLineage(unparsed=str(error))
     except RecursionError:
         return ColumnLineage(unparsed="the SQL is nested too deeply")
     except SqlglotError as error:
@@ -95,6 +97,8 @@ def _told(writes: Sequence[Written], statement: Statement, session: Session) -> 
         whole |= written.relation.whole
         for name, dependencies in _columns(written, statement.output, session):
             fields[name] = fields.get(name, frozenset()) | dependencies
+    if len(whole) + sum(map(len, fields.values())) > MOST_TOLD:
+        raise TooLarge(f"the columns are made of more than {MOST_TOLD} others in all")
     spelling = _Spelling(statement, session)
     read = [statement.inputs[number] for number in sorted(frozenset().union(*(written.read for written in writes)))]
     return ColumnLineage(

@@ -20,7 +20,7 @@ _WITHOUT_LATERAL_ALIASES: Final = frozenset(
 
 
 class TooLarge(Exception):
-    """The statement needs more work than is spent on one."""
+    """The statement needs more work than is spent on one, or says more than is told of one."""
 
 
 @dataclass(slots=True)
@@ -53,7 +53,7 @@ class Session:
         """
         self.budget -= steps
         if self.budget < 0:
-            raise TooLarge
+            raise TooLarge("reading the SQL takes more steps than are spent on one statement")
 
     def tell(self, problem: str) -> None:
         """Keep what could not be told."""
