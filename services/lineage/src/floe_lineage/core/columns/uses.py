@@ -30,6 +30,7 @@ Dependencies: TypeAlias = frozenset[Dependency]
 
 NOTHING: Final[Dependencies] = frozenset()
 UNCHANGED: Final = Use(IDENTITY)
+_COUNTED: Final = Use(AGGREGATION, masking=True)
 CHANGED: Final = Use(TRANSFORMATION)
 
 
@@ -42,12 +43,15 @@ def within(outer: Use, inner: Use) -> Use:
     """The use of a column that is used as `inner` for something that is used as `outer`.
 
     What only decides about the outer thing cannot become a value through it; of direct uses the strongest tells most.
+    Of a hash that is aggregated the hash tells more: an aggregation that masks is a count, and says nothing of a value.
     """
     masking = outer.masking or inner.masking
     if not outer.direct:
         return Use(outer.subtype, False, masking)
     if not inner.direct:
         return Use(inner.subtype, False, masking)
+    if masking and _COUNTED not in (outer, inner):
+        return Use(TRANSFORMATION, True, masking)
     strongest = max(outer.subtype, inner.subtype, key=_DIRECT_RANKS.__getitem__)
     return Use(strongest, True, masking)
 
