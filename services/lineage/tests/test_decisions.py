@@ -94,9 +94,6 @@ def test_partial_success_names_the_events_that_failed() -> None:
             "failed_events": [
                 {"index": 2, "reason": "no producer", "retriable": False},
                 {"index": 0, "reason": "busy", "retriable": True},
-                {"index": 9, "reason": "no such event"},
-                {"reason": "no index"},
-                "rubbish",
             ],
         }
     )
@@ -159,6 +156,10 @@ def test_an_event_with_a_number_that_nothing_can_hold_can_be_forwarded_but_not_r
         (b'{"summary":{"failed":1},"failed_events":[{"index":0,"reason":"x"}]}', False),
         (b'{"summary":{"failed":2},"failed_events":[{"index":0,"reason":"x"}]}', True),
         (b'{"summary":{"failed":0}}', False),
+        (b'{"failed_events":[{"eventId":"a","reason":"no"}]}', True),
+        (b'{"failed_events":[{"index":0,"reason":"x"},{"index":9,"reason":"no such event"}]}', True),
+        (b'{"failed_events":[{"index":0,"reason":"x"},"rubbish"]}', True),
+        (b'{"failed_events":[{"index":0,"reason":"x"},{"index":1,"reason":"x"}]}', False),
         (b"[]", False),
         (b"", False),
     ],
@@ -168,3 +169,9 @@ def test_failures_that_are_counted_and_not_named_are_looked_for(body: bytes, fai
     assert answer.unnamed_failures is failed
     assert (decided(answer, count=2) == Bisect()) is failed
     assert decided(answer) in (Accept(), AcceptRest(answer.failures))
+
+
+def test_of_an_answer_that_was_not_read_to_its_end_nothing_is_believed() -> None:
+    cut = answer_of(200, {}, b'{"failed_events":[{"index":0,', count=2, now=NOW, whole=False)
+    assert decided(cut, count=2) == Bisect()
+    assert decided(answer_of(200, {}, b"created", count=1, now=NOW, whole=False)) == Accept()

@@ -129,3 +129,18 @@ async def test_a_server_that_is_too_slow_is_away() -> None:
         release.set()
     assert answer.status is None
     assert "Timeout" in answer.reason
+
+
+@pytest.mark.parametrize(("length", "whole"), [(1_000_000, True), (3_000_000, False)], ids=["long", "absurd"])
+async def test_failures_are_read_in_a_long_answer_and_feared_in_one_too_long_to_be_read(
+    length: int, whole: bool
+) -> None:
+    class Wordy(Server):
+        async def handle(self, request: web.Request) -> web.Response:
+            failed = [{"index": 1, "reason": "no" * (length // 2), "retriable": True}]
+            return web.json_response({"failed_events": failed})
+
+    async with serving(Wordy()) as backend:
+        answer = await backend.send(events(3))
+    assert answer.unnamed_failures is not whole
+    assert [failure.index for failure in answer.failures] == ([1] if whole else [])

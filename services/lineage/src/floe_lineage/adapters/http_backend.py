@@ -23,7 +23,8 @@ ENDPOINT: Final = "/api/v1/lineage"
 TIMEOUT_SECONDS: Final = 30.0
 MOST: Final = 256
 _NO_BATCHES: Final = frozenset({404, 405})
-_ANSWER_BYTES: Final = 256 * 1024
+# A server may answer with the batch that it got, and `delivery.MOST_BYTES` of that.
+_ANSWER_BYTES: Final = 2 * 1024 * 1024
 # A body of this size takes about a millisecond to compress, and a larger one does not hold up the loop.
 _COMPRESSED_HERE: Final = 64 * 1024
 _COMPRESSION: Final = 3
@@ -97,10 +98,11 @@ class HttpBackend:
                 # A redirected POST becomes a GET on the way, and the event is lost.
                 allow_redirects=False,
             ) as response:
-                content = await _read(response)
+                content, whole = await _read(response)
                 if response.status in _NO_BATCHES and self._server.batch == "auto":
                     return self._not_found(response.status, len(events))
-                return answer_of(response.status, response.headers, content, count=len(events), now=datetime.now(UTC))
+                now = datetime.now(UTC)
+                return answer_of(response.status, response.headers, content, count=len(events), now=now, whole=whole)
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
             return Answer(None, f"{type(error).__name__}: {error}")
 
@@ -132,11 +134,11 @@ async def _compressed(body: bytes) -> bytes:
     return await asyncio.to_thread(gzip.compress, body, _COMPRESSION)
 
 
-async def _read(response: aiohttp.ClientResponse) -> bytes:
-    """The beginning of the answer: all of it, if it is not absurdly long."""
+async def _read(response: aiohttp.ClientResponse) -> tuple[bytes, bool]:
+    """The answer, and whether that is all of it: one that is absurdly long is not read to its end."""
     content = bytearray()
     async for chunk in response.content.iter_chunked(64 * 1024):
         content += chunk
-        if len(content) >= _ANSWER_BYTES:
-            break
-    return bytes(content)
+        if len(content) > _ANSWER_BYTES:
+            return bytes(content), False
+    return bytes(content), True

@@ -97,9 +97,23 @@ def pause(attempt: int, *, retry_after: float | None, jitter: float) -> float:
     return max(own, min(retry_after or 0.0, LONGEST_RETRY_AFTER_SECONDS))
 
 
-def answer_of(status: int, headers: Mapping[str, str], body: bytes, *, count: int, now: datetime) -> Answer:
-    """The answer in an HTTP response to `count` events; `now` resolves a `Retry-After` that is a date."""
-    failures, unnamed = _failures(body, count) if status == 200 and count > 1 else ((), False)
+def answer_of(
+    status: int, headers: Mapping[str, str], body: bytes, *, count: int, now: datetime, whole: bool = True
+) -> Answer:
+    """The answer in an HTTP response.
+
+    Args:
+        status: of the response.
+        headers: of the response.
+        body: of the response.
+        count: how many events were sent.
+        now: resolves a `Retry-After` that is a date.
+        whole: whether the body is all of it; what is missing may tell of events that failed.
+    """
+    failures: tuple[EventFailure, ...] = ()
+    unnamed = False
+    if count > 1 and 200 <= status < 300:
+        failures, unnamed = _failures(body, count) if whole else ((), True)
     return Answer(
         status=status,
         reason=body[:_REASON_LENGTH].decode(errors="replace").strip(),
@@ -155,10 +169,12 @@ def _failures(body: bytes, count: int) -> tuple[tuple[EventFailure, ...], bool]:
     if not isinstance(document, dict):
         return (), False
     listed, summary = document.get("failed_events"), document.get("summary")
-    entries = [_failure(entry) for entry in listed if isinstance(entry, dict)] if isinstance(listed, list) else []
+    listed = listed if isinstance(listed, list) else []
+    entries = [_failure(entry) for entry in listed if isinstance(entry, dict)]
     failures = tuple(failure for failure in entries if 0 <= failure.index < count)
     counted = summary.get("failed") if isinstance(summary, dict) else None
-    return failures, isinstance(counted, int) and counted > len({failure.index for failure in failures})
+    more = isinstance(counted, int) and counted > len({failure.index for failure in failures})
+    return failures, more or len(listed) > len(failures)
 
 
 def _failure(entry: Mapping[str, Any]) -> EventFailure:
