@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from floe_contracts.lineage_states import ColumnSource, DatasetState, Declaration, JobState, OutputColumns
 from floe_lineage.core.graph.column_edges import Column
 from floe_lineage.core.graph.knowledge import Knowledge
+from floe_lineage.core.graph.telling import telling
 
 from .graph_events import Memory, run, table
 
@@ -44,6 +45,21 @@ def test_a_column_is_what_it_is_made_of_through_any_number_of_tables(memory: Mem
     assert path == ["raw.email", *(f"t{number}.email" for number in range(1, 30))]
     assert not masked
     assert memory.derived("raw", "email") == {}
+
+
+def test_a_table_without_a_record_is_left_out_of_a_path(memory: Memory) -> None:
+    memory.hear(load({"email": "pii"}), made("between", ("raw", "email")), made("end", ("between", "email")))
+    whole = memory.known["default"].graph
+    anew = Knowledge()  # as after a start, when the record of a table is gone or cannot be read
+    states = [*whole.datasets.values(), *whole.jobs.values()]
+    anew.take(state for state in states if state.name != "between")
+    (told,) = [
+        found
+        for job in anew.graph.jobs.values()
+        if (found := telling(anew, job, None, LATER)) and job.name == "make_end"
+    ]
+    (found,) = told.event["outputs"][0]["facets"]["floe_derived_classification"]["columns"]["email"]
+    assert [step["name"] for step in found["path"]] == ["raw", "end"]
 
 
 def test_masking_is_told_and_a_way_without_it_counts_more(memory: Memory) -> None:

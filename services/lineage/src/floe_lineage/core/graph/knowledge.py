@@ -66,7 +66,9 @@ class Knowledge:
         )
 
     def _path(self, column: Column, classification: str) -> tuple[tuple[str, str, str], ...]:
-        found = (
-            (self.graph.datasets[dataset], field) for dataset, field in self.derivations.path(column, classification)
+        """The path, without datasets that are known by what jobs say of them alone: their records may be gone."""
+        return tuple(
+            (state.namespace, state.name, field)
+            for dataset, field in self.derivations.path(column, classification)
+            if (state := self.graph.datasets.get(dataset)) is not None
         )
-        return tuple((state.namespace, state.name, field) for state, field in found)
