@@ -10,7 +10,7 @@ from floe_lineage.core.graph import columns_read, walking
 from floe_lineage.core.graph.walking import read_graph
 from floe_lineage.errors import ColumnUnknown, NameAmbiguous, NameUnknown
 
-from .graph_events import Memory, run, table
+from .graph_events import WAREHOUSE, Memory, run, table
 
 ICEBERG = "iceberg://default/dev"
 
@@ -199,6 +199,34 @@ def test_a_path_through_another_environment_is_not_shown(memory: Memory) -> None
     # Nor is what comes behind it taken for the reason.
     assert memory.derived("shown", "email") == memory.derived("copied", "email") == {"pii": ([], False)}
     assert memory.graph(dataset="shown", direction="upstream") == [(0, "shown"), (1, "make")]
+
+
+def test_what_a_job_of_another_environment_makes_is_not_shown(memory: Memory) -> None:
+    prod = Place("default", "prod", "o")
+    landing = {"jobType": {"jobType": "LANDING", "integration": "FLOE"}}
+    landed = table("land.a", "email", namespace=ICEBERG)
+    copied = table("land.a", "email", namespace=ICEBERG, made_of={"email": [("a", "email")]})
+    known = [table("a", "email"), table("b", "email"), landed]
+    memory.hear(run("load", reads=known), run("land", reads=[table("a")], writes=[landed], **landing))
+    memory.hear(run("load", reads=known), place=prod)
+    hidden = run("secret", reads=[table("a")], writes=[table("b", made_of={"email": [("a", "email")]}), copied])
+    memory.hear(hidden, place=prod)
+
+    def edges(dataset: str, environment: str) -> int:
+        request = ReadColumn(dataset=dataset, field="email")
+        return len(columns_read.read_column(memory.seen(environment), request).edges)
+
+    assert memory.graph(dataset=f"{WAREHOUSE} b", direction="upstream") == [(0, "b")]
+    assert [edges(f"{WAREHOUSE} {name}", "dev") for name in "ab"] == [0, 0]
+    assert [edges(f"{WAREHOUSE} {name}", "prod") for name in "ab"] == [2, 1]
+    seen = memory.seen()
+    assert columns_read.landed_from(seen, (seen.dataset("land.a"), "email")) == []
+    # A job that can be seen makes the same: then so can be what it makes, until it makes something else.
+    made = table("b", "email", made_of={"email": [("a", "email")]})
+    memory.hear(run("open", reads=[table("a")], writes=[made]))
+    assert edges(f"{WAREHOUSE} b", "dev") == 1
+    memory.hear(run("open", reads=[table("a")], writes=[table("b")], number=2, at="2026-01-02T00:00:00Z"))
+    assert (edges(f"{WAREHOUSE} b", "dev"), edges(f"{WAREHOUSE} b", "prod")) == (0, 1)
 
 
 def test_answers_are_bounded_and_say_so(memory: Memory, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -49,8 +49,9 @@ class ColumnEdges:
 
     def __init__(self) -> None:
         self._of_job: dict[str, frozenset[Edge]] = {}
-        self._from: dict[Column, dict[Edge, int]] = {}
-        self._to: dict[Column, dict[Edge, int]] = {}
+        # The jobs that make an edge stand with it once, where it begins.
+        self._from: dict[Column, dict[Edge, tuple[str, ...]]] = {}
+        self._to: dict[Column, dict[Edge, None]] = {}
         self._outputs: dict[str, frozenset[str]] = {}
 
     def replace(self, job: JobState) -> set[Column]:
@@ -65,11 +66,12 @@ class ColumnEdges:
         whole = (each for each in job.columns if not each.partial)
         self._outputs[identity] = frozenset(node_id("dataset", each.namespace, each.name) for each in whole)
         for edge in before - after:
-            _drop(self._from, edge.source, edge)
-            _drop(self._to, edge.target, edge)
+            self._drop(edge, identity)
+        alone = (identity,)  # one for all of the job's edges: there are many, and they stay
         for edge in after - before:
-            _count(self._from, edge.source, edge)
-            _count(self._to, edge.target, edge)
+            makers = self._from.setdefault(edge.source, {})
+            makers[edge] = (*makers[edge], identity) if edge in makers else alone
+            self._to.setdefault(edge.target, {})[edge] = None
         return {edge.target for edge in before ^ after}
 
     def after(self, column: Column) -> Iterable[Edge]:
@@ -79,6 +81,10 @@ class ColumnEdges:
     def before(self, column: Column) -> Iterable[Edge]:
         """The edges that end at a column."""
         return self._to.get(column, ())
+
+    def makers(self, edge: Edge) -> tuple[str, ...]:
+        """Ids of the jobs that make an edge."""
+        return self._from.get(edge.source, {}).get(edge, ())
 
     def beginning_in(self, datasets: Container[str]) -> list[Column]:
         """The columns of these datasets that others are made of."""
@@ -91,6 +97,19 @@ class ColumnEdges:
     def known_outputs(self, job_id: str) -> frozenset[str]:
         """Ids of a job's outputs of which the making of all columns is known."""
         return self._outputs.get(job_id, frozenset())
+
+    def _drop(self, edge: Edge, job_id: str) -> None:
+        makers = self._from[edge.source]
+        if others := tuple(each for each in makers[edge] if each != job_id):
+            makers[edge] = others
+            return
+        del makers[edge]
+        if not makers:
+            del self._from[edge.source]
+        ending = self._to[edge.target]
+        del ending[edge]
+        if not ending:
+            del self._to[edge.target]
 
 
 @lru_cache(maxsize=2**16)
@@ -112,19 +131,3 @@ def _edges(outputs: Iterable[OutputColumns]) -> Iterator[Edge]:
 def _edge(source: ColumnSource, target: Column) -> Edge:
     begin = (_dataset_id(source.namespace, source.dataset), intern(source.field))
     return Edge(begin, target, source.type == "DIRECT", source.subtype, source.masking)
-
-
-def _count(edges: dict[Column, dict[Edge, int]], column: Column, edge: Edge) -> None:
-    """Several jobs may make the same edge."""
-    known = edges.setdefault(column, {})
-    known[edge] = known.get(edge, 0) + 1
-
-
-def _drop(edges: dict[Column, dict[Edge, int]], column: Column, edge: Edge) -> None:
-    known = edges[column]
-    if known[edge] > 1:
-        known[edge] -= 1
-        return
-    del known[edge]
-    if not known:
-        del edges[column]

@@ -21,7 +21,8 @@ def read_column(seen: Seen, request: ReadColumn) -> ColumnAnswer:
 
     What a column of a landed table goes into begins at its relation, too.
 
-    Edges are followed as long as they are direct; of the others those are shown that touch a column on the way.
+    Edges are followed as long as they are direct; of the others those are shown that touch a column on the way. What is
+    made by jobs of other environments alone is not shown.
 
     Raises:
         NameUnknown: no dataset is called so there.
@@ -54,7 +55,8 @@ def read_column(seen: Seen, request: ReadColumn) -> ColumnAnswer:
 def landed_from(seen: Seen, column: Column) -> list[Column]:
     """The columns of relations that a column of a landed table was copied from."""
     relations = seen.landed_from(column[0])
-    return [edge.source for edge in seen.graph.columns.before(column) if edge.direct and edge.source[0] in relations]
+    edges = (edge for edge in seen.graph.columns.before(column) if edge.direct and edge.source[0] in relations)
+    return [edge.source for edge in edges if seen.shows_edge(edge)]
 
 
 def known_column(seen: Seen, state: DatasetState, name: str) -> str:
@@ -109,7 +111,7 @@ def _follow(
             whole = edges_of((each[0], WHOLE))
             for edge in sorted((*edges_of(each), *whole), key=repr):
                 end = far(edge)
-                if not seen.graph.shows(end[0], seen.environment):
+                if not (seen.graph.shows(end[0], seen.environment) and seen.shows_edge(edge)):
                     continue
                 found.setdefault(edge)
                 steps.setdefault(end[0], distance)

@@ -9,6 +9,7 @@ from typing import Final
 
 from floe_contracts.lineage_requests import Direction, GraphEdge, LineageGraph, ReadGraph
 from floe_contracts.lineage_states import LineageState
+from floe_lineage.core.graph.column_edges import Edge
 from floe_lineage.core.graph.derivations import Derivations
 from floe_lineage.core.graph.names import find_named
 from floe_lineage.core.graph.tenant_graph import TenantGraph, is_shown
@@ -56,6 +57,10 @@ class Seen:
         writers = self._shown(self.graph.writers(dataset_id))
         landings = (each for each in writers if self.graph.jobs[each].type == LANDING)
         return [relation for landing in landings for relation in self.before(landing)]
+
+    def shows_edge(self, edge: Edge) -> bool:
+        """Whether any of the jobs that make a column of another one can be seen."""
+        return any(self.graph.shows(job, self.environment) for job in self.graph.columns.makers(edge))
 
     def _shown(self, found: Iterable[str]) -> list[str]:
         return [each for each in found if self.graph.shows(each, self.environment)]
