@@ -21,13 +21,14 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse
 from starlette.routing import Route
 
+from floe_chassis import http_server
 from floe_chassis.bus import Bus
 from floe_chassis.errors import AddressInUse
 from floe_chassis.http_server import HttpServer
 from floe_chassis.nats_server import NatsServer
 from floe_chassis.service import Service
 from floe_chassis.settings import ChassisSettings
-from floe_chassis.testing import eventually
+from floe_chassis.testing import eventually, held_by_its_server
 from floe_contracts.events import SpecSubmitted
 
 GRACE = 30.0
@@ -131,6 +132,21 @@ async def test_a_crashed_task_fails_liveness_and_is_logged(
     out = capsys.readouterr().out
     assert "task.failed" in out
     assert "RuntimeError: broken" in out
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="the limit is Linux's")
+async def test_a_reader_that_takes_nothing_is_cut_off(service: Service, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def much(_: Request) -> PlainTextResponse:
+        return PlainTextResponse("x" * 50_000_000)
+
+    monkeypatch.setattr(http_server, "UNTAKEN_SECONDS", 1.0)
+    service.route(Route("/much", much))
+    async with HttpServer(service):
+        parts = urlsplit(service.http_address or "")
+        with socket.create_connection((parts.hostname, parts.port)) as reader:
+            reader.sendall(b"GET /much HTTP/1.1\r\nHost: x\r\n\r\n")
+            assert await asyncio.to_thread(reader.recv, 1)
+            assert await eventually(lambda: not held_by_its_server(reader))
 
 
 async def test_hooks_run_around_everything_with_the_bus_connected(service: Service) -> None:

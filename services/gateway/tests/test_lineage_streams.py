@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import socket
+import sys
 import uuid
 from collections.abc import Callable
 from contextlib import AsyncExitStack
@@ -13,11 +14,12 @@ from typing import Any
 import aiohttp
 import pytest
 
+from floe_chassis import http_server
 from floe_chassis.bus import Bus
 from floe_chassis.dead_letters import REPLAY_FOR
 from floe_chassis.nats_server import NatsServer
 from floe_chassis.service import Service
-from floe_chassis.testing import eventually
+from floe_chassis.testing import eventually, held_by_its_server
 from floe_chassis.topology import LINEAGE
 from floe_contracts import subjects
 from floe_contracts.openlineage.envelope import RUN_HEADER
@@ -310,7 +312,8 @@ async def test_what_cannot_be_read_at_all_holds_no_place(bus, gateway, environme
             assert (status, problem["code"]) == (503, "FLOE-BUS-004")
 
 
-async def test_a_reader_that_takes_nothing_holds_little_and_is_given_up(bus, gateway, environment) -> None:
+async def test_a_reader_that_takes_nothing_holds_little_and_is_given_up(bus, gateway, environment, monkeypatch) -> None:
+    monkeypatch.setattr(http_server, "UNTAKEN_SECONDS", 6.0)
     count, size = 200, 500_000
     body = b'{"x": "%s"}' % (b"x" * size)
     for number in range(count):
@@ -330,6 +333,8 @@ async def test_a_reader_that_takes_nothing_holds_little_and_is_given_up(bus, gat
             return delivered > 0 and not infos
 
         assert await eventually(given_up)
+        if sys.platform == "linux":
+            assert await eventually(lambda: not held_by_its_server(reader))
         # What was fetched fits into the buffers of the connection and of two windows; the rest stayed on the bus.
         assert delivered * size < 20_000_000
         reader.close()

@@ -20,6 +20,8 @@ _BACKLOG: Final = 128
 _POLL: Final = 0.01
 # uvicorn itself takes a tenth of a second to tell its connections, and looks at them ten times a second.
 _SHORTEST_STOP: Final = 0.5
+UNTAKEN_SECONDS: Final = 60.0
+"""A connection whose peer takes nothing of what was sent for so long ends, on Linux: closed, it would wait for ever."""
 
 
 class HttpServer:
@@ -89,6 +91,8 @@ def _bind(host: str, port: int) -> socket.socket:
         family, kind, protocol, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
         listener = socket.socket(family, kind, protocol)
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        if hasattr(socket, "TCP_USER_TIMEOUT"):  # what is accepted has it from the listener
+            listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, round(UNTAKEN_SECONDS * 1000))
         listener.bind(address)
         listener.listen(_BACKLOG)
         listener.setblocking(False)

@@ -8,6 +8,7 @@ import inspect
 import itertools
 import os
 import signal
+import socket
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from pathlib import Path
@@ -72,6 +73,16 @@ async def all_handled(bus: Bus, stream: str, consumer: str) -> bool:
     info = await bus.js.consumer_info(stream, consumer)
     floor = (info.ack_floor.stream_seq if info.ack_floor else 0) or 0
     return info.num_pending == 0 and info.num_ack_pending == 0 and floor >= last
+
+
+def held_by_its_server(client: socket.socket) -> bool:
+    """Whether the other end of a TCP connection over 127.0.0.1 is still there. On Linux."""
+    try:
+        ends = client.getpeername()[1], client.getsockname()[1]
+    except OSError:  # it has heard that it is gone
+        return False
+    rows = (row.split() for row in Path("/proc/net/tcp").read_text().splitlines()[1:])
+    return ends in ((int(row[1].split(":")[1], 16), int(row[2].split(":")[1], 16)) for row in rows)
 
 
 @contextlib.contextmanager
