@@ -3,7 +3,8 @@
 
 Usage: generate_keys.py FOLDER [SUBSCRIBER ...]. Writes `<identity>.seed` (secret: give it to that service alone, as
 FLOE_NATS_SEED_FILE) and `nats.env` (public keys, for the environment of nats-server). Keys that are there already stay.
-Of an external subscriber the name is given; its file is `subscriber-<name>.seed`.
+Of an external subscriber the name is given; its file is `subscriber-<name>.seed`. Those of earlier calls stay in
+`nats.env` until their files are deleted.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ import nkeys  # type: ignore[import-untyped]
 from generate_config import OPERATOR, PUBLISHES, variable
 
 from floe_contracts.errors import ContractError
-from floe_contracts.subscribers import consumer
+from floe_contracts.subscribers import consumer, is_subscribers
 
 
 def generate(folder: Path, subscribers: Sequence[str] = ()) -> Path:
@@ -28,7 +29,8 @@ def generate(folder: Path, subscribers: Sequence[str] = ()) -> Path:
     """
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     lines = []
-    for identity in (OPERATOR, *PUBLISHES, *map(consumer, subscribers)):
+    earlier = sorted(file.stem for file in folder.glob("*.seed") if is_subscribers(file.stem))
+    for identity in dict.fromkeys((OPERATOR, *PUBLISHES, *map(consumer, subscribers), *earlier)):
         file = folder / f"{identity}.seed"
         if not file.exists():
             file.write_bytes(bytes(nkeys.encode_seed(os.urandom(32), nkeys.PREFIX_BYTE_USER)))

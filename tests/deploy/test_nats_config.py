@@ -222,6 +222,19 @@ def test_the_real_server_accepts_the_file_and_needs_every_key(public_keys: Mappi
         assert variable in incomplete.stderr
 
 
+def test_keys_of_subscribers_stay_until_their_files_are_deleted(tmp_path: Path) -> None:
+    generate = script("generate_keys").generate
+    first = generate(tmp_path / "keys", ["bi"]).read_text()
+    second = generate(tmp_path / "keys", ["ops"]).read_text()
+    names = [line.partition("=")[0] for line in second.splitlines()]
+    assert len(set(names)) == len(names) == len(IDENTITIES) + 3
+    assert set(first.splitlines()) < set(second.splitlines())
+    (tmp_path / "keys" / "subscriber-bi.seed").unlink()
+    last = generate(tmp_path / "keys").read_text().splitlines()
+    assert set(second.splitlines()) - set(last) == set(first.splitlines()) - set(last)
+    assert len(last) == len(IDENTITIES) + 2
+
+
 def test_keys_are_made_once_and_closed_to_others(keys: Path) -> None:
     before = {path.name: path.read_bytes() for path in keys.iterdir()}
     script("generate_keys").generate(keys)
