@@ -66,9 +66,12 @@ class Tellings:
                 raise result
 
     def _last(self, job: JobState, key: RecordKey) -> Told | None:
-        """What was told last: as it was read back, or as it was told since."""
+        """What was told last: as it was read back, or as it was told since.
+
+        What was too large to be told has the number of what was told before it, and counts as told all the same.
+        """
         remembered = self._told.get(key)
-        if remembered is None or (job.told is not None and job.told.sequence >= remembered.sequence):
+        if remembered is None or (job.told is not None and job.told.sequence > remembered.sequence):
             return job.told
         return remembered
 

@@ -23,6 +23,9 @@ from floe_contracts.subjects import ROOT, unescape
 
 Kind: TypeAlias = Literal["run", "job", "dataset"]
 
+LANDING: Final = "LANDING"
+"""The type of a job that copies a relation into its table."""
+
 _FLOE_JOBS: Final = "floe://"
 _SUBJECT_TOKENS: Final = len(ROOT.split(".")) + 6
 _MICROSECONDS: Final = 1_000_000
@@ -167,7 +170,7 @@ def _job(document: Mapping[str, Any]) -> JobFacts:
     kind, sql = facets.get("jobType") or {}, facets.get("sql") or {}
     named = _text(kind.get("jobType")) or _text(kind.get("integration"))
     query = _text(sql.get("query"))
-    landing = named == "LANDING" and document["namespace"].startswith(_FLOE_JOBS)
+    landing = named == LANDING and document["namespace"].startswith(_FLOE_JOBS)
     return JobFacts(document["namespace"], document["name"], named, landing, query, _text(sql.get("dialect")))
 
 

@@ -11,6 +11,7 @@ from floe_contracts.lineage_requests import Direction, GraphEdge, LineageGraph, 
 from floe_contracts.lineage_states import LineageState
 from floe_lineage.core.graph.column_edges import Edge
 from floe_lineage.core.graph.derivations import Derivations
+from floe_lineage.core.graph.facts import LANDING
 from floe_lineage.core.graph.names import find_named
 from floe_lineage.core.graph.tenant_graph import TenantGraph, is_shown
 from floe_lineage.core.graph.views import edges_between, seen_node
@@ -18,7 +19,6 @@ from floe_lineage.core.graph.views import edges_between, seen_node
 MOST_NODES: Final = 500
 MOST_EDGES: Final = 2_000
 MOST_COLUMN_EDGES: Final = 2_000
-LANDING: Final = "LANDING"
 
 
 @dataclass(frozen=True, slots=True)
