@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import pytest
 
-from floe_contracts.lineage_requests import ReadColumn, ReadGraph
+from floe_contracts.lineage_requests import ANYWHERE, ReadColumn, ReadGraph
 from floe_contracts.openlineage.naming import Place
 from floe_lineage.core.graph import columns_read, walking
 from floe_lineage.core.graph.walking import read_graph
 from floe_lineage.errors import ColumnUnknown, NameAmbiguous, NameUnknown
 
-from .graph_events import WAREHOUSE, Memory, run, table
+from .graph_events import ORDERS, WAREHOUSE, Memory, run, table
 
 ICEBERG = "iceberg://default/dev"
 
@@ -73,6 +73,28 @@ def test_a_name_that_is_not_known_has_its_nearest_as_a_hint(shop: Memory) -> Non
     assert "'mart'" in (failure.value.hint or "")
     with pytest.raises(NameUnknown):
         shop.seen("prod").dataset("stg")
+
+
+def test_a_hint_names_nothing_that_is_not_shown(shop: Memory) -> None:
+    shop.hear(run("load", writes=[table("o.main.secret_merger")]))
+    shop.hear(run("load", writes=[table("o.main.sales")]), place=Place("default", "prod", "o"))
+    hints = {}
+    for environment in ("dev", "prod", ANYWHERE):
+        with pytest.raises(NameUnknown) as failure:
+            shop.seen(environment).dataset("secret_merge")
+        hints[environment] = "secret_merger" in (failure.value.hint or "")
+    assert hints == {"dev": True, "prod": False, ANYWHERE: True}
+
+
+def test_what_another_environment_told_last_is_left_out(memory: Memory) -> None:
+    memory.hear(run("load", writes=[table("t")]), place=Place("default", "prod", "sales"))
+    memory.hear(run("load", writes=[table("t")], number=2, at="2026-01-02T00:00:00Z"))
+    told = {}
+    for environment in ("dev", "prod", ANYWHERE):
+        answer = read_graph(memory.seen(environment), ReadGraph(dataset="t"))
+        told[environment] = {(each.environment, each.product, each.last_run is not None) for each in answer.nodes}
+    last = {("dev", ORDERS.product, True)}
+    assert told == {"dev": last, "prod": {(None, None, False)}, ANYWHERE: last}
 
 
 def test_a_name_that_several_have_is_refused_with_all_of_them(shop: Memory) -> None:

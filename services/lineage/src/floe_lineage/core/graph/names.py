@@ -10,12 +10,12 @@ from typing import Final
 from floe_contracts.lineage_requests import NodeKind
 from floe_contracts.lineage_states import LineageState
 from floe_contracts.suggestions import did_you_mean
+from floe_lineage.core.graph.facts import LANDING
 from floe_lineage.errors import NameAmbiguous, NameUnknown
 
 _SHOWN: Final = 5
 _SEPARATORS: Final = re.compile(r"[./ ]")
 _LANDED: Final = "iceberg://"
-_LANDING: Final = "LANDING"
 _MOST_COMPARED: Final = 5_000
 """So many names are compared for a hint; a person waits for it."""
 
@@ -34,9 +34,9 @@ class NameIndex:
         """Ids of those whose names end in the same part as `name`."""
         return self._by_last.get(_last(name), ())
 
-    def lasts(self) -> Iterator[str]:
-        """The last parts of all names."""
-        return iter(self._by_last)
+    def lasts(self, shown: Callable[[str], bool]) -> Iterator[str]:
+        """The last parts of the names of those whose ids are `shown`."""
+        return (last for last, identities in self._by_last.items() if any(map(shown, identities)))
 
 
 def find_named(
@@ -72,7 +72,7 @@ def find_named(
             raise NameAmbiguous(f"several {kind}s are called {name!r}: {names}", hint="name more of it")
         if found:
             return found[0].id
-    lasts = islice(index.lasts(), _MOST_COMPARED)
+    lasts = islice(index.lasts(lambda each: shown(states[each])), _MOST_COMPARED)
     raise NameUnknown(
         f"no {kind} {name!r} is known", hint=did_you_mean(_last(name), lasts) or "floe lineage tail shows what is told"
     )
@@ -104,4 +104,4 @@ def _ends_nearly(state: LineageState, wanted: str) -> bool:
 
 
 def _is_preferred(state: LineageState) -> bool:
-    return state.namespace.startswith(_LANDED) if state.kind == "dataset" else state.type != _LANDING
+    return state.namespace.startswith(_LANDED) if state.kind == "dataset" else state.type != LANDING

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from floe_contracts.lineage_requests import GraphNode, NodeField
+from floe_contracts.lineage_requests import ANYWHERE, GraphNode, NodeField
 from floe_contracts.lineage_states import DatasetState
 from floe_lineage.core.graph.column_edges import Edge
 from floe_lineage.core.graph.tenant_graph import TenantGraph
@@ -15,10 +15,11 @@ if TYPE_CHECKING:
 
 
 def seen_node(seen: Seen, identity: str, distance: int, *, columns: bool = False) -> GraphNode:
-    """A dataset or job that is known; its columns where they are asked for."""
+    """A dataset or job that is known, without what another environment told last; its columns if they are asked for."""
     state = seen.graph.state(identity)
     assert state is not None  # noqa: S101 - whoever asks has it from the same graph
-    run = state.last_run
+    told_here = seen.environment in (ANYWHERE, state.environment)
+    run = state.last_run if told_here else None
     if run is not None and run.job_id is not None and not seen.graph.shows(run.job_id, seen.environment):
         run = None
     return GraphNode.model_construct(
@@ -27,8 +28,8 @@ def seen_node(seen: Seen, identity: str, distance: int, *, columns: bool = False
         namespace=state.namespace,
         name=state.name,
         distance=distance,
-        environment=state.environment,
-        product=state.product,
+        environment=state.environment if told_here else None,
+        product=state.product if told_here else None,
         type=state.type,
         last_run=run,
         fields=tuple(_fields(seen, state)) if columns and isinstance(state, DatasetState) else (),
