@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import os
 import signal
 import subprocess
 import sys
+from asyncio.subprocess import Process
 from collections.abc import AsyncIterator
 
 import psutil
@@ -73,6 +75,7 @@ async def test_a_statement_that_takes_too_much_is_given_up() -> None:
         lineages = [await reader.read(HANGS) for _ in range(2)]
 
     assert {lineage.unparsed for lineage in lineages} == {"reading the SQL took longer than 1 seconds of CPU"}
+    assert not any(lineage.passing for lineage in lineages)
     assert [entry["event"] for entry in logs] == ["columns.overdue"]
     assert children() == []
 
@@ -86,8 +89,49 @@ async def test_a_process_that_does_nothing_is_given_up() -> None:
     lineage = await reader.read(reading("select email from people"))
 
     assert lineage.unparsed == "reading the SQL took longer than 5 seconds"
-    assert list((await reader.read(reading("select 1 as one from people"))).fields) == ["one"]
+    assert lineage.passing
+    assert list((await reader.read(reading("select email from people"))).fields) == ["email"]
     await reader.close()
+
+
+@pytest.mark.parametrize(
+    "refusal",
+    [BlockingIOError(errno.EAGAIN, "Resource temporarily unavailable"), RuntimeError("can't start new thread")],
+    ids=["process", "thread"],
+)
+async def test_a_process_that_the_system_refuses_is_asked_for_again(
+    reader: ColumnReader, monkeypatch: pytest.MonkeyPatch, refusal: Exception
+) -> None:
+    async def refused(*_: object, **__: object) -> None:
+        raise refusal
+
+    with monkeypatch.context() as patched, structlog.testing.capture_logs() as logs:
+        patched.setattr(asyncio, "create_subprocess_exec", refused)
+        lineage = await reader.read(reading("select id from people"))
+
+    assert lineage.passing
+    assert lineage.unparsed == "the process that reads the SQL could not start, or was ended"
+    assert [entry["event"] for entry in logs] == ["columns.died"]
+    assert list((await reader.read(reading("select id from people"))).fields) == ["id"]
+
+
+@pytest.mark.parametrize(("end", "passing"), [(signal.SIGKILL, True), (signal.SIGSEGV, False)])
+async def test_a_process_that_is_ended_by_others_is_told_from_one_that_ends_of_the_sql(
+    reader: ColumnReader, monkeypatch: pytest.MonkeyPatch, end: signal.Signals, passing: bool
+) -> None:
+    program = f"import os; os.kill(os.getpid(), {int(end)})"
+    start = asyncio.create_subprocess_exec
+
+    async def ending(*_: str, **pipes: int) -> Process:
+        return await start(sys.executable, "-c", program, **pipes)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(asyncio, "create_subprocess_exec", ending)
+        lineage = await reader.read(reading("select id from people"))
+
+    assert lineage.unparsed is not None
+    assert lineage.passing is passing
+    assert ((await reader.read(reading("select id from people"))).unparsed is None) is passing
 
 
 async def test_a_cancelled_reading_leaves_no_answer_behind(reader: ColumnReader) -> None:

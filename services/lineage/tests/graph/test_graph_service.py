@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import json
+import uuid
 from collections.abc import AsyncIterator
 from typing import Any
 
+import psutil
 import pytest
 from opentelemetry.sdk.metrics import MeterProvider
 from opentelemetry.sdk.metrics.export import InMemoryMetricReader
@@ -50,6 +53,10 @@ def facets_of(told: list[Event], job: str) -> dict[str, Any]:
     (output,) = [event for event in told if event["job"]["name"] == job][-1]["outputs"]
     facets: dict[str, Any] = output["facets"]
     return facets
+
+
+def column_children() -> list[psutil.Process]:
+    return [one for one in psutil.Process().children() if "floe_lineage.adapters.column_child" in one.cmdline()]
 
 
 async def derived(stack: Stack, dataset: str = "mart", field: str = "contact") -> list[tuple[str, list[str], bool]]:
@@ -145,6 +152,33 @@ async def test_what_a_producer_says_itself_wins(stack: Stack) -> None:
     assert set(told["outputs"][0]["facets"]) == {"schema", "tags", "floe_derived_classification"}
 
 
+async def test_columns_stay_while_nothing_can_read_the_sql(stack: Stack, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def refused(*_: object, **__: object) -> None:
+        raise BlockingIOError(errno.EAGAIN, "Resource temporarily unavailable")
+
+    first, again = shop({"email": "pii"}), shop({"email": "pii"}, number=2, at=LATER)
+    again[0]["job"]["facets"]["sql"] = sql("select upper(email) as email, id + 1 as id from raw.customers")
+    async with stack.running():
+        await stack.publish(*first)
+        await stack.settled()
+        told = await stack.told()
+        with monkeypatch.context() as patched:
+            patched.setattr(asyncio, "create_subprocess_exec", refused)
+            for child in column_children():
+                child.kill()
+            await stack.publish(*again)
+            await stack.settled()
+        assert await stack.told() == told
+        assert await derived(stack) == [("pii", PATH, False)]
+
+        later = {"eventTime": "2026-01-03T00:00:00Z", "run": {"runId": str(uuid.uuid4())}}
+        await stack.publish(again[0] | later)
+        await stack.settled()
+        lineage = facets_of(await stack.told(), "o.model.o.stg")["columnLineage"]["fields"]
+        (of_id,) = lineage["id"]["inputFields"]
+        assert [each["subtype"] for each in of_id["transformations"]] == ["TRANSFORMATION"]
+
+
 async def test_rubbish_stops_nothing(stack: Stack) -> None:
     events = shop({"email": "pii"})
     async with stack.running():
@@ -224,7 +258,8 @@ async def test_a_record_that_is_too_large_is_kept_without_its_columns(stack: Sta
     memory = Memory()
     made_of = {f"column {number}": [("raw", "x" * 500)] for number in range(2500)}
     memory.hear(run("wide", reads=[table("raw")], writes=[table("t", "a", made_of=made_of)]))
-    (job,) = memory.known["default"].graph.jobs.values()
+    (known,) = memory.known["default"].graph.jobs.values()
+    job = known.model_copy(update={"columns_key": "of what they were found out from"})
     await GraphBuckets(stack.bus).write([job])
     (stored,) = [record.read() async for record in GraphBuckets(stack.bus).load()]
     assert stored == job.model_copy(update={"columns": (), "columns_key": None})

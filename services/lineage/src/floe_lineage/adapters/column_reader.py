@@ -27,12 +27,14 @@ _OVERDUE_SECONDS: Final = 120.0
 _IDLE_SECONDS: Final = 60.0
 _MOST_KEPT: Final = 1000
 _TRIES: Final = 2
+_OF_THE_SQL: Final = frozenset({-signal.SIGSEGV, -signal.SIGBUS, -signal.SIGABRT})
+"""Ends that a process comes to by what it reads; others come from outside, as when a system has no memory left."""
 
 _log = structlog.get_logger("floe.lineage")
 
 
 class ColumnReader:
-    """Tells what columns are made of; results are kept, the latest thousand of them."""
+    """Tells what columns are made of; results are kept, the latest thousand of them, unless they are passing."""
 
     def __init__(
         self,
@@ -72,7 +74,8 @@ class ColumnReader:
                 self._kept.move_to_end(key)
                 return kept
             found = await self._read(statement)
-            self._kept[key] = found
+            if not found.passing:
+                self._kept[key] = found
             if len(self._kept) > _MOST_KEPT:
                 self._kept.popitem(last=False)
         return found
@@ -84,6 +87,7 @@ class ColumnReader:
 
     async def _read(self, statement: Statement) -> ColumnLineage:
         self._stay()
+        status: int | None = None
         try:
             for _ in range(_TRIES):
                 try:
@@ -91,17 +95,21 @@ class ColumnReader:
                         return await self._ask(statement)
                 except TimeoutError:
                     await self._end()
-                    return _given_up(statement, f"{self._overdue:g} seconds")
-                except (asyncio.IncompleteReadError, OSError):
-                    if await self._end() == -signal.SIGPROF:
-                        return _given_up(statement, f"{self._cpu:g} seconds of CPU")
+                    return _given_up(statement, f"{self._overdue:g} seconds", passing=True)
+                # RuntimeError: asyncio waits for the process in a thread, and the system may refuse that one too.
+                except (asyncio.IncompleteReadError, OSError, RuntimeError):
+                    status = await self._end()
+                    if status == -signal.SIGPROF:
+                        return _given_up(statement, f"{self._cpu:g} seconds of CPU", passing=False)
         except asyncio.CancelledError:  # an answer that comes later would be taken for one to the next statement
             await self._end()
             raise
         finally:
             self._end_later()
-        _log.warning("columns.died", output=statement.output.name)
-        return ColumnLineage(unparsed="the process that reads the SQL died of it")
+        _log.warning("columns.died", output=statement.output.name, status=status)
+        if status in _OF_THE_SQL:
+            return ColumnLineage(unparsed="the process that reads the SQL died of it")
+        return ColumnLineage(unparsed="the process that reads the SQL could not start, or was ended", passing=True)
 
     async def _ask(self, statement: Statement) -> ColumnLineage:
         if self._process is None:
@@ -147,6 +155,6 @@ class ColumnReader:
         return ColumnLineage(unparsed="the extra column-lineage is not installed")
 
 
-def _given_up(statement: Statement, after: str) -> ColumnLineage:
+def _given_up(statement: Statement, after: str, *, passing: bool) -> ColumnLineage:
     _log.warning("columns.overdue", output=statement.output.name, after=after)
-    return ColumnLineage(unparsed=f"reading the SQL took longer than {after}")
+    return ColumnLineage(unparsed=f"reading the SQL took longer than {after}", passing=passing)

@@ -32,6 +32,7 @@ from floe_lineage.core.graph.findings import (
     columns_of_landing,
     columns_of_sql,
     statement_of,
+    to_be_read_again,
     told_by_producer,
     with_columns,
 )
@@ -165,7 +166,10 @@ class Projector:
         key = cache_key(statement)
         if key == job.columns_key:
             return job
-        return with_columns(job, columns_of_sql(statement, await self._columns.read(statement)), key)
+        found = await self._columns.read(statement)
+        if found.passing:
+            return to_be_read_again(job)
+        return with_columns(job, columns_of_sql(statement, found), key)
 
     async def _caught_up(self) -> None:
         """Tell what is new; all that was told before has been read."""

@@ -89,6 +89,7 @@ class ColumnLineage:
         whole: what all rows depend on: joins, filters, groups and orders.
         unresolved: what could not be told, one sentence each; nothing is guessed instead.
         unparsed: why nothing at all is known; None where the SQL was understood.
+        passing: whether that is no fault of the SQL, such as a machine that has no room: it may be read another time.
         tables: namespace and name of the inputs that the SQL reads, whether or not a column is taken.
     """
 
@@ -96,4 +97,5 @@ class ColumnLineage:
     whole: tuple[InputField, ...] = ()
     unresolved: tuple[str, ...] = ()
     unparsed: str | None = None
+    passing: bool = False
     tables: tuple[tuple[str, str], ...] = ()

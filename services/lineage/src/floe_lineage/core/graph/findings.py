@@ -68,6 +68,13 @@ def with_columns(job: JobState, found: OutputColumns | None, key: str | None) ->
     return job.model_copy(update={"columns": columns if columns != job.columns else job.columns, "columns_key": key})
 
 
+def to_be_read_again(job: JobState) -> JobState:
+    """The job with what is known of the columns of its outputs, and its SQL still to be read."""
+    outputs = {(each.namespace, each.name) for each in job.outputs}
+    columns = tuple(each for each in job.columns if (each.namespace, each.name) in outputs)
+    return job.model_copy(update={"columns": columns, "columns_key": None})
+
+
 def _table(name: DatasetName, state: DatasetState | None) -> Table:
     if state is None:
         return Table(name.namespace, name.name)
