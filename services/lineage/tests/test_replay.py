@@ -15,6 +15,7 @@ from nats.js.api import AckPolicy, DeliverPolicy
 
 from floe_chassis.batch_pull import delivered
 from floe_chassis.bus import Bus
+from floe_chassis.dead_letter_box import drop, kept_letters
 from floe_chassis.errors import RequestFailed, RequestRefused, TopologyMissing
 from floe_chassis.requests import ask
 from floe_chassis.stream_reader import read_stream
@@ -248,6 +249,25 @@ async def test_a_dead_letter_keeps_the_facets_that_were_dropped(
     async with running(to_receiver(False) | {"FLOE_LINEAGE_HTTP_FORWARDING": wish}):
         letters = await eventually(dead_letters)
     assert json.loads(letters[0].data) == event
+
+
+async def test_what_is_refused_again_is_a_dead_letter_again_also_if_that_was_dropped(
+    to_receiver, receiver, running, publish, runs, settled, replay, lineage_bus
+) -> None:
+    async def refuse(_: list[Any]) -> web.Response:
+        return web.Response(status=400)
+
+    receiver.behave = refuse
+    events = runs(range(3))
+    await publish(events)
+    async with running(to_receiver(False)):
+        for _ in range(3):
+            await eventually(lambda: settled("http"))
+            letters = [kept async for kept in kept_letters(lineage_bus)]
+            assert [json.loads(kept.letter.body) for kept in letters] == events
+            for kept in letters:
+                await drop(lineage_bus, kept.sequence)
+            await replay("http")
 
 
 async def test_runs_go_beside_each_other_and_each_keeps_its_order(

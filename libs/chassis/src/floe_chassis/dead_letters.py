@@ -59,12 +59,19 @@ class DeadLetter:
 
     @property
     def id(self) -> str:
-        """The message id: one dead letter for a message and consumer, whoever tells of it."""
+        """The message id: one dead letter for a message and consumer, whoever tells of it and however often."""
         return f"{self.stream}-{self.consumer}-{self.sequence}"
 
 
-async def bury(bus: Bus, letter: DeadLetter) -> None:
-    """Publish a dead letter. Raises what `Bus.publish_raw` raises."""
+async def bury(bus: Bus, letter: DeadLetter, *, occasion: str | None = None) -> None:
+    """Publish a dead letter. Raises what `Bus.publish_raw` raises.
+
+    Args:
+        bus: connected.
+        letter: what was given up.
+        occasion: why the message was handed out again on purpose, if it was. The one letter for the message and the
+            consumer may have been dropped since, and is then stored once more for this occasion.
+    """
     headers = dict(_harmless(letter.headers))
     headers |= {
         f"{_PREFIX}Subject": letter.subject,
@@ -79,7 +86,11 @@ async def bury(bus: Bus, letter: DeadLetter) -> None:
     if not letter.complete or message_size(headers, body) > bus.size_limit():
         headers[f"{_PREFIX}Incomplete"] = "true"
         body = b""
-    await bus.publish_raw(subjects.dead_letter(letter.stream, letter.consumer), body, headers, letter.id)
+    subject = subjects.dead_letter(letter.stream, letter.consumer)
+    # The server tells of it, too; under this id that is no second letter.
+    stored = await bus.publish_raw(subject, body, headers, letter.id)
+    if stored.duplicate and occasion is not None:
+        await bus.publish_raw(subject, body, headers, f"{letter.id}-{occasion}")
     bus.telemetry.dead_letter(letter.subject, letter.consumer, letter.code)
     _log.error(
         "dead.letter", subject=letter.subject, consumer=letter.consumer, sequence=letter.sequence, reason=letter.reason

@@ -56,6 +56,7 @@ class LineageStream:
         self._acknowledging: asyncio.Task[None] | None = None
         self._heartbeat: asyncio.Task[None] | None = None
         self._complaint: str | None = None
+        self._occasion: str | None = None
 
     async def fetch(self) -> Sequence[LineageEvent]:
         if self._small:
@@ -109,13 +110,16 @@ class LineageStream:
         )
         while True:
             try:
-                await bury(self._bus, letter)
+                await bury(self._bus, letter, occasion=self._occasion)
                 break
             except Transient as error:
                 _log.warning("dead.letter.waits", consumer=self._consumer, error=str(error))
                 await asyncio.sleep(_RETRY_SECONDS)
         with contextlib.suppress(NatsError):
             await self._held.pop(event.position.sequence).term()
+
+    def replayed(self, occasion: str) -> None:
+        self._occasion = occasion
 
     async def close(self) -> None:
         await self._end()

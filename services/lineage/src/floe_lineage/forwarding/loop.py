@@ -141,6 +141,7 @@ class Forwarder:
     async def _set_back(self, first: StoredAt) -> None:
         # In this order: if the service dies in between, the backend still knows what it has, and passes over it.
         await self.consumer.set_back(first.sequence)
+        self._source.replayed(datetime.now(UTC).isoformat())
         before = Position(first.sequence - 1, (first.time - _EPOCH) // timedelta(microseconds=1))
         if isinstance(self._backend, Rewindable):
             await self._backend.rewind(before)

@@ -27,6 +27,10 @@ class Source(Receipts, Protocol):
         """The next events in their order; none if there are none at the moment."""
         ...
 
+    def replayed(self, occasion: str) -> None:
+        """From now on events come again that were settled, on this occasion: what is refused again is told again."""
+        ...
+
     async def close(self) -> None:
         """Stop reading. What is not settled is delivered again."""
         ...
