@@ -291,6 +291,20 @@ async def test_runs_go_beside_each_other_and_each_keeps_its_order(
     assert well_ordered(receiver.taken)
 
 
+async def test_a_backend_without_its_consumer_says_so_and_hides_no_other(
+    to_receiver, running, lineage_bus, publish, runs, settled, backend_entry
+) -> None:
+    await publish(runs(range(3)))
+    async with running(to_receiver(True) | {"FLOE_LINEAGE_BACKENDS": "http,file"}):
+        await eventually(lambda: settled("http"))
+        await eventually(lambda: settled("file"))
+        await lineage_bus.js.delete_consumer(LINEAGE, "lineage-http")
+        lost, other = await backend_entry("http"), await backend_entry("file")
+    assert "there is no consumer 'lineage-http'" in (lost.last_error or "")
+    assert lost.last_error_at is not None
+    assert (lost.accepted, other.accepted, other.last_error) == (6, 6, None)
+
+
 async def test_what_cannot_be_set_back_is_said(environment, running, lineage_bus, lineage_topology, replay) -> None:
     async with running(environment):
         with pytest.raises(RequestRefused) as unknown:

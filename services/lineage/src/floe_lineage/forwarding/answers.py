@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import datetime
+from datetime import UTC, datetime
 
 from floe_chassis.answers import Asked
-from floe_contracts.errors import ContractError
+from floe_contracts.errors import ContractError, FloeError
 from floe_contracts.lineage_requests import BackendEntry, BackendList, ListBackends, ReplayLineage, ReplayStarted
 from floe_contracts.suggestions import meant_or_known
 from floe_lineage.errors import BackendUnknown
@@ -41,17 +41,23 @@ async def replay_lineage(forwarders: Mapping[str, Forwarder], asked: Asked[Repla
 
 
 async def _entry(forwarder: Forwarder) -> BackendEntry:
-    backlog = await forwarder.look()
+    """What is known of a backend; one that the bus says nothing about hides none of the others."""
     progress = forwarder.progress
+    error, failed_at = progress.last_error, progress.last_error_at
+    in_flight = 0
+    try:
+        in_flight = (await forwarder.look()).in_flight
+    except FloeError as unseen:
+        error, failed_at = str(unseen), datetime.now(UTC)
     oldest = progress.oldest_waiting_at
     return BackendEntry(
         name=forwarder.name,
-        waiting=backlog.waiting,
-        in_flight=backlog.in_flight,
+        waiting=progress.waiting,
+        in_flight=in_flight,
         oldest_waiting_at=oldest.isoformat() if oldest else None,
         breaker="open" if progress.away else "closed",
-        last_error=progress.last_error,
-        last_error_at=progress.last_error_at.isoformat() if progress.last_error_at else None,
+        last_error=error,
+        last_error_at=failed_at.isoformat() if failed_at else None,
         accepted=progress.accepted,
         refused=progress.refused,
     )
