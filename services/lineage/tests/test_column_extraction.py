@@ -185,6 +185,24 @@ def test_of_a_script_only_what_writes_the_table_counts() -> None:
     assert list(extract(statement(sql.format("shop.mart"))).fields) == ["id"]
 
 
+@pytest.mark.parametrize(
+    ("sql", "columns"),
+    [
+        ("create table new as select id from people; drop table result; alter table new rename to result", ["id"]),
+        ("create table result__dbt_tmp as select id from people; insert into log select email from people", ["id"]),
+        ("insert into log select id from people; insert into audit select email from people", []),
+        ("create table results as select id from people; insert into audit select email from people", []),
+        ("create table result something else as select id from people; insert into log select id from people", []),
+    ],
+    ids=["only", "of-dbt", "others", "like-it", "not-read"],
+)
+def test_what_another_table_is_made_of_is_not_told(sql: str, columns: list[str]) -> None:
+    lineage = extract(statement(sql))
+
+    assert list(lineage.fields) == columns
+    assert (lineage.unparsed is None) is bool(columns)
+
+
 def test_a_constant_is_told_but_stands_in_no_facet() -> None:
     lineage = extract(statement("select id, 1 as one from people"))
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Container, Iterator, Sequence
 from typing import Final
@@ -58,17 +59,19 @@ def _extract(statement: Statement) -> ColumnLineage:
     dialect = _dialect(statement)
     session = Session(Names(dialect), statement.inputs, MOST_STEPS, read_query)
     writes: list[Written] = []
+    unread = ""
     for parsed in sqlglot.parse(statement.sql, dialect=dialect):
         if isinstance(parsed, exp.Command) and parsed.name.upper() in _WRITING:
-            session.tell(f"a statement that begins with {parsed.name.upper()} is not understood")
+            unread = f"a statement that begins with {parsed.name.upper()} is not understood"
+            session.tell(unread)
         if parsed is None or (written := read_statement(parsed, Scope(session))) is None:
             continue
         writes.append(written)
         if written.target and not matching([statement.output], written.target):
             session.written[written.target[-1].lower()] = written.relation, written.read
-    chosen = _of_output(writes, statement.output)
+    chosen = _of_output(writes, statement.output, all_read=not unread)
     if not chosen:
-        return ColumnLineage(unparsed=next(iter(session.unresolved), "nothing in the SQL writes the table"))
+        return ColumnLineage(unparsed=unread or "nothing in the SQL writes the table")
     return _told(chosen, statement, session)
 
 
@@ -84,10 +87,22 @@ def _dialect(statement: Statement) -> Dialect:
         return Dialect.get_or_raise("")
 
 
-def _of_output(writes: Sequence[Written], output: Table) -> list[Written]:
-    """What wrote the table: what names it, or queries by themselves, or the last one, under whatever name it wrote."""
+def _of_output(writes: Sequence[Written], output: Table, *, all_read: bool) -> list[Written]:
+    """What wrote the table: what names it, or queries by themselves, or what wrote a table that took its name later.
+
+    That is one whose name goes on where the output's ends, as dbt's `orders__dbt_tmp` does, or the only one there is.
+    """
     named = [written for written in writes if written.target and matching([output], written.target)]
-    return named or [written for written in writes if not written.target] or list(writes[-1:])
+    if named or not all(written.target for written in writes):
+        return named or [written for written in writes if not written.target]
+    begin = re.split(r"[./]", output.name)[-1].lower() + "__"
+    targets = {_folded(written.target) for written in writes}
+    later = {target for target in targets if target[-1].startswith(begin)} or (targets if all_read else set())
+    return [written for written in writes if _folded(written.target) in later] if len(later) == 1 else []
+
+
+def _folded(target: Sequence[str]) -> tuple[str, ...]:
+    return tuple(part.lower() for part in target)
 
 
 def _told(writes: Sequence[Written], statement: Statement, session: Session) -> ColumnLineage:
