@@ -53,8 +53,8 @@ class Projector:
     """The one writer of what is known of datasets and jobs.
 
     Attributes:
-        knowledge: of each tenant; None until it is read for the first time.
-        current: set once all is read that was stored before the start.
+        knowledge: of each tenant; None while its records are read.
+        current: set once all is read that was stored before the start, and not while the records are read again.
         waiting: events of those that are not read yet.
     """
 
@@ -71,6 +71,8 @@ class Projector:
         self._untold: set[RecordKey] = set()
         self.waiting = 0
         self._looked_at = 0.0
+        self._was_current = False
+        self._frozen = False
         self.check = self._stream.check
 
     async def run(self) -> None:
@@ -98,6 +100,9 @@ class Projector:
             pass
         backlog = await self._backlog()
         self.waiting = backlog.waiting
+        # What was known goes first: a graph of a hundred thousand records must not be in memory twice.
+        self.current.clear()
+        self.knowledge = None
         stored = [record async for record in self._buckets.load()]
         # In a thread of its own: a hundred thousand records take seconds, and forwarding goes on meanwhile.
         knowledge = await asyncio.to_thread(_known, stored)
@@ -107,11 +112,13 @@ class Projector:
         }
         self._tellings.forget()
         self.knowledge = knowledge
-        # A million objects that stay: the collector would walk them again and again, half a second each time.
-        gc.freeze()
+        if not self._frozen:
+            # A million objects that stay: the collector would walk them again and again, half a second each time. Once,
+            # as whatever else is there stays for good, too.
+            gc.freeze()
+            self._frozen = True
         _log.info("graph.loaded", records=len(stored), waiting=self.waiting)
-        if not self.waiting:
-            self.current.set()
+        self._answer_if_current()
 
     async def _step(self) -> None:
         events = await self._stream.fetch()
@@ -122,11 +129,16 @@ class Projector:
             self.waiting = (await self._backlog()).waiting
         if not self.waiting and self._untold:
             await self._caught_up()
-        if not self.waiting:
-            self.current.set()
+        self._answer_if_current()
         await self._stream.accepted(events)
         if time.monotonic() - self._looked_at > _LOOK_SECONDS:
             await self._backlog()
+
+    def _answer_if_current(self) -> None:
+        """Have questions answered: once all was read, also while what failed since is read again."""
+        self._was_current = self._was_current or not self.waiting
+        if self._was_current:
+            self.current.set()
 
     async def _take(self, events: Sequence[LineageEvent]) -> None:
         knowledge = self.knowledge
