@@ -11,7 +11,6 @@ from hypothesis import strategies as st
 
 from floe_lineage.core.columns.cache import cache_key
 from floe_lineage.core.columns.extraction import MOST_CHARACTERS, MOST_TOLD, extract
-from floe_lineage.core.columns.facets import column_lineage_facet
 from floe_lineage.core.columns.model import ColumnLineage, InputField, Statement, Table, Transformation
 
 PEOPLE = Table("warehouse", "shop.raw.people", ("id", "email"), complete=True)
@@ -73,7 +72,6 @@ def test_sql_that_tells_nothing_says_why(sql: str, reason: str) -> None:
     assert lineage.unparsed is not None
     assert reason in lineage.unparsed
     assert (lineage.fields, lineage.whole) == ({}, ())
-    assert column_lineage_facet(lineage) is None
 
 
 def test_a_query_that_doubles_its_columns_again_and_again_is_given_up() -> None:
@@ -203,13 +201,11 @@ def test_what_another_table_is_made_of_is_not_told(sql: str, columns: list[str])
     assert (lineage.unparsed is None) is bool(columns)
 
 
-def test_a_constant_is_told_but_stands_in_no_facet() -> None:
+def test_a_constant_is_told_to_be_made_of_nothing() -> None:
     lineage = extract(statement("select id, 1 as one from people"))
 
     assert lineage.fields["one"] == ()
-    facet = column_lineage_facet(lineage)
-    assert facet is not None
-    assert list(facet["fields"]) == ["id"]
+    assert lineage.unresolved == ()
 
 
 def test_the_key_names_all_that_the_result_depends_on() -> None:

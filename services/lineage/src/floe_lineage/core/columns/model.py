@@ -90,7 +90,8 @@ class ColumnLineage:
         unresolved: what could not be told, one sentence each; nothing is guessed instead.
         unparsed: why nothing at all is known; None where the SQL was understood.
         passing: whether that is no fault of the SQL, such as a machine that has no room: it may be read another time.
-        tables: namespace and name of the inputs that the SQL reads, whether or not a column is taken.
+        tables: namespace and name of the inputs that the SQL reads, whether or not a column is taken. Events say
+            themselves what a job reads: this is what the reading is held to, beside parsers that tell tables alone.
     """
 
     fields: Mapping[str, tuple[InputField, ...]] = field(default_factory=dict)

@@ -78,10 +78,14 @@ def _dataset(name: tuple[str, str], facets: Mapping[str, Facet]) -> dict[str, An
 
 
 def _found(known: Knowledge, output: OutputColumns) -> dict[str, Facet]:
-    """What was found out of an output: nothing that the producer says itself."""
+    """What was found out of an output: nothing that the producer says itself.
+
+    Where the making of some columns could not be told, one without sources may be made of something all the same.
+    """
     facets: dict[str, Facet] = {}
-    if output.told_by != "producer" and (output.columns or output.whole):
-        fields = {column: _input_fields(sources) for column, sources in sorted(output.columns.items())}
+    columns = {column: made_of for column, made_of in sorted(output.columns.items()) if made_of or not output.partial}
+    if output.told_by != "producer" and (columns or output.whole):
+        fields = {column: _input_fields(made_of) for column, made_of in columns.items()}
         facets[COLUMN_LINEAGE] = enrichment.by_floe(
             dataset_facets.column_lineage(fields, whole=_input_fields(output.whole))
         )
