@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from floe_contracts.plugins.lineage_backends import Answer, EventFailure, LineageEvent, Position, position_after
 from floe_lineage.core.forwarding.breaker import FAILURES_THAT_OPEN, Breaker
+from floe_lineage.core.forwarding.decisions import DOUBTED_BATCH_ATTEMPTS, DOUBTED_EVENT_ATTEMPTS
 from floe_lineage.core.forwarding.delivery import MOST_BYTES, Road, deliver, split_known
 from floe_lineage.core.forwarding.pacing import Pace
 
@@ -121,7 +122,7 @@ def test_a_clock_that_steps_back_does_not_make_known_events_new() -> None:
 
 
 async def test_a_batch_that_failed_in_parts_unknown_is_halved() -> None:
-    ledger = Ledger(4, [Answer(200, unnamed_failures=True)])
+    ledger = Ledger(4, [Answer(200, unnamed_failures=1)])
     await deliver(ledger.road(), events(b"{}", b"{}", b'{"poison": 1}', b"{}"))
     assert ledger.sent == [[1, 2, 3, 4], [1, 2], [3, 4], [3], [4]]
     assert ledger.refusals == {3: "HTTP 400: poison"}
@@ -129,10 +130,49 @@ async def test_a_batch_that_failed_in_parts_unknown_is_halved() -> None:
 
 async def test_an_event_that_fails_alone_of_a_batch_is_not_doubted_for_long() -> None:
     """As Feast does it: the batch tells that one failed, and that one by itself is answered 500."""
-    ledger = Ledger(2, [Answer(200, unnamed_failures=True), Answer(500, "x"), Answer(500, "x"), Answer(500, "x")])
+    ledger = Ledger(2, [Answer(200, unnamed_failures=1), Answer(500, "x"), Answer(500, "x"), Answer(500, "x")])
     await deliver(ledger.road(), events(b"{}", b"{}"))
     assert ledger.sent == [[1, 2], [1], [1], [1], [2]]
     assert ledger.refusals == {1: "HTTP 500: x"}
+
+
+async def test_as_many_events_as_fail_of_a_batch_are_not_doubted_for_long() -> None:
+    broken = [Answer(500, "x")] * 3
+    ledger = Ledger(2, [Answer(200, unnamed_failures=2), *broken, *broken])
+    await deliver(ledger.road(), events(b"{}", b"{}"))
+    assert ledger.refusals == {1: "HTTP 500: x", 2: "HTTP 500: x"}
+
+
+@pytest.mark.parametrize(
+    "answers",
+    [
+        [*[Answer(500)] * 3, *[Answer(500)] * (DOUBTED_EVENT_ATTEMPTS - 1)],
+        [Answer(503), *[Answer(500)] * (DOUBTED_EVENT_ATTEMPTS - 1)],
+        [Answer(None), *[Answer(500)] * (DOUBTED_EVENT_ATTEMPTS - 1)],
+    ],
+    ids=["all-found", "503", "no-answer"],
+)
+async def test_a_backend_that_breaks_down_while_a_failing_event_is_looked_for_refuses_nothing_more(
+    answers: list[Answer],
+) -> None:
+    found = 1 if answers[0].status == 500 else 0
+    ledger = Ledger(4, [Answer(200, unnamed_failures=1), Answer(400), *answers])
+    await deliver(ledger.road(), events(b"{}", b"{}", b"{}", b"{}"))
+    assert len(ledger.refusals) == found
+    assert len(ledger.taken) == 4 - found
+
+
+async def test_an_event_refused_after_500s_does_not_close_the_breaker() -> None:
+    tries = DOUBTED_BATCH_ATTEMPTS + 2 * DOUBTED_EVENT_ATTEMPTS
+    ledger = Ledger(4, [Answer(500, "no database")] * tries)
+    road = ledger.road()
+    one, two, three = events(b"{}", b"{}", b"{}")
+    await deliver(road, [one, two])
+    assert ledger.refusals == {1: "HTTP 500: no database", 2: "HTTP 500: no database"}
+    assert road.breaker.is_open
+    await deliver(road, [three])
+    assert ledger.taken == [3]
+    assert not road.breaker.is_open
 
 
 async def test_an_open_breaker_asks_with_one_event_and_closes_with_its_answer() -> None:

@@ -66,8 +66,8 @@ class Answer:
     retry_after: float | None = None
     """Seconds that the backend asks to be left alone."""
     failures: tuple[EventFailure, ...] = ()
-    unnamed_failures: bool = False
-    """Whether it says that events of the batch failed, and not which."""
+    unnamed_failures: int = 0
+    """How many events of the batch failed by what it says, and not which; at least one if it does not say how many."""
 
 
 class Backend(Protocol):

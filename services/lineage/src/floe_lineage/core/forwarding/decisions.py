@@ -75,7 +75,7 @@ def decide(answer: Answer, *, count: int, attempt: int, doubts: int, jitter: flo
         attempt: how often these events have been sent before, from 0.
         doubts: how often in a row the answer to that was 500.
         jitter: from 0 to 1; spreads the pauses of many forwarders.
-        well: whether the backend has just taken others, and said that of these some fail.
+        well: whether the backend has just taken others, and said that of these some fail, which are not found yet.
     """
     status = answer.status
     if status is not None and 200 <= status < 300:
@@ -111,9 +111,9 @@ def answer_of(
         whole: whether the body is all of it; what is missing may tell of events that failed.
     """
     failures: tuple[EventFailure, ...] = ()
-    unnamed = False
+    unnamed = 0
     if count > 1 and 200 <= status < 300:
-        failures, unnamed = _failures(body, count) if whole else ((), True)
+        failures, unnamed = _failures(body, count) if whole else ((), 1)
     return Answer(
         status=status,
         reason=body[:_REASON_LENGTH].decode(errors="replace").strip(),
@@ -157,24 +157,24 @@ def _seconds(retry_after: str | None, now: datetime) -> float | None:
         return None
 
 
-def _failures(body: bytes, count: int) -> tuple[tuple[EventFailure, ...], bool]:
-    """`failed_events` of the batch endpoint of OpenLineage 2.0.2; whether more have failed than it names.
+def _failures(body: bytes, count: int) -> tuple[tuple[EventFailure, ...], int]:
+    """`failed_events` of the batch endpoint of OpenLineage 2.0.2; how many more have failed than it names.
 
     Feast 0.67 counts the failures in its summary, and names none.
     """
     try:
         document: Any = orjson.loads(body)
     except orjson.JSONDecodeError:
-        return (), False
+        return (), 0
     if not isinstance(document, dict):
-        return (), False
+        return (), 0
     listed, summary = document.get("failed_events"), document.get("summary")
     listed = listed if isinstance(listed, list) else []
     entries = [_failure(entry) for entry in listed if isinstance(entry, dict)]
     failures = tuple(failure for failure in entries if 0 <= failure.index < count)
     counted = summary.get("failed") if isinstance(summary, dict) else None
-    more = isinstance(counted, int) and counted > len({failure.index for failure in failures})
-    return failures, more or len(listed) > len(failures)
+    more = counted - len({failure.index for failure in failures}) if isinstance(counted, int) else 0
+    return failures, max(0, more, len(listed) - len(failures))
 
 
 def _failure(entry: Mapping[str, Any]) -> EventFailure:

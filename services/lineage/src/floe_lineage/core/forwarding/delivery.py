@@ -39,7 +39,7 @@ class Road:
     failed: Callable[[Answer, float], Awaitable[None]]
     """Waits so many seconds, because of that answer."""
     answered: Callable[[], None]
-    """Told of each answer that speaks of an event."""
+    """Told of each answer that speaks of an event; 500 may speak of anything."""
     jitter: Callable[[], float]
     """A number from 0 to 1, another each time."""
 
@@ -77,22 +77,49 @@ def split_known(
     return known, [event for event in events if not done.covers(event.position)]
 
 
-async def _deliver_lane(road: Road, events: Sequence[LineageEvent], *, well: bool = False) -> None:
+async def _deliver_lane(road: Road, events: Sequence[LineageEvent], *, failing: int = 0) -> int:
+    """Hand events over in order.
+
+    Args:
+        road: the way to the backend.
+        events: what it gets.
+        failing: how many of them fail, by what the backend said when it took a batch with them.
+
+    Returns:
+        How many of the failing ones were not found; none as soon as the backend itself fails.
+    """
     attempt = doubts = 0
     while events:
         async with road.breaker.turn():
             part = _next_part(road, events)
             await road.pace.take(len(part))
             answer = await road.backend.send(part)
-            decision = decide(answer, count=len(part), attempt=attempt, doubts=doubts, jitter=road.jitter(), well=well)
+            decision = decide(
+                answer, count=len(part), attempt=attempt, doubts=doubts, jitter=road.jitter(), well=failing > 0
+            )
             if isinstance(decision, Retry):
-                attempt, doubts = attempt + 1, doubts + 1 if answer.status == SERVER_ERROR else 0
+                doubted = answer.status == SERVER_ERROR
+                attempt, doubts, failing = attempt + 1, doubts + 1 if doubted else 0, failing if doubted else 0
                 await road.failed(answer, decision.seconds)
                 continue
-        if not isinstance(decision, Bisect) or answer.status != SERVER_ERROR:
+        if answer.status != SERVER_ERROR:
             road.answered()
-        await _settle(road, part, decision, well=well or answer.unnamed_failures)
+        if isinstance(decision, Bisect):
+            failing = await _halve(road, part, counted=answer.unnamed_failures, failing=failing)
+        else:
+            await _settle(road, part, decision)
+            failing = max(0, failing - 1) if isinstance(decision, Refuse) else failing
         events, attempt, doubts = events[len(part) :], 0, 0
+    return failing
+
+
+async def _halve(road: Road, events: Sequence[LineageEvent], *, counted: int, failing: int) -> int:
+    """Hand each half over by itself; `counted` of the events fail by the last answer, 0 if it does not say."""
+    left = counted or failing
+    middle = len(events) // 2
+    for half in (events[:middle], events[middle:]):
+        left = await _deliver_lane(road, half, failing=left)
+    return max(0, failing - (counted - left)) if counted else left
 
 
 def _next_part(road: Road, events: Sequence[LineageEvent]) -> Sequence[LineageEvent]:
@@ -106,18 +133,12 @@ def _next_part(road: Road, events: Sequence[LineageEvent]) -> Sequence[LineageEv
     return events[:most]
 
 
-async def _settle(
-    road: Road, events: Sequence[LineageEvent], decision: Accept | AcceptRest | Bisect | Refuse, *, well: bool
-) -> None:
+async def _settle(road: Road, events: Sequence[LineageEvent], decision: Accept | AcceptRest | Refuse) -> None:
     match decision:
         case Accept():
             await road.receipts.accepted(events)
         case AcceptRest(failures):
             await _settle_failures(road, events, failures)
-        case Bisect():
-            middle = len(events) // 2
-            await _deliver_lane(road, events[:middle], well=well)
-            await _deliver_lane(road, events[middle:], well=well)
         case Refuse(reason):
             await road.receipts.refused(events[0], reason)
 
