@@ -35,6 +35,7 @@ from floe_contracts.lineage_requests import (
 from floe_lineage.adapters.file_backend import FileBackend
 from floe_lineage.adapters.lineage_consumer import LineageConsumer
 from floe_lineage.errors import BackendNotReady, BackendUnknown, ReplayRefused
+from floe_lineage.forwarding import loop
 
 pytestmark = pytest.mark.bus
 
@@ -166,6 +167,31 @@ async def test_what_still_waits_is_never_passed_over(
 async def _open(look: Callable[[str], Awaitable[BackendEntry]]) -> BackendEntry | None:
     entry = await look("http")
     return entry if entry.breaker == "open" else None
+
+
+async def test_what_was_accepted_beside_an_event_that_still_waits_comes_again(
+    to_receiver, receiver, running, publish, runs, settled, replay, well_ordered, monkeypatch
+) -> None:
+    monkeypatch.setattr(loop, "_SETTLE_SECONDS", 0.2)
+    go_on = asyncio.Event()
+
+    async def hold_one(events: list[Any]) -> None:
+        if events[0]["run"]["runId"] == "run-0":
+            await go_on.wait()
+
+    receiver.behave = hold_one
+    events = runs(range(5))
+    others = [event for event in events if event["run"]["runId"] != "run-0"]
+    await publish(events)
+    async with running(to_receiver(False) | {"FLOE_LINEAGE_HTTP_FORWARDING": '{"concurrency": 2}'}):
+        await eventually(lambda: len(receiver.taken) == len(others))
+        started = await replay("http")
+        go_on.set()
+        await eventually(lambda: settled("http"), timeout=60)
+    again = [event for event in receiver.taken[len(others) :] if event["run"]["runId"] != "run-0"]
+    assert started.events == len(events)
+    assert sorted(map(json.dumps, again)) == sorted(map(json.dumps, others))
+    assert well_ordered(receiver.taken)
 
 
 async def test_a_replay_to_a_backend_that_is_away_waits_for_it(

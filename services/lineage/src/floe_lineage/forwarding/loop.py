@@ -128,7 +128,7 @@ class Forwarder:
             Unreachable: the bus does not answer.
         """
         planned = await replay_since(self.consumer, since)
-        if dry_run or not planned.sets_back:
+        if dry_run or not (planned.sets_back or planned.unsure):
             return planned
         if isinstance(self._backend, Rewindable) and not self._open:
             raise BackendNotReady(f"the lineage backend {self.name!r} is not open", hint="see floe lineage backends")

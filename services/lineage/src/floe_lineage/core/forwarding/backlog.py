@@ -79,10 +79,12 @@ class Replay:
     Attributes:
         first: the first event, None if there is nothing for it.
         sets_back: whether it has had that one already.
+        unsure: whether it may have had some of it: of events in flight, those behind an unsettled one may be settled.
     """
 
     first: StoredAt | None
     sets_back: bool
+    unsure: bool = False
 
 
 async def replay_since(consumer: Consumer, since: datetime) -> Replay:
@@ -96,4 +98,4 @@ async def replay_since(consumer: Consumer, since: datetime) -> Replay:
     if first is not None and first.sequence <= backlog.settled:
         return Replay(first, sets_back=True)
     waiting = await consumer.first_from(backlog.settled + 1) if backlog.waiting else None
-    return Replay(waiting, sets_back=False)
+    return Replay(waiting, sets_back=False, unsure=first is not None and backlog.in_flight > 0)
