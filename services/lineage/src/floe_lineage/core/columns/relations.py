@@ -122,6 +122,24 @@ def renamed(relation: Relation, names: Sequence[str]) -> Relation:
     return Relation(given + columns[len(given) :], None if closed else relation.rest, relation.whole)
 
 
+def numbered(relation: Relation) -> Relation:
+    """The relation with a name of its own for each column, as DuckDB gives them: the second `id` is `id_1`."""
+    names = [column.name.lower() for column in relation.columns if column.name]
+    if relation.rest is not None or len(set(names)) == len(names):
+        return relation
+    taken: set[str] = set()
+    numbers: dict[str, int] = {}
+    columns = []
+    for column in relation.columns:
+        name, first = column.name, column.name.lower()
+        while name and name.lower() in taken:
+            numbers[first] = numbers.get(first, 0) + 1
+            name = f"{column.name}_{numbers[first]}"
+        taken.add(name.lower())
+        columns.append(replace(column, name=name))
+    return Relation(columns, None, relation.whole)
+
+
 def joined_rest(rests: Iterable[Rest | None]) -> Rest | None:
     """What the unknown columns of a join are."""
     found = [rest for rest in rests if rest is not None]

@@ -11,7 +11,7 @@ from floe_lineage.core.columns.expressions import dependencies
 from floe_lineage.core.columns.model import JOIN
 from floe_lineage.core.columns.names import matching
 from floe_lineage.core.columns.pivots import pivoted
-from floe_lineage.core.columns.relations import UNKNOWN, Column, Relation, Rest, joined_rest, renamed
+from floe_lineage.core.columns.relations import UNKNOWN, Column, Relation, Rest, joined_rest, numbered, renamed
 from floe_lineage.core.columns.scopes import CommonTable, Scope, Source
 from floe_lineage.core.columns.structs import fields_of
 from floe_lineage.core.columns.uses import CHANGED, NOTHING, UNCHANGED, Dependencies, Dependency, indirect, used_as
@@ -84,6 +84,8 @@ def _add(node: exp.Expr, scope: Scope) -> Dependencies:
     if isinstance(node, exp.Subquery) and isinstance(node.this, exp.Table) and not node.alias:
         return _add(node.this, scope) | _add_joins(node, scope)
     relation, path = _relation(node, scope)
+    if scope.session.names.dialect == "duckdb":
+        relation = numbered(relation)
     if not isinstance(node, exp.Query):  # which has done it by itself
         for pivot in node.args.get("pivots") or ():
             relation = pivoted(relation, pivot, scope)
