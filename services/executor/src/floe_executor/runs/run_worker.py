@@ -132,8 +132,11 @@ class RunWorker:
     async def _work(self, attempt: Attempt, rules: RunRules, *, again: bool) -> RunCompleted:
         product = rules.found()
         await self._attempts.begin(attempt, product, again=again)
+        _check_wanted()
         request, selection = await self._attempts.prepare(attempt, product)
+        _check_wanted()
         await self._attempts.build(attempt, request, selection)
+        _check_wanted()
         await self._attempts.land(attempt, request)
         return RunCompleted(
             **run_states.identity(attempt.stored.record),
@@ -264,6 +267,13 @@ class RunWorker:
             return RunRules(self._settings, await self._products.of_run(record))
         except FloeError as error:
             return RunRules(self._settings, problem=error)
+
+
+def _check_wanted() -> None:
+    """Stop a task that was cancelled: Python 3.11 can lose a cancellation that meets an answer of the bus."""
+    task = asyncio.current_task()
+    if task is not None and task.cancelling():
+        raise asyncio.CancelledError
 
 
 async def _until(moment: datetime | None) -> None:
