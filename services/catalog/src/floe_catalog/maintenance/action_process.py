@@ -120,10 +120,14 @@ class ActionProcess:
             case _:
                 return _senseless(answer)
 
-    async def close(self) -> None:
-        """End the process."""
+    def kill(self) -> None:
+        """End the process at once, whatever it does."""
         with suppress(ProcessLookupError):
             self._process.kill()
+
+    async def close(self) -> None:
+        """End the process, and wait until it is gone."""
+        self.kill()
         await self._process.wait()
         await self._draining
 
@@ -221,6 +225,8 @@ class ActionProcesses:
             self._ending.cancel()
         left = [*self._idle, *self._busy]
         self._idle.clear()
+        for process in left:  # first of all: a service that stops late may have no time to wait for them
+            process.kill()
         await asyncio.gather(*(process.close() for process in left), *self._closing)
 
     async def _idle_one(self) -> ActionProcess | None:
