@@ -43,6 +43,7 @@ exposures:
 @pytest.fixture(scope="module")
 def events(server, make_module_project):
     project = make_module_project(GOOD_AND_BAD)
+    server.wait_ready()
     ended = project.run(server, "build")
     assert ended.returncode == 1
     return list(node_events(ended.stdout.splitlines()))
