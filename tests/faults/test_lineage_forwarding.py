@@ -7,12 +7,9 @@ from __future__ import annotations
 
 import asyncio
 import json
-import os
-import subprocess
-import sys
 from collections import Counter
 from collections.abc import AsyncIterator, Iterator, Mapping
-from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
@@ -31,6 +28,7 @@ from floe_contracts import subjects
 from floe_lineage.app import create_app
 
 from .fault_points import ROUNDS
+from .lineage_forwarder import forwarder
 from .lineage_receivers import Events, Receiver, is_poison, lineage, publish, well_ordered
 
 COUNT: Final = 10_000
@@ -38,7 +36,6 @@ POISON: Final = (17, 2_501, 2_503, 6_003, 9_997)
 OUTAGE_SECONDS: Final = 60.0 if ROUNDS > 2 else 2.0
 FETCH: Final = 256
 LONG: Final = 300
-FLOE: Final = str(Path(sys.executable).with_name("floe"))
 HEALTHY: Final = ("clean", "single", "slow", "closing", "deaf", "partly")
 KILLED: Final = ("forwarder-killed", "bus-killed")
 BACKENDS: Final = (*HEALTHY, "away", "dead", *KILLED)
@@ -229,25 +226,6 @@ def test_nothing_is_lost_nothing_overtakes_and_poison_is_told(outcome: Outcome, 
 def test_a_dead_backend_delays_no_other(outcome: Outcome) -> None:
     assert outcome.away_while_clean_ended
     assert outcome.receivers["dead"].taken == outcome.letters["dead"] == []
-
-
-@contextmanager
-def forwarder(environment: dict[str, str], log: Path) -> Iterator[subprocess.Popen[bytes]]:
-    """A lineage service as a process of its own; whatever becomes of it, it is gone at the end."""
-    inherited = {name: value for name, value in os.environ.items() if not name.startswith("FLOE_")}
-    with log.open("ab") as output:
-        process = subprocess.Popen(
-            [FLOE, "serve", "lineage"],
-            env=inherited | environment,
-            stdin=subprocess.DEVNULL,
-            stdout=output,
-            stderr=output,
-        )
-    try:
-        yield process
-    finally:
-        process.kill()
-        process.wait()
 
 
 def told_again(log: Path) -> int:

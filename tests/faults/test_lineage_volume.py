@@ -7,11 +7,8 @@ from __future__ import annotations
 
 import asyncio
 import os
-import subprocess
-import sys
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
@@ -30,6 +27,7 @@ from floe_contracts.errors import FloeError
 from floe_contracts.lineage_requests import ANYWHERE, LIST_BACKENDS, BackendEntry, ListBackends
 
 from .conftest import OUTAGE
+from .lineage_forwarder import forwarder
 from .lineage_receivers import lineage, publish
 
 EVENTS: Final = int(os.environ.get("FLOE_FAULT_EVENTS", "4000"))
@@ -37,7 +35,6 @@ PADDING: Final = 800
 """Bytes on top of an event's own 200: the events of dbt models have one to five thousand."""
 SECONDS: Final = 60 + EVENTS / 200
 GROWTH: Final = 48 * 1024 * 1024
-FLOE: Final = str(Path(sys.executable).with_name("floe"))
 
 
 class Counting:
@@ -59,24 +56,6 @@ class Counting:
             self._last = number
             self.taken += 1
         return web.Response(status=204)
-
-
-@contextmanager
-def serving_lineage(environment: dict[str, str], log: Path) -> Iterator[psutil.Process]:
-    inherited = {name: value for name, value in os.environ.items() if not name.startswith("FLOE_")}
-    with log.open("wb") as output:
-        process = subprocess.Popen(
-            [FLOE, "serve", "lineage"],
-            env=inherited | environment,
-            stdin=subprocess.DEVNULL,
-            stdout=output,
-            stderr=output,
-        )
-    try:
-        yield psutil.Process(process.pid)
-    finally:
-        process.kill()
-        process.wait()
 
 
 async def entry_of(bus: Bus) -> BackendEntry | None:
@@ -118,21 +97,22 @@ async def test_a_long_outage_costs_disk_alone(tmp_path: Path, record_property: C
     try:
         await bus.connect(wait=False)
         await apply(bus, declared(settings, ["http"]))
-        with serving_lineage(environment, tmp_path / "lineage.log") as forwarder:
+        with forwarder(environment, tmp_path / "lineage.log") as started:
+            process = psutil.Process(started.pid)
             await publish(bus, lineage(100), padding=PADDING)
             await eventually(lambda: breaker_open(bus), timeout=SECONDS)
             await publish(bus, (event for event in lineage(EVENTS) if event["n"] >= 100), padding=PADDING)
             await eventually(lambda: all_handled(bus, LINEAGE, "lineage-graph"), timeout=SECONDS)
-            piled = forwarder.memory_info().rss
+            piled = process.memory_info().rss
             state = (await bus.js.stream_info(LINEAGE)).state
             disk = await asyncio.to_thread(size, tmp_path / "bus")
             receiver.away = False
             await eventually(lambda: receiver.taken >= EVENTS // 10, timeout=SECONDS)
-            early, begun, cpu = forwarder.memory_info().rss, time.monotonic(), sum(forwarder.cpu_times()[:2])
+            early, begun, cpu = process.memory_info().rss, time.monotonic(), sum(process.cpu_times()[:2])
             counted = receiver.taken
             await eventually(lambda: receiver.taken >= EVENTS * 9 // 10, timeout=SECONDS)
-            seconds, late = time.monotonic() - begun, forwarder.memory_info().rss
-            cpu = sum(forwarder.cpu_times()[:2]) - cpu
+            seconds, late = time.monotonic() - begun, process.memory_info().rss
+            cpu = sum(process.cpu_times()[:2]) - cpu
             drained = receiver.taken - counted
             await eventually(lambda: all_handled(bus, LINEAGE, "lineage-http"), timeout=SECONDS)
     finally:

@@ -9,6 +9,7 @@ from floe_contracts.lineage_states import RunOrigin
 from floe_contracts.openlineage import dataset_facets, enrichment
 from floe_contracts.openlineage.core_check import check_core
 from floe_contracts.openlineage.enrichment import COLUMN_LINEAGE, DERIVED, ENRICHED_RUN, SCHEMA, TAGS, Derived
+from floe_contracts.openlineage.events import job_event
 
 RUN = "7c0e6fcb-7080-52d6-9cf6-e306a173fa6e"
 ORIGIN = RunOrigin(
@@ -23,11 +24,12 @@ DERIVED_COLUMNS = {"contact": (Derived("pii", True, (("n", "raw", "email"), ("n"
 
 
 def event(facets: dict[str, Any], origin: RunOrigin = ORIGIN, time: str = "2026-01-01T00:00:01Z") -> dict[str, Any]:
-    written: dict[str, Any] = enrichment.job_event(
+    written: dict[str, Any] = job_event(
+        producer=enrichment.ENRICHED_BY,
         time=time,
         namespace="floe://default/dev",
         name="orders.model.mart",
-        facets={ENRICHED_RUN: enrichment.enriched_run(origin)},
+        job_facets={ENRICHED_RUN: enrichment.enriched_run(origin)},
         inputs=[dataset_facets.dataset(("n", "raw"), {})],
         outputs=[dataset_facets.dataset(("n", "mart"), facets)],
     )

@@ -174,5 +174,4 @@ async def test_without_the_extra_there_is_a_reason_and_one_word_in_the_log(monke
 
 def test_the_service_needs_no_sql_parser() -> None:
     program = "import sys; sys.modules['sqlglot'] = None; import floe_lineage.app, floe_lineage.adapters.column_reader"
-
-    subprocess.run([sys.executable, "-c", program], check=True, timeout=120)
+    assert subprocess.run([sys.executable, "-c", program], check=False, timeout=120).returncode == 0

@@ -89,7 +89,9 @@ def test_events_with_any_facets_are_taken_and_answered_from(events: list[Any], n
 
 @given(st.binary(max_size=60) | JSON.map(orjson.dumps))
 @settings(max_examples=150)
-def test_any_bytes_are_passed_over_or_taken(body: bytes) -> None:
+def test_bytes_that_are_no_event_are_passed_over(body: bytes) -> None:
     memory = Memory()
     (event,) = memory.stored(run("j"))
-    memory.take([type(event)(body, "1", event.position, event.subject)])
+    batch = memory.take([type(event)(body, "1", event.position, event.subject)])
+    assert [passed.position for passed in batch.passed_over] == [event.position]
+    assert memory.known == {}

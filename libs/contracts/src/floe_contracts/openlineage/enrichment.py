@@ -7,7 +7,7 @@ are because of that, and which run it was found out from. What no longer holds i
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -25,7 +25,6 @@ SCHEMA: Final = "schema"
 ENRICHED_RUN: Final = "floe_enriched_run"
 TAG_SOURCE: Final = "FLOE_LINEAGE"
 
-_JOB_EVENT: Final = "https://openlineage.io/spec/2-0-2/OpenLineage.json#/$defs/JobEvent"
 _DERIVED_URL: Final = own("1-0-0", "FloeDerivedClassificationDatasetFacet")
 _ENRICHED_RUN_URL: Final = own("1-0-0", "FloeEnrichedRunJobFacet")
 _TAGS_URL: Final = official("1-0-0", "TagsDatasetFacet")
@@ -88,26 +87,6 @@ def enriched_run(origin: RunOrigin) -> Facet:
         }
     told = facet(_ENRICHED_RUN_URL, runId=origin.run_id, eventTime=origin.at, sequence=origin.sequence, parent=parent)
     return by_floe(told)
-
-
-def job_event(
-    *,
-    time: str,
-    namespace: str,
-    name: str,
-    facets: Mapping[str, Facet],
-    inputs: Sequence[Mapping[str, Any]],
-    outputs: Sequence[Mapping[str, Any]],
-) -> dict[str, Any]:
-    """One job event as JSON values; `time` is ISO 8601 with an offset."""
-    return {
-        "eventTime": time,
-        "producer": ENRICHED_BY,
-        "schemaURL": _JOB_EVENT,
-        "job": {"namespace": namespace, "name": name, "facets": facets},
-        "inputs": list(inputs),
-        "outputs": list(outputs),
-    }
 
 
 def told_facets(event: Mapping[str, Any]) -> dict[tuple[str, str], dict[str, Any]]:

@@ -44,16 +44,23 @@ def run_event(
 
 
 def job_event(
-    *, time: datetime, place: Place, job: str, job_facets: Facets, inputs: Iterable[Mapping[str, Any]] = ()
+    *,
+    producer: str,
+    time: str,
+    namespace: str,
+    name: str,
+    job_facets: Facets,
+    inputs: Iterable[Mapping[str, Any]] = (),
+    outputs: Iterable[Mapping[str, Any]] = (),
 ) -> dict[str, Any]:
-    """One event of a job that floe knows of and does not run, as JSON values."""
+    """One event of a job, apart from its runs, as JSON values; `time` is ISO 8601 with an offset."""
     return {
-        "eventTime": event_time(time),
-        "producer": PRODUCER,
+        "eventTime": time,
+        "producer": producer,
         "schemaURL": _JOB_SCHEMA,
-        "job": {"namespace": job_namespace(place), "name": job, "facets": job_facets},
+        "job": {"namespace": namespace, "name": name, "facets": job_facets},
         "inputs": list(inputs),
-        "outputs": [],
+        "outputs": list(outputs),
     }
 
 

@@ -11,7 +11,7 @@ from typing import Any, Final, TypeAlias
 from floe_contracts.artifacts import CompiledArtifacts, CompiledEnvironment
 from floe_contracts.nodes import Check, Node, NodeGraph
 from floe_contracts.openlineage import dataset_facets, naming, run_facets
-from floe_contracts.openlineage.events import EventType, job_event, run_event
+from floe_contracts.openlineage.events import PRODUCER, EventType, event_time, job_event, run_event
 from floe_contracts.openlineage.facet import Facet
 from floe_contracts.openlineage.run_facets import RunReference
 from floe_contracts.runs import RunRecord
@@ -108,9 +108,10 @@ class RunLineage:
         """Who reads the tables outside of runs, as the project says: one event each, of a job that nobody runs here."""
         return [
             job_event(
-                time=at,
-                place=self._place,
-                job=naming.node_job(self._place, exposure.unique_id),
+                producer=PRODUCER,
+                time=event_time(at),
+                namespace=naming.job_namespace(self._place),
+                name=naming.node_job(self._place, exposure.unique_id),
                 job_facets=self._jobs.exposure(exposure),
                 inputs=self._datasets.names(exposure.depends_on),
             )

@@ -9,6 +9,7 @@ from typing import Any, Final
 from floe_contracts.lineage_states import ColumnSource, JobState, OutputColumns, Told
 from floe_contracts.openlineage import dataset_facets, enrichment
 from floe_contracts.openlineage.enrichment import COLUMN_LINEAGE, DERIVED, SCHEMA, TAGS
+from floe_contracts.openlineage.events import job_event
 from floe_contracts.openlineage.facet import Facet
 from floe_lineage.core.graph.knowledge import Knowledge
 
@@ -58,11 +59,12 @@ def telling(known: Knowledge, job: JobState, told: Told | None, now: str) -> Tel
             if key not in facets and key in _EMPTY
         }
         outputs.append(_dataset(name, _described(known, name) | facets))
-    event = enrichment.job_event(
+    event = job_event(
+        producer=enrichment.ENRICHED_BY,
         time=now,
         namespace=job.namespace,
         name=job.name,
-        facets={enrichment.ENRICHED_RUN: enrichment.enriched_run(job.origin)} if job.origin else {},
+        job_facets={enrichment.ENRICHED_RUN: enrichment.enriched_run(job.origin)} if job.origin else {},
         inputs=[_dataset((each.namespace, each.name), {}) for each in job.inputs],
         outputs=outputs,
     )
