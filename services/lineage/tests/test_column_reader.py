@@ -10,6 +10,7 @@ import subprocess
 import sys
 from asyncio.subprocess import Process
 from collections.abc import AsyncIterator
+from contextlib import suppress
 
 import psutil
 import pytest
@@ -32,7 +33,12 @@ HANGS = reading("select " + "struct(" * 40 + "id as a" + ")" * 40 + " as b from 
 
 
 def children() -> list[psutil.Process]:
-    return [one for one in psutil.Process().children() if "floe_lineage.adapters.column_child" in one.cmdline()]
+    found = []
+    for one in psutil.Process().children():
+        with suppress(psutil.NoSuchProcess):  # it has ended meanwhile
+            if "floe_lineage.adapters.column_child" in one.cmdline() and one.status() != psutil.STATUS_ZOMBIE:
+                found.append(one)
+    return found
 
 
 @pytest.fixture
@@ -149,7 +155,7 @@ async def test_an_idle_process_ends() -> None:
     reader = ColumnReader(idle_seconds=0)
     await reader.read(reading("select id from people"))
 
-    await eventually(lambda: not [one for one in children() if one.status() != psutil.STATUS_ZOMBIE])
+    await eventually(lambda: not children())
     assert list((await reader.read(reading("select email from people"))).fields) == ["email"]
     await reader.close()
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -231,11 +232,12 @@ def points(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Points:
 
 def action_processes() -> list[psutil.Process]:
     """The processes that this one has started to work on tables."""
-    return [
-        child
-        for child in psutil.Process().children(recursive=True)
-        if child.status() != psutil.STATUS_ZOMBIE and "floe_catalog.maintenance.action_child" in child.cmdline()
-    ]
+    found = []
+    for child in psutil.Process().children(recursive=True):
+        with suppress(psutil.NoSuchProcess):  # it has ended meanwhile
+            if child.status() != psutil.STATUS_ZOMBIE and "floe_catalog.maintenance.action_child" in child.cmdline():
+                found.append(child)
+    return found
 
 
 def spoil_manifest(table: Table) -> None:
