@@ -56,15 +56,23 @@ PUBLISHES: dict[str, tuple[str, ...]] = {
         EventKind.TABLE_DROPPED,
         EventKind.TABLE_CHECKED,
     ),
-    "semantic": (EventKind.SEMANTIC_RENDERED, EventKind.SEMANTIC_FAILED),
+    # Lineage of the queries that Cube answers.
+    "semantic": (
+        EventKind.SEMANTIC_RENDERED,
+        EventKind.SEMANTIC_FAILED,
+        EventKind.SEMANTIC_SYNCED,
+        EventKind.SEMANTIC_SYNC_FAILED,
+        EventKind.SEMANTIC_WITHDRAWN,
+        "lineage",
+    ),
     # What it finds out about columns, beside what producers tell.
     "lineage": ("lineage",),
     # No service: people at the command line, who submit, ask for runs, and look.
     "cli": (EventKind.SPEC_SUBMITTED, EventKind.RUN_REQUESTED, EventKind.CANCELLATION_REQUESTED),
 }
-ANSWERS = ("catalog", "lineage")
+ANSWERS = ("catalog", "lineage", "semantic")
 """Services that answer requests."""
-ASKS = {"cli": ("catalog", "lineage"), "gateway": ("lineage",)}
+ASKS = {"cli": ("catalog", "lineage", "semantic"), "gateway": ("lineage",)}
 """Which services an identity may ask."""
 WRITES_BUCKETS = {
     "compiler": (topology.PRODUCTS_BUCKET, topology.COMPILATIONS_BUCKET),
@@ -76,6 +84,7 @@ WRITES_BUCKETS = {
         topology.SNAPSHOT_PINS_BUCKET,
     ),
     "lineage": (topology.LINEAGE_DATASETS_BUCKET, topology.LINEAGE_JOBS_BUCKET),
+    "semantic": (topology.SEMANTIC_STATES_BUCKET, topology.CUBE_INSTANCES_BUCKET),
 }
 READS_BUCKETS = {
     # Of the run that builds a product just now only its id is told.
@@ -90,6 +99,12 @@ READS_BACK = {
         f"KV_{topology.LINEAGE_JOBS_BUCKET}",
     ),
     "executor": (topology.LINEAGE, topology.ARTIFACTS, topology.EVENTS),
+    # Keys of a bucket are listed with a consumer; the newest artifacts are read again where somebody asks for a sync.
+    "semantic": (
+        topology.ARTIFACTS,
+        f"KV_{topology.SEMANTIC_STATES_BUCKET}",
+        f"KV_{topology.CUBE_INSTANCES_BUCKET}",
+    ),
     "cli": (topology.ARTIFACTS, topology.EVENTS, topology.LINEAGE, topology.DLQ),
 }
 """Streams that a service reads with consumers which it makes and drops by itself."""

@@ -9,7 +9,7 @@ from pydantic_settings import BaseSettings
 
 from floe_chassis import topology
 from floe_chassis.settings import ChassisSettings
-from floe_contracts import artifacts, catalog_requests, events, lineage_requests, subjects
+from floe_contracts import artifacts, catalog_requests, events, lineage_requests, semantic_requests, subjects
 from floe_contracts.cloudevents import event_type, schema_uri
 from floe_contracts.errors import FloeError, Permanent, Transient
 from floe_contracts.events import EVENTS
@@ -82,7 +82,7 @@ fields that it does not know; whoever reads an answer ignores them.
     ]
     text += table(("subject", ""), ((code(subject), what) for subject, what in asked))
     schemas = []
-    for operation in (*catalog_requests.OPERATIONS, *lineage_requests.OPERATIONS):
+    for operation in (*catalog_requests.OPERATIONS, *lineage_requests.OPERATIONS, *semantic_requests.OPERATIONS):
         request, answer = schema_of(operation.request), schema_of(operation.answer)
         schemas += [request, answer]
         text += f"\n## {operation.service}.{operation.name}\n\n{request['description']}\n\n{fields(request)}"

@@ -10,7 +10,7 @@ from typing import Any, Final
 from pydantic import BaseModel
 from pydantic.json_schema import GenerateJsonSchema
 
-from floe_contracts import artifacts, catalog_requests, events, lineage_requests
+from floe_contracts import artifacts, catalog_requests, events, lineage_requests, semantic_requests
 from floe_contracts.cloudevents import SCHEMA_ROOT, schema_uri
 from floe_contracts.events import EVENTS
 from floe_contracts.floe_spec import FloeSpec
@@ -62,7 +62,7 @@ def contract_schemas() -> dict[str, str]:
         f"enforcement-report/{EnforcementReport.model_fields['version'].default}.json": EnforcementReport,
     }
     models |= {f"events/{kind.value}/{events.VERSION}.json": model for kind, model in EVENTS.items()}
-    for operation in (*catalog_requests.OPERATIONS, *lineage_requests.OPERATIONS):
+    for operation in (*catalog_requests.OPERATIONS, *lineage_requests.OPERATIONS, *semantic_requests.OPERATIONS):
         for part, model in (("request", operation.request), ("answer", operation.answer)):
             version = model.model_fields["version"].default
             models[f"requests/{operation.service}.{operation.name}/{part}/{version}.json"] = model

@@ -43,6 +43,7 @@ from floe_chassis.testing import eventually
 from floe_chassis.topology import (
     ARTIFACTS,
     CATALOG_PRODUCTS_BUCKET,
+    CUBE_INSTANCES_BUCKET,
     DLQ,
     EVENTS,
     LEASES_BUCKET,
@@ -52,6 +53,7 @@ from floe_chassis.topology import (
     LIVE_PRODUCTS_BUCKET,
     PRODUCTS_BUCKET,
     RUNS_BUCKET,
+    SEMANTIC_STATES_BUCKET,
     SNAPSHOT_PINS_BUCKET,
     SPECS,
     TABLES_BUCKET,
@@ -180,13 +182,15 @@ BUCKETS = {
     SNAPSHOT_PINS_BUCKET: {"catalog"},
     LINEAGE_DATASETS_BUCKET: {"lineage"},
     LINEAGE_JOBS_BUCKET: {"lineage"},
+    SEMANTIC_STATES_BUCKET: {"semantic"},
+    CUBE_INSTANCES_BUCKET: {"semantic"},
 }
 MAY_PUBLISH = {
     "gateway": {"spec.submitted"},
     "compiler": {"artifacts.compiled", "artifacts.planned", "artifacts.rejected", "artifacts.retired"},
     "executor": {kind for kind in EventKind if kind.startswith(("run.", "node.", "backfill."))},
     "catalog": {kind for kind in EventKind if kind.startswith("table.")},
-    "semantic": {"semantic.rendered", "semantic.failed"},
+    "semantic": {kind for kind in EventKind if kind.startswith("semantic.")},
     "lineage": set(),
     "cli": {"spec.submitted", "run.requested", "cancellation.requested"},
 }
@@ -259,7 +263,7 @@ async def test_a_service_publishes_its_own_events_and_no_others(connect: Connect
     letters = {subjects.dead_letter(*place): place for place in EVERY_CONSUMER}
     refusals = await refused(bus, *events, *letters, ANY_LINEAGE)
     assert {kind for subject, kind in events.items() if subject not in refusals} == MAY_PUBLISH[service]
-    assert (ANY_LINEAGE in refusals) == (service not in ("executor", "gateway", "lineage"))
+    assert (ANY_LINEAGE in refusals) == (service not in ("executor", "gateway", "lineage", "semantic"))
     buried = {place for subject, place in letters.items() if subject not in refusals}
     assert buried == set(EVERY_CONSUMER if service == "gateway" else own(service))
 

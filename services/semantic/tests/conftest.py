@@ -30,7 +30,7 @@ from floe_contracts.compiled_product import (
 )
 from floe_contracts.digests import digest_of
 from floe_contracts.nodes import Check, Classification, Column, Exposure, Node, NodeGraph
-from floe_semantic.core.render import Bundle
+from floe_semantic.core.rendering.render import Bundle
 
 Policies: TypeAlias = dict[str, tuple[str, tuple[str, ...]]]
 MakeArtifact: TypeAlias = Callable[..., CompiledArtifacts]

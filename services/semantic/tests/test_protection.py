@@ -9,7 +9,7 @@ import pytest
 
 from floe_contracts.artifacts import CompiledArtifacts
 from floe_contracts.nodes import Exposure, Node, NodeGraph
-from floe_semantic.core.render import Bundle, render
+from floe_semantic.core.rendering.render import Bundle, render
 from floe_semantic.errors import NothingToServe
 
 PROD = {"pii": ("mask", ("data_owner",)), "financial": ("restrict", ("data_owner", "finance"))}

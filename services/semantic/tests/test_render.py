@@ -10,7 +10,7 @@ import pytest
 
 from floe_contracts.artifacts import CompiledArtifacts
 from floe_contracts.nodes import Node, NodeGraph
-from floe_semantic.core.render import Bundle, render
+from floe_semantic.core.rendering.render import Bundle, render
 from floe_semantic.errors import ClaimUnusable, NothingToServe
 
 GOLDEN = Path(__file__).parent / "golden"

@@ -26,7 +26,7 @@ from floe_contracts.events import ArtifactCompiled, SemanticFailed, SemanticRend
 from floe_contracts.nodes import NodeGraph
 from floe_contracts.subjects import EventKind
 from floe_semantic.app import create_app
-from floe_semantic.core.render import render
+from floe_semantic.core.rendering.render import render
 
 pytestmark = pytest.mark.bus
 

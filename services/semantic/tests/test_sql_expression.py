@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from floe_semantic.core.column_types import dimension_type
-from floe_semantic.core.sql_expression import Expression, Scope, translate
-from floe_semantic.core.untranslatable import Untranslatable
+from floe_semantic.core.rendering.column_types import dimension_type
+from floe_semantic.core.rendering.sql_expression import Expression, Scope, translate
+from floe_semantic.core.rendering.untranslatable import Untranslatable
 
 SCOPE = Scope(
     columns={name.casefold(): name for name in ("amount", "Email", "status", "order")},

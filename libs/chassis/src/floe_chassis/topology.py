@@ -28,6 +28,8 @@ TABLES_BUCKET: Final = "floe_tables"
 SNAPSHOT_PINS_BUCKET: Final = "floe_snapshot_pins"
 LINEAGE_DATASETS_BUCKET: Final = "floe_lineage_datasets"
 LINEAGE_JOBS_BUCKET: Final = "floe_lineage_jobs"
+SEMANTIC_STATES_BUCKET: Final = "floe_semantic_states"
+CUBE_INSTANCES_BUCKET: Final = "floe_cube_instances"
 
 COMPILER: Final = "compiler"
 CATALOG: Final = "catalog"
@@ -127,6 +129,9 @@ def declared(
             Bucket(SNAPSHOT_PINS_BUCKET, ttl=10 * _MINUTE, replicas=settings.bus_replicas),
             Bucket(LINEAGE_DATASETS_BUCKET, replicas=settings.bus_replicas),
             Bucket(LINEAGE_JOBS_BUCKET, replicas=settings.bus_replicas),
+            Bucket(SEMANTIC_STATES_BUCKET, replicas=settings.bus_replicas),
+            # A Cube asks for its bundle every few seconds; one that is not heard of is gone.
+            Bucket(CUBE_INSTANCES_BUCKET, ttl=_MINUTE, replicas=settings.bus_replicas),
         ),
     )
 
@@ -198,7 +203,6 @@ def _consumers(settings: ChassisSettings) -> tuple[Consumer, ...]:
     ) -> Consumer:
         return Consumer(name, stream, filters, settings.ack_wait, settings.max_deliver, max_ack_pending, deliver_policy)
 
-    compiled = _below(EventKind.ARTIFACT_COMPILED)[0]
     return (
         # One at a time, so that a submission which is delivered again cannot overtake the one after it: the newest
         # must be the last that is announced. Pushes stand in the same line: both may speak of one product.
@@ -210,7 +214,7 @@ def _consumers(settings: ChassisSettings) -> tuple[Consumer, ...]:
             *_below(EventKind.ARTIFACT_COMPILED, EventKind.ARTIFACT_RETIRED),
             deliver_policy="last_per_subject",
         ),
-        finite(SEMANTIC, ARTIFACTS, compiled, deliver_policy="last_per_subject"),
+        finite(SEMANTIC, ARTIFACTS, *_below(EventKind.ARTIFACT_COMPILED), deliver_policy="last_per_subject"),
         # One at a time too: the runs of a product are built in the order of their requests.
         finite(EXECUTOR, RUNS, *_below(EventKind.RUN_REQUESTED), max_ack_pending=1),
         finite(EXECUTOR_CANCELLATIONS, RUNS, *_below(EventKind.CANCELLATION_REQUESTED)),

@@ -68,6 +68,9 @@ class EventKind(StrEnum):
     TABLE_CHECKED = "table.checked"
     SEMANTIC_RENDERED = "semantic.rendered"
     SEMANTIC_FAILED = "semantic.failed"
+    SEMANTIC_SYNCED = "semantic.synced"
+    SEMANTIC_SYNC_FAILED = "semantic.sync-failed"
+    SEMANTIC_WITHDRAWN = "semantic.withdrawn"
 
     @property
     def scope(self) -> Scope:

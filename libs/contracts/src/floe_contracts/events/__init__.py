@@ -42,6 +42,9 @@ from floe_contracts.events.scopes import ProductEvent as ProductEvent
 from floe_contracts.events.scopes import SourceReference as SourceReference
 from floe_contracts.events.semantic import SemanticFailed as SemanticFailed
 from floe_contracts.events.semantic import SemanticRendered as SemanticRendered
+from floe_contracts.events.semantic import SemanticSynced as SemanticSynced
+from floe_contracts.events.semantic import SemanticSyncFailed as SemanticSyncFailed
+from floe_contracts.events.semantic import SemanticWithdrawn as SemanticWithdrawn
 from floe_contracts.events.specs import LATEST as LATEST
 from floe_contracts.events.specs import GitPushed as GitPushed
 from floe_contracts.events.specs import SpecSubmitted as SpecSubmitted
@@ -62,7 +65,7 @@ from floe_contracts.events.tables import TableSchema as TableSchema
 from floe_contracts.events.tables import TableSchemaChanged as TableSchemaChanged
 from floe_contracts.subjects import EventKind
 
-VERSION: Final = "1.3"
+VERSION: Final = "1.4"
 
 EVENTS: dict[EventKind, type[Event]] = {
     model.kind: model
@@ -94,5 +97,8 @@ EVENTS: dict[EventKind, type[Event]] = {
         TableChecked,
         SemanticRendered,
         SemanticFailed,
+        SemanticSynced,
+        SemanticSyncFailed,
+        SemanticWithdrawn,
     )
 }

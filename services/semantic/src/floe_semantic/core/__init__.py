@@ -1,1 +1,1 @@
-"""The rendering of Cube bundles: pure functions and frozen data."""
+"""The pure part of the service: rendering, what is offered and served, and the lineage of queries."""

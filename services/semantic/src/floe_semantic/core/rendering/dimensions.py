@@ -1,0 +1,133 @@
+"""The dimensions of a cube: the documented columns, the keys, and what semantic models group by."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import replace
+from typing import Final
+
+from floe_contracts.nodes import Node
+from floe_semantic.core.rendering.column_types import dimension_type
+from floe_semantic.core.rendering.identifiers import cube_name, free_name
+from floe_semantic.core.rendering.members import Dimension, DimensionType
+from floe_semantic.core.rendering.metricflow import SemanticDimension, SemanticModel
+from floe_semantic.core.rendering.sql_expression import Expression, Scope, column_reference, translate
+from floe_semantic.core.rendering.untranslatable import Untranslatable
+
+_LISTED: Final = 5
+
+
+def dimensions_of(
+    node: Node,
+    models: Sequence[SemanticModel],
+    scope: Scope,
+    *,
+    owner: str | None,
+    reserved: Collection[str],
+    skipped: list[str],
+) -> tuple[Dimension, ...]:
+    """The dimensions of `node`'s cube, sorted by name.
+
+    Args:
+        node: the dbt model.
+        models: its semantic models.
+        scope: what their SQL may speak of.
+        owner: the row owner column, if rows have owners.
+        reserved: casefolded names of cubes and views; a member of that name would be taken for one of them.
+        skipped: is told what cannot be served.
+    """
+    keys = primary_key(node, models)
+    dimensions = _columns(node, keys, owner, reserved, skipped)
+    protected = {*keys, *([owner.casefold()] if owner else [])}
+    for model in models:
+        for spec in model.dimensions:
+            try:
+                dimension = _semantic(spec, dimensions, scope, protected, reserved)
+            except Untranslatable as reason:
+                skipped.append(f"{model.unique_id}: dimension {spec.name}: {reason}")
+            else:
+                dimensions[dimension.name.casefold()] = dimension
+    return tuple(sorted(dimensions.values(), key=lambda dimension: dimension.name))
+
+
+def primary_key(node: Node, models: Sequence[SemanticModel]) -> Mapping[str, str]:
+    """The primary key, casefolded -> as spelled: what dbt knows, or else the primary entity of a semantic model."""
+    if node.primary_key:
+        return {column.casefold(): column for column in node.primary_key}
+    entities = (entity.sql for model in models for entity in model.entities if entity.type == "primary")
+    return next(({sql.casefold(): sql} for sql in entities if sql.isidentifier()), {})
+
+
+def _columns(
+    node: Node, keys: Mapping[str, str], owner: str | None, reserved: Collection[str], skipped: list[str]
+) -> dict[str, Dimension]:
+    dimensions: dict[str, Dimension] = {}
+    untyped: list[str] = []
+    # The row owner comes first, so that no other column can take its name in Cube from it.
+    for column in sorted(node.columns, key=lambda item: item.name != owner):
+        name = free_name(cube_name(column.name), reserved)
+        if name.casefold() in dimensions:
+            skipped.append(f"{node.unique_id}: column {column.name}: another column has the same name in Cube")
+            continue
+        kind = dimension_type(column.data_type) if column.data_type else None
+        if not column.data_type:
+            untyped.append(column.name)
+        elif kind is None:
+            skipped.append(f"{node.unique_id}: column {column.name}: type {column.data_type} is served as text")
+        dimensions[name.casefold()] = Dimension(
+            name=name,
+            sql=column_reference(column.name).sql,
+            type=kind or "string",
+            columns=frozenset({column.name.casefold()}),
+            description=column.description,
+            primary_key=column.name.casefold() in keys,
+        )
+    if untyped:
+        listed = ", ".join(untyped[:_LISTED]) + (", ..." if len(untyped) > _LISTED else "")
+        skipped.append(f"{node.unique_id}: columns without a data_type, served as text: {listed} ({len(untyped)})")
+    documented = {column.name.casefold() for column in node.columns}
+    for key, spelled in sorted(keys.items()):
+        if key not in documented:
+            name = free_name(cube_name(spelled), {*reserved, *dimensions})
+            columns = frozenset({key})
+            dimensions[name.casefold()] = Dimension(
+                name=name, sql=column_reference(spelled).sql, type="string", columns=columns, primary_key=True
+            )
+    return dimensions
+
+
+def _semantic(
+    spec: SemanticDimension,
+    dimensions: Mapping[str, Dimension],
+    scope: Scope,
+    protected: Collection[str],
+    reserved: Collection[str],
+) -> Dimension:
+    expression = translate(spec.sql, scope)
+    title, description = spec.label or "", spec.description or ""
+    present = dimensions.get(free_name(cube_name(spec.name), reserved).casefold())
+    if present is None:
+        return Dimension(
+            name=free_name(cube_name(spec.name), reserved),
+            sql=expression.sql,
+            type="time" if spec.type == "time" else _type_like(expression, dimensions),
+            columns=expression.columns,
+            title=title,
+            description=description,
+        )
+    if expression.sql != present.sql and present.columns & set(protected):
+        raise Untranslatable(
+            f"its name is taken by {', '.join(sorted(present.columns))}, which must be served as it is"
+        )
+    return replace(
+        present,
+        sql=expression.sql,
+        type="time" if spec.type == "time" else present.type,
+        columns=expression.columns,
+        title=title,
+        description=description or present.description,
+    )
+
+
+def _type_like(expression: Expression, dimensions: Mapping[str, Dimension]) -> DimensionType:
+    return next((dimension.type for dimension in dimensions.values() if dimension.sql == expression.sql), "string")

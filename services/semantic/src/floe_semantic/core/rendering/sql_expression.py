@@ -1,0 +1,157 @@
+"""SQL that a dbt project wrote, carried over into a Cube model.
+
+Columns become `{CUBE}.<column>`, so that joined cubes do not make them ambiguous, and are recorded, so that a member
+inherits the policies of everything that it is computed from. What cannot be accounted for in that way (subqueries,
+whole rows, columns by position, comments) is refused.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Final
+
+from floe_semantic.core.rendering.cube_text import literal
+from floe_semantic.core.rendering.identifiers import quoted_column
+from floe_semantic.core.rendering.untranslatable import Untranslatable
+
+_TOKEN: Final = re.compile(
+    r"""
+    (?P<space>\s+)
+  | (?P<comment>--|/\*)
+  | (?P<text>'(?:[^']|'')*')
+  | (?P<quoted>"(?:[^"]|"")+")
+  | (?P<number>(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?(?!\w))
+  | (?P<word>[^\W\d]\w*)
+  | (?P<operator>::|->>?|<>|!=|<=|>=|\|\||[-+*/%(),.<>=:|&~^!\[\]])
+    """,
+    re.VERBOSE,
+)
+_ATOM: Final = re.compile(r"[\w.{}]+")
+# Words that open a subquery or stand for many columns at once.
+_REFUSED: Final = frozenset({"select", "with", "table", "pivot", "unpivot", "describe", "summarize", "show", "columns"})
+_OPENING: Final = frozenset({"", "(", ",", "["})
+
+
+@dataclass(frozen=True, slots=True)
+class Expression:
+    """SQL as Cube takes it, and the columns (casefolded) that it reads."""
+
+    sql: str
+    columns: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True, slots=True)
+class Scope:
+    """What the SQL of one model may speak of.
+
+    Attributes:
+        columns: the model's columns; casefolded -> as documented.
+        relations: casefolded names of the model's own table, which stand for its whole row.
+        names: other names that mean something here -> what they mean.
+    """
+
+    columns: Mapping[str, str]
+    relations: frozenset[str] = frozenset()
+    names: Mapping[str, Expression] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class _Token:
+    kind: str
+    text: str
+
+
+def column_reference(column: str) -> Expression:
+    """The column of that name, documented or not."""
+    return Expression("{CUBE}." + literal(quoted_column(column)), frozenset({column.casefold()}))
+
+
+def translate(sql: str, scope: Scope) -> Expression:
+    """Carry over an SQL expression.
+
+    Raises:
+        Untranslatable: it holds something that cannot be carried over; nothing of it must be used.
+    """
+    tokens = _tokens(sql)
+    significant = [token for token in tokens if token.kind != "space"]
+    if not significant:
+        raise Untranslatable("an empty SQL expression")
+    if len(significant) == 1 and significant[0].kind in {"word", "quoted"}:
+        return _single(significant[0], scope)
+    parts: list[str] = []
+    columns: set[str] = set()
+    position = -1
+    for token in tokens:
+        if token.kind == "space":
+            parts.append(" ")
+            continue
+        position += 1
+        before = significant[position - 1].text if position else ""
+        after = significant[position + 1].text if position + 1 < len(significant) else ""
+        carried = _carry(token, before, after, scope)
+        parts.append(carried.sql)
+        columns |= carried.columns
+    return Expression("".join(parts).strip(), frozenset(columns))
+
+
+def _tokens(sql: str) -> list[_Token]:
+    tokens: list[_Token] = []
+    position = 0
+    while position < len(sql):
+        match = _TOKEN.match(sql, position)
+        if match is None or match.lastgroup in {None, "comment"}:
+            raise Untranslatable(f"SQL with {sql[position]!r} in it: {_excerpt(sql)}")
+        kind = match.lastgroup or ""
+        if kind == "text" and tokens and tokens[-1].kind == "word":
+            raise Untranslatable(f"SQL with a prefixed string in it: {_excerpt(sql)}")
+        tokens.append(_Token(kind, match.group(0)))
+        position = match.end()
+    return tokens
+
+
+def _single(token: _Token, scope: Scope) -> Expression:
+    name = _name(token)
+    if token.kind == "word" and name in scope.names:
+        return scope.names[name]
+    if token.kind == "word" and name.lower() in {"true", "false", "null"}:
+        return Expression(name)
+    return column_reference(scope.columns.get(name.casefold(), name))
+
+
+def _carry(token: _Token, before: str, after: str, scope: Scope) -> Expression:
+    if token.text == "*" and before in _OPENING:
+        raise Untranslatable("SQL that speaks of all columns at once")
+    if token.kind not in {"word", "quoted"} or before == ".":
+        return Expression(literal(token.text))
+    name = _name(token)
+    if token.kind == "word":
+        if name in scope.names:
+            inner = scope.names[name]
+            return Expression(inner.sql if _ATOM.fullmatch(inner.sql) else f"({inner.sql})", inner.columns)
+        if name.lower() in _REFUSED or (name.lower() == "from" and before in _OPENING):
+            raise Untranslatable(f"SQL with {name.upper()} in it")
+        if after == "(":
+            return Expression(name)
+    return _column(token, name, after, scope)
+
+
+def _column(token: _Token, name: str, after: str, scope: Scope) -> Expression:
+    if name.casefold() in scope.columns:
+        return column_reference(scope.columns[name.casefold()])
+    if after == ".":
+        raise Untranslatable(f"a qualified name: {name}.")
+    if token.kind == "quoted":
+        return column_reference(name)
+    if name.casefold() in scope.relations:
+        raise Untranslatable(f"SQL that speaks of the whole row: {name}")
+    return Expression(name)
+
+
+def _name(token: _Token) -> str:
+    return token.text[1:-1].replace('""', '"') if token.kind == "quoted" else token.text
+
+
+def _excerpt(sql: str) -> str:
+    return repr(sql if len(sql) <= 60 else sql[:57] + "...")
