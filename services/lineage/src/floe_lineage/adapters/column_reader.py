@@ -7,6 +7,7 @@ be ended only there.
 from __future__ import annotations
 
 import asyncio
+import os
 import signal
 import sys
 from asyncio.subprocess import DEVNULL, PIPE, Process
@@ -129,8 +130,10 @@ class ColumnReader:
         self._stay()
         if process is None:
             return None
-        with suppress(ProcessLookupError):
-            process.kill()
+        if process.returncode is None:
+            # Its own `kill` would take the status of one that has just ended from whoever waits for it.
+            with suppress(ProcessLookupError):
+                os.kill(process.pid, signal.SIGKILL)
         return await process.wait()
 
     def _end_later(self) -> None:
