@@ -7,17 +7,17 @@ from dataclasses import dataclass
 
 from floe_contracts.artifacts import CompiledArtifacts
 from floe_contracts.nodes import NodeGraph
-from floe_semantic.core.rendering import block_yaml
-from floe_semantic.core.rendering.cubes import ServedModel, cubes_of
-from floe_semantic.core.rendering.documents import cube_document, view_document
-from floe_semantic.core.rendering.identifiers import is_claim
-from floe_semantic.core.rendering.joins import with_joins
-from floe_semantic.core.rendering.members import Cube
-from floe_semantic.core.rendering.policies import Rules, column_rules, rules_over
-from floe_semantic.core.rendering.row_owner import owner_column
-from floe_semantic.core.rendering.semantic_models import semantic_layer
+from floe_semantic.core.rendering.cubes.cubes import ServedModel, cubes_of
+from floe_semantic.core.rendering.cubes.joins import with_joins
+from floe_semantic.core.rendering.cubes.members import Cube
+from floe_semantic.core.rendering.cubes.views import View, views_of
+from floe_semantic.core.rendering.metricflow.semantic_models import semantic_layer
+from floe_semantic.core.rendering.policies.access_policies import Rules, column_rules, rules_over
+from floe_semantic.core.rendering.policies.row_owner import owner_column
+from floe_semantic.core.rendering.sql.identifiers import is_claim
 from floe_semantic.core.rendering.untranslatable import Untranslatable
-from floe_semantic.core.rendering.views import View, views_of
+from floe_semantic.core.rendering.writing import block_yaml
+from floe_semantic.core.rendering.writing.documents import cube_document, view_document
 from floe_semantic.errors import ClaimUnusable, NothingToServe
 
 

@@ -7,11 +7,11 @@ from dataclasses import replace
 from typing import Final
 
 from floe_contracts.nodes import Node
-from floe_semantic.core.rendering.column_types import dimension_type
-from floe_semantic.core.rendering.identifiers import cube_name, free_name
-from floe_semantic.core.rendering.members import Dimension, DimensionType
-from floe_semantic.core.rendering.metricflow import SemanticDimension, SemanticModel
-from floe_semantic.core.rendering.sql_expression import Expression, Scope, column_reference, translate
+from floe_semantic.core.rendering.cubes.members import Dimension, DimensionType
+from floe_semantic.core.rendering.metricflow.elements import SemanticDimension, SemanticModel
+from floe_semantic.core.rendering.sql.column_types import dimension_type
+from floe_semantic.core.rendering.sql.expression import Expression, Scope, column_reference, translate
+from floe_semantic.core.rendering.sql.identifiers import cube_name, free_name
 from floe_semantic.core.rendering.untranslatable import Untranslatable
 
 _LISTED: Final = 5

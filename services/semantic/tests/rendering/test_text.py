@@ -9,9 +9,16 @@ import yaml
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from floe_semantic.core.rendering.block_yaml import dump
-from floe_semantic.core.rendering.cube_text import literal, prose
-from floe_semantic.core.rendering.identifiers import RESERVED, cube_name, free_name, is_claim, quoted_column, role_key
+from floe_semantic.core.rendering.sql.identifiers import (
+    RESERVED,
+    cube_name,
+    free_name,
+    is_claim,
+    quoted_column,
+    role_key,
+)
+from floe_semantic.core.rendering.writing.block_yaml import dump
+from floe_semantic.core.rendering.writing.cube_text import literal, prose
 
 JINJA = re.compile(r"\{%|%\}|\{\{|\}\}|\{#|#\}")
 DIFFICULT = st.text(alphabet="{}%#\\\"'`$ \t\r\n:-?&*!|>@,[]aZ0_\x00\x1b\x85\u2028\ufeff\U0001f600é\ud800", max_size=40)

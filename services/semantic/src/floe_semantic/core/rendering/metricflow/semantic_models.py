@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 
 from pydantic import ValidationError
 
-from floe_semantic.core.rendering.metricflow import Element, SemanticMeasure, SemanticModel
+from floe_semantic.core.rendering.metricflow.elements import Element, SemanticMeasure, SemanticModel
 
 ElementT = TypeVar("ElementT", bound=Element)
 

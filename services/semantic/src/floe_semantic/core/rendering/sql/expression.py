@@ -12,9 +12,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
-from floe_semantic.core.rendering.cube_text import literal
-from floe_semantic.core.rendering.identifiers import quoted_column
+from floe_semantic.core.rendering.sql.identifiers import quoted_column
 from floe_semantic.core.rendering.untranslatable import Untranslatable
+from floe_semantic.core.rendering.writing.cube_text import literal
 
 _TOKEN: Final = re.compile(
     r"""

@@ -7,10 +7,8 @@ from dataclasses import dataclass, replace
 from graphlib import CycleError, TopologicalSorter
 from typing import Final
 
-from floe_semantic.core.rendering.identifiers import cube_name, free_name
-from floe_semantic.core.rendering.measures import aggregated, conditions
-from floe_semantic.core.rendering.members import Measure, RollingWindow
-from floe_semantic.core.rendering.metricflow import (
+from floe_semantic.core.rendering.cubes.members import Measure, RollingWindow
+from floe_semantic.core.rendering.metricflow.elements import (
     Aggregation,
     CumulativeParameters,
     Metric,
@@ -18,8 +16,10 @@ from floe_semantic.core.rendering.metricflow import (
     MetricParameters,
     TimeWindow,
 )
-from floe_semantic.core.rendering.semantic_models import SemanticLayer
-from floe_semantic.core.rendering.sql_expression import Expression, Scope, translate
+from floe_semantic.core.rendering.metricflow.measures import aggregated, conditions
+from floe_semantic.core.rendering.metricflow.semantic_models import SemanticLayer
+from floe_semantic.core.rendering.sql.expression import Expression, Scope, translate
+from floe_semantic.core.rendering.sql.identifiers import cube_name, free_name
 from floe_semantic.core.rendering.untranslatable import Untranslatable
 
 _WINDOWS: Final = frozenset({"minute", "hour", "day", "week", "month", "quarter", "year"})

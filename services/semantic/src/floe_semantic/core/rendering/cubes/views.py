@@ -6,8 +6,8 @@ from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 
 from floe_contracts.nodes import Exposure
-from floe_semantic.core.rendering.identifiers import cube_name, free_name
-from floe_semantic.core.rendering.members import Cube
+from floe_semantic.core.rendering.cubes.members import Cube
+from floe_semantic.core.rendering.sql.identifiers import cube_name, free_name
 
 
 @dataclass(frozen=True, slots=True)

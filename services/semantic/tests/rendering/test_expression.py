@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from floe_semantic.core.rendering.column_types import dimension_type
-from floe_semantic.core.rendering.sql_expression import Expression, Scope, translate
+from floe_semantic.core.rendering.sql.column_types import dimension_type
+from floe_semantic.core.rendering.sql.expression import Expression, Scope, translate
 from floe_semantic.core.rendering.untranslatable import Untranslatable
 
 SCOPE = Scope(

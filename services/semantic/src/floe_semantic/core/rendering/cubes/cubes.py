@@ -7,14 +7,14 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from floe_contracts.nodes import Node
-from floe_semantic.core.rendering.dimensions import dimensions_of
-from floe_semantic.core.rendering.identifiers import cube_name, free_name
-from floe_semantic.core.rendering.measures import row_count, semantic_measure
-from floe_semantic.core.rendering.members import Cube
-from floe_semantic.core.rendering.metricflow import Metric, SemanticModel
-from floe_semantic.core.rendering.metrics import Place, add_metrics
-from floe_semantic.core.rendering.semantic_models import SemanticLayer, read_elements
-from floe_semantic.core.rendering.sql_expression import Scope, column_reference
+from floe_semantic.core.rendering.cubes.dimensions import dimensions_of
+from floe_semantic.core.rendering.cubes.members import Cube
+from floe_semantic.core.rendering.metricflow.elements import Metric, SemanticModel
+from floe_semantic.core.rendering.metricflow.measures import row_count, semantic_measure
+from floe_semantic.core.rendering.metricflow.metrics import Place, add_metrics
+from floe_semantic.core.rendering.metricflow.semantic_models import SemanticLayer, read_elements
+from floe_semantic.core.rendering.sql.expression import Scope, column_reference
+from floe_semantic.core.rendering.sql.identifiers import cube_name, free_name
 from floe_semantic.core.rendering.untranslatable import Untranslatable
 
 

@@ -13,7 +13,7 @@ from typing import Any, Final, Literal
 
 from floe_contracts.artifacts import CompiledPolicy
 from floe_contracts.nodes import Node
-from floe_semantic.core.rendering.identifiers import role_key
+from floe_semantic.core.rendering.sql.identifiers import role_key
 
 Action = Literal["mask", "redact", "restrict"]
 Roles = frozenset[str]

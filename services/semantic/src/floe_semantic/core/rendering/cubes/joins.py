@@ -6,9 +6,9 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 
 from floe_contracts.nodes import Node
-from floe_semantic.core.rendering.members import Cube, Join
-from floe_semantic.core.rendering.semantic_models import SemanticLayer
-from floe_semantic.core.rendering.sql_expression import column_reference
+from floe_semantic.core.rendering.cubes.members import Cube, Join
+from floe_semantic.core.rendering.metricflow.semantic_models import SemanticLayer
+from floe_semantic.core.rendering.sql.expression import column_reference
 
 _KEYS = frozenset({"primary", "unique"})
 

@@ -6,11 +6,18 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from floe_contracts.nodes import Node
-from floe_semantic.core.rendering.cube_text import literal, prose
-from floe_semantic.core.rendering.identifiers import quoted
-from floe_semantic.core.rendering.members import Cube, Dimension, Join, Measure
-from floe_semantic.core.rendering.policies import MASK, RowFilter, Rules, access_policies, is_masked, rules_over
-from floe_semantic.core.rendering.views import View
+from floe_semantic.core.rendering.cubes.members import Cube, Dimension, Join, Measure
+from floe_semantic.core.rendering.cubes.views import View
+from floe_semantic.core.rendering.policies.access_policies import (
+    MASK,
+    RowFilter,
+    Rules,
+    access_policies,
+    is_masked,
+    rules_over,
+)
+from floe_semantic.core.rendering.sql.identifiers import quoted
+from floe_semantic.core.rendering.writing.cube_text import literal, prose
 
 
 def cube_document(cube: Cube, rules: Mapping[str, Rules], claim: str | None, *, in_view: bool) -> dict[str, Any]:

@@ -5,10 +5,10 @@ from __future__ import annotations
 import re
 from typing import Final
 
-from floe_semantic.core.rendering.identifiers import cube_name
-from floe_semantic.core.rendering.members import Measure, MeasureType
-from floe_semantic.core.rendering.metricflow import Aggregation, SemanticMeasure, SemanticModel, WhereFilters
-from floe_semantic.core.rendering.sql_expression import Expression, Scope, translate
+from floe_semantic.core.rendering.cubes.members import Measure, MeasureType
+from floe_semantic.core.rendering.metricflow.elements import Aggregation, SemanticMeasure, SemanticModel, WhereFilters
+from floe_semantic.core.rendering.sql.expression import Expression, Scope, translate
+from floe_semantic.core.rendering.sql.identifiers import cube_name
 from floe_semantic.core.rendering.untranslatable import Untranslatable
 
 _SAME: Final[dict[str, MeasureType]] = {

@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from floe_semantic.core.rendering.identifiers import role_key
-from floe_semantic.core.rendering.policies import RowFilter, Rule, Rules, access_policies
+from floe_semantic.core.rendering.policies.access_policies import RowFilter, Rule, Rules, access_policies
+from floe_semantic.core.rendering.sql.identifiers import role_key
 
 ROLES = ["finance", "data-owner", "constructor", "hr"]
 RULES = st.builds(

@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 from typing import Final
 
-from floe_semantic.core.rendering.identifiers import words
-from floe_semantic.core.rendering.members import DimensionType
+from floe_semantic.core.rendering.cubes.members import DimensionType
+from floe_semantic.core.rendering.sql.identifiers import words
 
 _NUMBER: Final = words(
     "bigint int int1 int2 int4 int8 int16 int32 int64 int128 integer smallint tinyint mediumint hugeint uhugeint "

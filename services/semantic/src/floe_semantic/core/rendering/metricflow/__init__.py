@@ -1,0 +1,1 @@
+"""MetricFlow's semantic models, metrics and saved queries, and what they become in Cube."""

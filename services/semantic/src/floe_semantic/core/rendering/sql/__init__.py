@@ -1,0 +1,1 @@
+"""SQL of the warehouses and of the project: names, types and expressions."""

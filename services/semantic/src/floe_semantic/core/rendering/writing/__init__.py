@@ -1,0 +1,1 @@
+"""Cubes and views as the text that Cube reads."""
