@@ -12,6 +12,7 @@ from pydantic import Field
 
 from floe_contracts.data import Data
 from floe_contracts.events.scopes import Problem
+from floe_contracts.events.semantic import GateOutcome
 from floe_contracts.requests import Answer, Operation, Request
 from floe_contracts.semantic_states import CubeInstance, OfferedBundle
 
@@ -99,10 +100,38 @@ class BundleOffered(Answer):
     changed: bool = Field(description="Whether Cube was given another one before.")
 
 
+class RenderBundle(Request):
+    """Render an artifact, to look at it: nothing is offered to Cube, and nothing is announced."""
+
+    artifact_digest: str = Field(description="The artifact; the blob store has it. A plan's is as good as any.")
+
+
+class BundleRendered(Answer):
+    """What Cube would be given for an artifact in an environment."""
+
+    product: str = Field(description="Whose artifact it is.")
+    artifact_digest: str = Field(description="The artifact.")
+    bundle_digest: str = Field(description="Digest of the bundle.")
+    cubes: tuple[str, ...] = Field(description="Names of the cubes.")
+    views: tuple[str, ...] = Field(description="Names of the views.")
+    skipped: tuple[str, ...] = Field(description="What could not be said in Cube, and why; one sentence each.")
+    gate: GateOutcome = Field(
+        default="not_run", description="Whether Cube's own compiler took the bundle, or none was there to ask."
+    )
+    files: tuple[BundleFile, ...] = Field(description="The files, by path; their texts are in the blob store.")
+
+
 LIST_SERVED: Final = Operation(_SERVICE, "list-served", ListServed, ServedList)
 READ_BUNDLE: Final = Operation(_SERVICE, "read-bundle", ReadBundle, BundleFiles)
 ROLL_BACK_BUNDLE: Final = Operation(_SERVICE, "roll-back-bundle", RollBackBundle, BundleOffered)
 SYNC_BUNDLE: Final = Operation(_SERVICE, "sync-bundle", SyncBundle, BundleOffered)
+RENDER_BUNDLE: Final = Operation(_SERVICE, "render-bundle", RenderBundle, BundleRendered)
 
-OPERATIONS: Final[tuple[Operation[Any, Any], ...]] = (LIST_SERVED, READ_BUNDLE, ROLL_BACK_BUNDLE, SYNC_BUNDLE)
+OPERATIONS: Final[tuple[Operation[Any, Any], ...]] = (
+    LIST_SERVED,
+    READ_BUNDLE,
+    ROLL_BACK_BUNDLE,
+    SYNC_BUNDLE,
+    RENDER_BUNDLE,
+)
 """All that the semantic service can be asked."""

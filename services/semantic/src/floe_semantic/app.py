@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from floe_chassis.service import Service
-from floe_semantic.rendering.wiring import render_artifacts
+from floe_semantic.rendering.wiring import answer_previews, render_artifacts
 from floe_semantic.wiring import assemble
 
 
@@ -17,4 +17,5 @@ def create_app(environment: Mapping[str, str]) -> Service:
     """
     parts = assemble(environment)
     render_artifacts(parts)
+    answer_previews(parts)
     return parts.service

@@ -17,3 +17,10 @@ class ClaimUnusable(Permanent):
 
     code = "FLOE-SEM-002"
     title = "The claim of the row owner cannot be named in Cube"
+
+
+class NotServed(Permanent):
+    """Somebody wants to see a bundle of a product that Cube is not to serve, or not in that environment."""
+
+    code = "FLOE-SEM-030"
+    title = "A product is not served through Cube there"
