@@ -39,6 +39,7 @@ class Column(Data):
         default=(),
         description="Kinds of dbt's constraints on it, as in not_null, where the model enforces its contract.",
     )
+    quoted: bool = Field(default=False, description="Whether dbt quotes the name, so that its case counts.")
 
 
 class Check(Data):
@@ -54,6 +55,20 @@ class Check(Data):
         default=None, description="The file that it is written in, from the dbt project's folder; None before 1.3."
     )
     fingerprint: str | None = Field(default=None, description="Changes when what it tests, or how, changes.")
+    partial: bool = Field(
+        default=False,
+        description="Whether what it says may be untrue of a row: it looks at some rows only (where, limit), only "
+        "warns, bears failures (warn_if, error_if), or is disabled.",
+    )
+
+
+class KeyConstraint(Data):
+    """A key that the project declares as a constraint, on a column or on the model; whether enforced or not."""
+
+    type: Literal["primary_key", "unique", "foreign_key"] = Field(description="dbt's kind of constraint.")
+    columns: tuple[str, ...] = Field(description="The columns of the node that it is over.")
+    to_node: str | None = Field(default=None, description="The node that a foreign key points to.")
+    to_columns: tuple[str, ...] = Field(default=(), description="Its columns, in the order of `columns`.")
 
 
 class Fingerprints(Data):
@@ -106,6 +121,9 @@ class Node(Data):
     database: str = Field(description="Database of the relation.")
     schema_name: str = Field(description="Schema of the relation.")
     identifier: str = Field(description="Name of the relation.")
+    relation_name: str | None = Field(
+        default=None, description="The relation, quoted as its warehouse wants it; None before 1.4."
+    )
     path: str = Field(description="The file, from the dbt project's folder.")
     patch_path: str | None = Field(default=None, description="The file that documents it, from the same folder.")
     description: str = Field(default="", description="Description, as the project says.")
@@ -117,6 +135,7 @@ class Node(Data):
     depends_on: tuple[str, ...] = Field(default=(), description="Ids of the nodes that it reads.")
     columns: tuple[Column, ...] = ()
     primary_key: tuple[str, ...] = Field(default=(), description="Columns that name a row.")
+    keys: tuple[KeyConstraint, ...] = Field(default=(), description="Keys that the project declares as constraints.")
     unique_key: tuple[str, ...] = Field(default=(), description="Columns by which an incremental node replaces rows.")
     checks: tuple[Check, ...] = ()
     compute: str | None = Field(default=None, description="Logical name of another compute, as floe.yaml says.")
@@ -141,7 +160,7 @@ class Exposure(Data):
 class NodeGraph(Data):
     """All nodes of one environment, sorted by unique id."""
 
-    version: FirstMajor = Field(default="1.3", description="Version of this document's form.")
+    version: FirstMajor = Field(default="1.4", description="Version of this document's form.")
     project: str = Field(description="Name of the dbt project.")
     nodes: tuple[Node, ...]
     checks: tuple[Check, ...] = Field(description="Tests that belong to no single node.")

@@ -11,10 +11,12 @@ from floe_contracts.nodes import CLASSIFICATIONS, Check, Column, Exposure, Node,
 from floe_dbt.classification import MetaReader
 from floe_dbt.errors import DbtMetaInvalid, DbtMetaProblem
 from floe_dbt.fingerprints import Fingerprinter, ProjectFiles
+from floe_dbt.key_constraints import read_keys
 from floe_dbt.landing_meta import read_landing
 
 _NODE_TYPES: Final = ("model", "seed", "snapshot")
 _CARRIED: Final = ("semantic_models", "metrics", "saved_queries")
+_ANY_FAILURE: Final = frozenset({"!=0", "<>0", ">0", ">=1"})
 MOST_NESTED: Final = 100
 """Levels of what a project may say freely: what writes JSON further on follows them by recursion."""
 
@@ -44,9 +46,10 @@ def read_nodes(
     problems: list[FloeError] = []
     resources = [node for node in manifest["nodes"].values() if node["resource_type"] in _NODE_TYPES]
     resources += manifest["sources"].values()
+    relations = {item["relation_name"]: item["unique_id"] for item in resources if item.get("relation_name")}
     nodes = [
         _node(resource, attached.get(resource["unique_id"], ()), problems, classifications).model_copy(
-            update={"fingerprints": fingerprinter.of_node(resource)}
+            update={"fingerprints": fingerprinter.of_node(resource), "keys": read_keys(resource, relations)}
         )
         for resource in resources
     ]
@@ -103,6 +106,7 @@ def _node(
         database=resource["database"] or "",
         schema_name=resource["schema"],
         identifier=resource.get("identifier") or resource["alias"],
+        relation_name=resource.get("relation_name"),
         path=resource["original_file_path"],
         patch_path=_patch_path(resource),
         description=resource["description"],
@@ -132,6 +136,7 @@ def _column(column: Resource, reader: MetaReader, config: Resource) -> Column:
         classification=meta.classification,
         row_owner=meta.row_owner,
         constraints=tuple(sorted({each["type"] for each in column.get("constraints") or ()})) if enforced else (),
+        quoted=bool(column.get("quote")),
     )
 
 
@@ -169,7 +174,16 @@ def _check(test: Resource, node: str | None, fingerprint: str) -> Check:
         to_column=to_column,
         path=test["original_file_path"],
         fingerprint=fingerprint,
+        partial=_is_partial(test["config"]),
     )
+
+
+def _is_partial(config: Resource) -> bool:
+    """Whether a test that passes may leave rows that do not fulfil it; `!= 0` is dbt's default of both conditions."""
+    conditions = (config.get("warn_if") or "!= 0", config.get("error_if") or "!= 0")
+    bears = any(condition.replace(" ", "") not in _ANY_FAILURE for condition in conditions)
+    warns = str(config.get("severity") or "error").lower() == "warn"
+    return bool(bears or warns or config.get("where") or config.get("limit") or not config.get("enabled", True))
 
 
 def _inferred_primary_key(checks: Iterable[Check]) -> tuple[str, ...]:
