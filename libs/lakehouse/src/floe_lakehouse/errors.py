@@ -328,3 +328,10 @@ class RowFilterInvalid(Permanent):
 
     code = "FLOE-LAKE-085"
     title = "A condition on the rows of a table is not valid"
+
+
+class TableNotServed(Transient):
+    """`serve.duckdb` does not show a table as it is now: its files could not be read, or the file not be written."""
+
+    code = "FLOE-LAKE-086"
+    title = "serve.duckdb is not up to date"
