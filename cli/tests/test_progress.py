@@ -32,6 +32,8 @@ from floe_contracts.events import (
     RunStarted,
     SemanticFailed,
     SemanticRendered,
+    SemanticSynced,
+    SemanticSyncFailed,
     TableCommitted,
 )
 
@@ -58,6 +60,9 @@ RENDERED = SemanticRendered(
     views=(),
     skipped=(),
 )
+BUNDLE: dict[str, Any] = PLACE | {"artifact_digest": digest_of(b"artifact"), "bundle_digest": digest_of(b"cubes")}
+SYNCED = SemanticSynced(**BUNDLE, cubes=("orders",), views=(), members=3, policies=1, seconds=1.5)
+REFUSED = SemanticSyncFailed(**BUNDLE, problems=(PROBLEM,))
 
 
 def node(unique_id: str, status: str = "success") -> NodeOutcome:
@@ -184,7 +189,7 @@ def test_folding_the_same_events_again_changes_nothing(compiled: ArtifactCompile
 KEYS = [
     *("tenant", "environment", "product", "source_digest", "artifact_digest", "run_id", "status"),
     *("partition", "reason", "nodes", "tables"),
-    *("lineage_events", "cube_bundle_digest", "problems", "seconds"),
+    *("lineage_events", "cube_bundle_digest", "cube_serves", "problems", "seconds"),
 ]
 
 
@@ -209,6 +214,19 @@ def test_the_document_of_a_completed_run(compiled: ArtifactCompiled) -> None:
     assert made["problems"] == []
 
 
+@pytest.mark.parametrize(
+    ("told", "serves", "problems"),
+    [((), None, []), ((SYNCED,), True, []), ((REFUSED,), False, ["1 node failed"])],
+    ids=["no-cube", "served", "refused"],
+)
+def test_what_a_cube_made_of_the_bundle(
+    compiled: ArtifactCompiled, told: tuple[Event, ...], serves: bool | None, problems: list[str]
+) -> None:
+    made = document(fold(*well(compiled), completed(), RENDERED, *told))
+    assert (made["status"], made["cube_serves"]) == ("completed", serves)
+    assert [problem["message"] for problem in made["problems"]] == problems
+
+
 def test_the_document_of_a_run_that_did_not_come_about(compiled: ArtifactCompiled) -> None:
     made = document(fold(rejected()))
     assert (made["status"], made["artifact_digest"], made["nodes"]) == ("rejected", None, [])
@@ -220,7 +238,7 @@ def test_the_document_of_a_run_that_did_not_come_about(compiled: ArtifactCompile
 def test_the_plain_view_writes_each_thing_once(compiled: ArtifactCompiled) -> None:
     lines: list[str] = []
     view, progress = PlainView(lines.append), Progress()
-    for event in [*well(compiled), completed(), RENDERED]:
+    for event in [*well(compiled), completed(), RENDERED, SYNCED, REFUSED]:
         progress = after(progress, event)
         view(progress)
         view(progress)
@@ -236,6 +254,8 @@ def test_the_plain_view_writes_each_thing_once(compiled: ArtifactCompiled) -> No
         "lineage  done: 9 events",
         f"  landed   {TABLE.identifier}",
         f"render   done: bundle {short(RENDERED.bundle_digest)}",
+        f"  served   bundle {short(RENDERED.bundle_digest)} by Cube",
+        f"  refused  bundle {short(RENDERED.bundle_digest)} by Cube",
     ]
 
 
@@ -255,6 +275,10 @@ def test_the_live_view_shows_where_things_are(compiled: ArtifactCompiled) -> Non
     assert "1 tables" in text
     assert "9 events" in text
     assert f"bundle {short(RENDERED.bundle_digest)}" in text
+    for told, shown in ((SYNCED, "served"), (REFUSED, "refused")):
+        view(fold(*well(compiled), completed(), RENDERED, told))
+        console.print(view._picture())
+        assert f"bundle {short(RENDERED.bundle_digest)}, {shown} by Cube" in console.export_text()
     failing = LiveView(console)
     failing(fold(rejected()))
     console.print(failing._picture())

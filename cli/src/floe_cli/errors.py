@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from floe_contracts.errors import Permanent, Transient, WrongUsage
+from floe_contracts.events import Problem
 
 
 class SubmissionGivenUp(Permanent):
@@ -31,6 +34,35 @@ class FileUnusable(WrongUsage):
 
     code = "FLOE-CLI-005"
     title = "A file cannot be written or read"
+
+
+class CubeAbsent(Transient):
+    """No Cube asks for the bundle that it is to serve."""
+
+    code = "FLOE-CLI-006"
+    title = "No Cube asks for its bundle"
+
+
+class CubeUndecided(Transient):
+    """A Cube runs, but has not said in time whether it serves what it was offered."""
+
+    code = "FLOE-CLI-007"
+    title = "Cube has not answered with a bundle in time"
+
+
+class DraftRefused(Permanent):
+    """What stands in a folder cannot be compiled, or not be rendered for Cube.
+
+    Args:
+        problems: why.
+    """
+
+    code = "FLOE-CLI-008"
+    title = "What stands in a folder cannot be rendered for Cube"
+
+    def __init__(self, problems: Sequence[Problem]) -> None:
+        super().__init__("; ".join(problem.message for problem in problems))
+        self.problems = tuple(problems)
 
 
 class UiFailed(Transient):

@@ -10,7 +10,7 @@ from typing import Final
 import click
 
 from floe_chassis.errors import RequestFailed, RequestRefused, SettingInvalid
-from floe_cli.errors import RunGivenUp, SubmissionGivenUp
+from floe_cli.errors import DraftRefused, RunGivenUp, SubmissionGivenUp
 from floe_cli.exit_codes import ExitCode
 from floe_contracts.errors import DocumentInvalid, FloeError, Permanent, WrongUsage
 from floe_contracts.events import ArtifactRejected, Problem
@@ -26,6 +26,9 @@ def show_error(error: FloeError) -> ExitCode:
         return ExitCode.INVALID_DOCUMENT
     if isinstance(error, RequestRefused | RequestFailed):
         return _show_answered(error)
+    if isinstance(error, DraftRefused):
+        show_problems(error.problems)
+        return code_of_rejection(error.problems)
     show_problems([Problem.of(error)])
     if isinstance(error, SubmissionGivenUp):
         return ExitCode.COMPILATION_FAILED

@@ -10,19 +10,31 @@ import click
 @click.command()
 @click.argument("path", type=click.Path(path_type=Path), default=".")
 @click.option("--http-port", default=8080, show_default=True, help="Port of the gateway; 0 takes a free one.")
+@click.option(
+    "--semantic-port",
+    type=click.IntRange(0, 65535),
+    help="Port where Cube asks for its bundle; 0 takes a free one. Left out, the one after the gateway's.",
+)
 @click.option("--ui", is_flag=True, help="Show Dagster's UI too: assets, checks and runs. Needs floe-cli[ui].")
-def up(path: Path, http_port: int, ui: bool) -> None:
+def up(path: Path, http_port: int, semantic_port: int | None, ui: bool) -> None:
     """Keep the embedded stack of the product in PATH running, until Ctrl-C.
 
-    `floe run PATH` and `floe publish PATH` find it and use it.
+    `floe run PATH` and `floe publish PATH` find it and use it. A Cube that asks it for its bundle is told of as it
+    comes, goes, and serves another one.
     """
     import asyncio
     import signal
     from contextlib import AsyncExitStack
 
+    from floe_cli.semantic.cube_news import telling_cubes
     from floe_cli.stack.dagster_ui import check_installed, dagster_ui
     from floe_cli.stack.embedded import embedded_stack
     from floe_cli.stack.folders import stack_folder
+
+    ports = {
+        "gateway": http_port,
+        "semantic": semantic_port if semantic_port is not None else http_port and http_port + 1,
+    }
 
     async def main() -> None:
         stopped = asyncio.Event()
@@ -32,17 +44,18 @@ def up(path: Path, http_port: int, ui: bool) -> None:
         if ui:
             check_installed()
         async with AsyncExitStack() as cleanup:
-            stack = await cleanup.enter_async_context(embedded_stack(folder, http_port=http_port))
+            stack = await cleanup.enter_async_context(embedded_stack(folder, http_ports=ports))
             click.echo(f"bus      {stack.nats_url}")
             await stack.until_all()
             click.echo(f"services {', '.join(stack.services)}")
-            gateway = stack.services.get("gateway")
-            if gateway is not None and gateway.http_address:
-                click.echo(f"gateway  {gateway.http_address}")
+            for name in ports:
+                if name in stack.services and (address := stack.services[name].http_address):
+                    click.echo(f"{name:8} {address}")
             if ui:
                 click.echo(f"dagster  {await cleanup.enter_async_context(dagster_ui(folder))}")
             click.echo(f"log      {folder.log}")
             click.echo("ready; Ctrl-C stops it")
+            await cleanup.enter_async_context(telling_cubes(folder, stack.nats_url, click.echo))
             await stopped.wait()
             click.echo("stopping")
 

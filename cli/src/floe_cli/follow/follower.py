@@ -36,6 +36,8 @@ from floe_contracts.events import (
     RunSuperseded,
     SemanticFailed,
     SemanticRendered,
+    SemanticSynced,
+    SemanticSyncFailed,
     TableCommitted,
 )
 from floe_contracts.openlineage.envelope import RUN_HEADER
@@ -228,7 +230,7 @@ class Follower:
     def _belongs(self, event: Event) -> bool:
         if isinstance(event, ArtifactCompiled | ArtifactPlanned | ArtifactRejected):
             return event.submission == self._cause
-        if isinstance(event, SemanticRendered | SemanticFailed):
+        if isinstance(event, SemanticRendered | SemanticFailed | SemanticSynced | SemanticSyncFailed):
             compiled = self.progress.compiled
             return compiled is not None and event.artifact_digest == compiled.artifact_digest
         if isinstance(event, TableCommitted):

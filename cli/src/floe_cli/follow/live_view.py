@@ -12,7 +12,7 @@ from rich.text import Text
 
 from floe_cli.follow.progress import NodeProgress, Progress, StageName, StageStatus
 from floe_contracts.digests import short
-from floe_contracts.events import SemanticRendered
+from floe_contracts.events import SemanticRendered, SemanticSynced
 
 _MARKS: Final = {
     StageStatus.WAITING: ("·", "dim"),
@@ -85,7 +85,15 @@ class LiveView:
         if stage is StageName.LINEAGE:
             return f"{progress.lineage_events} events" if progress.lineage_events else ""
         rendered = progress.rendered
-        return f"bundle {short(rendered.bundle_digest)}" if isinstance(rendered, SemanticRendered) else ""
+        return (
+            f"bundle {short(rendered.bundle_digest)}{self._synced()}" if isinstance(rendered, SemanticRendered) else ""
+        )
+
+    def _synced(self) -> str:
+        synced = self._progress.synced
+        if synced is None:
+            return ""
+        return ", served by Cube" if isinstance(synced, SemanticSynced) else ", refused by Cube"
 
     def _node(self, node: NodeProgress) -> Text:
         return Text(f"     {node.unique_id}", style="cyan")

@@ -8,7 +8,7 @@ from typing import Final
 
 from floe_cli.follow.progress import Progress, StageName, StageStatus
 from floe_contracts.digests import short
-from floe_contracts.events import SemanticRendered
+from floe_contracts.events import SemanticRendered, SemanticSynced
 
 _ENDED: Final = frozenset({"success", "warned", "failed", "skipped", "aborted"})
 
@@ -32,6 +32,9 @@ class PlainView:
             earlier = before.nodes.get(unique_id)
             if node.status in _ENDED and (earlier is None or earlier.status not in _ENDED):
                 self._line(f"  {node.status:8} {unique_id} {node.seconds:.2f} s")
+        if progress.synced is not None and progress.synced is not before.synced:
+            outcome = "served" if isinstance(progress.synced, SemanticSynced) else "refused"
+            self._line(f"  {outcome:8} bundle {short(progress.synced.bundle_digest)} by Cube")
         for table in progress.landed[len(before.landed) :]:
             self._line(f"  landed   {table}")
 

@@ -23,6 +23,8 @@ from floe_contracts.events import (
     RunSuperseded,
     SemanticFailed,
     SemanticRendered,
+    SemanticSynced,
+    SemanticSyncFailed,
     TableCommitted,
 )
 
@@ -84,6 +86,8 @@ class Progress:
     lineage_events: int = 0
     outcome: RunEnded | None = None
     rendered: SemanticRendered | SemanticFailed | None = None
+    synced: SemanticSynced | SemanticSyncFailed | None = None
+    """What a Cube has made of the bundle, if one runs."""
 
     @classmethod
     def of_run(cls) -> Self:
@@ -118,9 +122,8 @@ def after(progress: Progress, event: Event) -> Progress:
             return _with_node(progress, NodeProgress(event.unique_id, status, event.seconds, event.message))
         case TableCommitted():
             return replace(progress, committed=progress.committed | {(event.identifier, event.snapshot_id)})
-        case SemanticRendered() | SemanticFailed():
-            status = StageStatus.DONE if isinstance(event, SemanticRendered) else StageStatus.FAILED
-            return replace(progress, rendered=event, stages=progress.stage(render=status))
+        case SemanticRendered() | SemanticFailed() | SemanticSynced() | SemanticSyncFailed():
+            return _served(progress, event)
         case RunSuperseded():
             return replace(progress, outcome=event, run_id=event.run_id, stages=_cancelled(progress))
         case RunCompleted() | RunFailed() | RunCancelled():
@@ -154,6 +157,15 @@ def _answered(progress: Progress, event: ArtifactCompiled | ArtifactPlanned | Ar
     if isinstance(event, ArtifactPlanned):
         return replace(progress, planned=event, stages=stages)
     return replace(progress, compiled=event, stages=stages)
+
+
+def _served(
+    progress: Progress, event: SemanticRendered | SemanticFailed | SemanticSynced | SemanticSyncFailed
+) -> Progress:
+    if isinstance(event, SemanticSynced | SemanticSyncFailed):
+        return replace(progress, synced=event)
+    status = StageStatus.DONE if isinstance(event, SemanticRendered) else StageStatus.FAILED
+    return replace(progress, rendered=event, stages=progress.stage(render=status))
 
 
 def _with_node(progress: Progress, node: NodeProgress) -> Progress:

@@ -5,7 +5,14 @@ from __future__ import annotations
 from typing import Any
 
 from floe_cli.follow.progress import Progress, RunEnded
-from floe_contracts.events import NodeOutcome, RunCancelled, RunSeconds, RunSuperseded, SemanticRendered
+from floe_contracts.events import (
+    NodeOutcome,
+    RunCancelled,
+    RunSeconds,
+    RunSuperseded,
+    SemanticRendered,
+    SemanticSynced,
+)
 
 
 def result_document(progress: Progress, *, tenant: str, environment: str, product: str, total: float) -> dict[str, Any]:
@@ -33,6 +40,7 @@ def result_document(progress: Progress, *, tenant: str, environment: str, produc
         "cube_bundle_digest": progress.rendered.bundle_digest
         if isinstance(progress.rendered, SemanticRendered)
         else None,
+        "cube_serves": isinstance(progress.synced, SemanticSynced) if progress.synced else None,
         "problems": [problem.model_dump(exclude_none=True) for problem in _problems(progress)],
         "seconds": {
             "compile": compiled.seconds if compiled else None,
@@ -56,7 +64,7 @@ def reason_of(outcome: RunEnded) -> str | None:
 
 
 def _problems(progress: Progress) -> tuple[Any, ...]:
-    for part in (progress.rejected, progress.outcome, progress.rendered):
+    for part in (progress.rejected, progress.outcome, progress.rendered, progress.synced):
         found: tuple[Any, ...] = getattr(part, "problems", ())
         if found:
             return found

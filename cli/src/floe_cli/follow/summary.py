@@ -29,6 +29,7 @@ def show_summary(console: Console, document: dict[str, Any], path: Path) -> None
     suggestions = [
         (f"{floe} trace {document['run_id']} {path}", "verify the chain of ids, offline"),
         (f"{floe} catalog tables {path}", "what the tables hold; also snapshots, and reading them as they were"),
+        (f"{floe} semantic status {path}", "what Cube serves; docs/how-to/serve-through-cube.md says how to start one"),
         (f"{floe} lineage export --run {document['run_id']} {path}", "the OpenLineage events, one JSON a line"),
     ]
     if document["source_digest"] is not None:
@@ -55,9 +56,16 @@ def _chain(document: dict[str, Any]) -> list[tuple[str, str]]:
         ("partition", document["partition"]),
         ("snapshots", _snapshots(tables)),
         ("lineage", f"{document['lineage_events']} OpenLineage events, each names the run and the artifact"),
-        ("Cube bundle", (document["cube_bundle_digest"] or "not served") if compiled else None),
+        ("Cube bundle", _bundle(document) if compiled else None),
     ]
     return [(name, value) for name, value in chain if value is not None]
+
+
+def _bundle(document: dict[str, Any]) -> str:
+    """The bundle, and what Cube made of it; whether one runs is not known where nothing was heard."""
+    told = {True: "; Cube serves it", False: "; Cube refuses it, and serves what it served before", None: ""}
+    digest = document["cube_bundle_digest"]
+    return f"{digest}{told[document['cube_serves']]}" if digest else "not served"
 
 
 def _snapshots(tables: list[dict[str, Any]]) -> str:

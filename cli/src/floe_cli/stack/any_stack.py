@@ -15,12 +15,15 @@ from floe_cli.stack.folders import stack_folder
 
 
 @asynccontextmanager
-async def any_stack(path: Path, services: Collection[str] | None = None) -> AsyncIterator[Connection]:
+async def any_stack(
+    path: Path, services: Collection[str] | None = None, *, asked: bool = False
+) -> AsyncIterator[Connection]:
     """A connection to a stack that works.
 
     Args:
         path: the product's folder.
         services: those that are needed, where a stack has to be started; None starts all.
+        asked: they are asked something, which none of them hears before it is up; what is published waits for them.
 
     Raises:
         Unreachable: the configured bus is not there.
@@ -33,6 +36,8 @@ async def any_stack(path: Path, services: Collection[str] | None = None) -> Asyn
             stack = await cleanup.enter_async_context(embedded_stack(folder, services=services))
             settings = load_settings(ChassisSettings, dict(os.environ) | folder.environment(stack.nats_url))
             connection = await cleanup.enter_async_context(connected(settings))
+            if asked:
+                await stack.until_all()
             async with _watched(stack):
                 yield connection
             return

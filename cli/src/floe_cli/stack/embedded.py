@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import AsyncIterator, Collection
+from collections.abc import AsyncIterator, Collection, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Final
 
 from floe_chassis import topology
 from floe_chassis.bus import Bus
+from floe_chassis.errors import AddressInUse
 from floe_chassis.http_server import HttpServer
 from floe_chassis.service import Service
 from floe_chassis.settings import ChassisSettings, load_settings
@@ -24,6 +25,8 @@ from floe_contracts.errors import WrongUsage
 _FIRST: Final = ("compiler", "gateway", "lineage", "semantic", "catalog", "executor")
 """The compiler comes first: dbt warms up in its fork server while the others are imported."""
 _NEEDED: Final = ("compiler", "executor", "lineage", "semantic")
+_ANY_PORT: Final = "0"
+_PORT_HINT: Final = "another stack may have it: name a port with floe up --http-port and --semantic-port"
 
 
 class EmbeddedStack:
@@ -46,13 +49,13 @@ class EmbeddedStack:
 
 @asynccontextmanager
 async def embedded_stack(
-    folder: StackFolder, *, http_port: int = 0, services: Collection[str] | None = None
+    folder: StackFolder, *, http_ports: Mapping[str, int] | None = None, services: Collection[str] | None = None
 ) -> AsyncIterator[EmbeddedStack]:
     """Run the stack of `folder` for as long as the context lasts; the bus is up when it begins.
 
     Args:
         folder: where everything is kept.
-        http_port: port of the gateway; 0 takes a free one.
+        http_ports: service -> its port; the others take any free one.
         services: run only these, and let no other command find the stack; None runs all that are installed.
 
     Raises:
@@ -67,12 +70,13 @@ async def embedded_stack(
     folder.root.mkdir(parents=True, exist_ok=True)
     async with AsyncExitStack() as cleanup:
         nats_url = await cleanup.enter_async_context(bus_server(folder))
-        environment = _environment(folder, nats_url) | {"FLOE_HTTP_PORT": str(http_port)}
+        environment = _environment(folder, nats_url)
         settings = load_settings(ChassisSettings, environment)
         configure("floe", settings)
         await _apply_topology(settings, named_backends(environment))
         stack = EmbeddedStack(nats_url)
-        stack.starting = asyncio.create_task(_start_services(stack, environment, cleanup, services or _FIRST))
+        ports = http_ports or {}
+        stack.starting = asyncio.create_task(_start_services(stack, environment, ports, cleanup, services or _FIRST))
         cleanup.push_async_callback(_end, stack)
         if services is None:
             folder.announce(RunningStack(pid=os.getpid(), nats_url=nats_url))
@@ -83,7 +87,8 @@ async def embedded_stack(
 def _environment(folder: StackFolder, nats_url: str) -> dict[str, str]:
     """The caller's environment, so that any setting may be set, below what the stack itself decides."""
     dbt = str(folder.root / "dbt")
-    own = folder.environment(nats_url) | {"FLOE_COMPILER_DBT_FOLDER": dbt, "FLOE_EXECUTOR_DBT_FOLDER": dbt}
+    folders = {"FLOE_COMPILER_DBT_FOLDER": dbt, "FLOE_EXECUTOR_DBT_FOLDER": dbt}
+    own = folder.environment(nats_url) | folders | {"FLOE_HTTP_PORT": _ANY_PORT}
     # Whoever can publish here is the person at this machine: the repositories are theirs to choose.
     git = {"FLOE_COMPILER_GIT_LOCAL": "true", "FLOE_COMPILER_GIT_REPOSITORIES": '["*"]'}
     return {"FLOE_LOG_FILE": str(folder.log)} | git | dict(os.environ) | own
@@ -99,17 +104,29 @@ async def _apply_topology(settings: ChassisSettings, backends: Collection[str]) 
 
 
 async def _start_services(
-    stack: EmbeddedStack, environment: dict[str, str], cleanup: AsyncExitStack, wanted: Collection[str]
+    stack: EmbeddedStack,
+    environment: dict[str, str],
+    http_ports: Mapping[str, int],
+    cleanup: AsyncExitStack,
+    wanted: Collection[str],
 ) -> None:
     installed = installed_services()
     for name in [name for name in _FIRST if name in installed and name in wanted]:
         create = await asyncio.to_thread(load_service, name)
-        service = create(environment)
+        port = {"FLOE_HTTP_PORT": str(http_ports[name])} if name in http_ports else {}
+        service = create(environment | port)
         cleanup.push_async_callback(service.stop)
         if service.routes:
-            await cleanup.enter_async_context(HttpServer(service))
+            await _listen(service, cleanup)
         await service.start()
         stack.services[name] = service
+
+
+async def _listen(service: Service, cleanup: AsyncExitStack) -> None:
+    try:
+        await cleanup.enter_async_context(HttpServer(service))
+    except AddressInUse as error:
+        raise AddressInUse(f"the {service.name} service: {error.message}", hint=_PORT_HINT) from error
 
 
 async def _end(stack: EmbeddedStack) -> None:

@@ -51,6 +51,11 @@ class StackFolder:
         """Where the lineage service's file backend writes."""
         return self.root / "lineage.jsonl"
 
+    @property
+    def serve(self) -> Path:
+        """Where the catalog service writes what readers such as Cube open."""
+        return self.root / "serve"
+
     def address(self, nats_url: str) -> Address:
         """How to reach this stack when its bus is at `nats_url`."""
         return Address(nats_url, self.blobs_url)
@@ -89,6 +94,7 @@ class StackFolder:
             "FLOE_EXECUTOR_DAGSTER_HOME": str(self.root / "dagster"),
             "FLOE_CATALOG_URI": catalog,
             "FLOE_CATALOG_WAREHOUSE": f"file://{lake}",
+            "FLOE_CATALOG_SERVE_DIR": str(self.serve),
         }
 
 

@@ -9,6 +9,7 @@ from typing import TypeAlias, TypeVar
 from floe_chassis.stream_reader import read_stream
 from floe_chassis.topology import ARTIFACTS, EVENTS
 from floe_cli.stack.connection import Connection
+from floe_cli.tracing.cube_verdicts import Verdict
 from floe_contracts import subjects
 from floe_contracts.cloudevents import decode
 from floe_contracts.errors import ContractError
@@ -19,6 +20,8 @@ from floe_contracts.events import (
     RunCompleted,
     RunFailed,
     SemanticRendered,
+    SemanticSynced,
+    SemanticSyncFailed,
     TableCommitted,
 )
 
@@ -35,6 +38,8 @@ class History:
     outcomes: tuple[Outcome, ...]
     compiled: tuple[ArtifactCompiled, ...]
     rendered: tuple[SemanticRendered, ...]
+    verdicts: tuple[Verdict, ...] = ()
+    """What Cubes made of the bundles."""
 
 
 async def read_history(connection: Connection) -> History:
@@ -42,10 +47,13 @@ async def read_history(connection: Connection) -> History:
     ended: list[tuple[int, Outcome]] = [told async for told in _events(connection, EVENTS, RunCompleted)]
     ended += [told async for told in _events(connection, EVENTS, RunFailed)]
     ended += [told async for told in _events(connection, EVENTS, RunCancelled)]
+    verdicts: list[tuple[int, Verdict]] = [told async for told in _events(connection, EVENTS, SemanticSynced)]
+    verdicts += [told async for told in _events(connection, EVENTS, SemanticSyncFailed)]
     return History(
         outcomes=tuple(outcome for _, outcome in sorted(ended, key=lambda told: told[0])),
         compiled=tuple([event async for _, event in _events(connection, ARTIFACTS, ArtifactCompiled)]),
         rendered=tuple([event async for _, event in _events(connection, EVENTS, SemanticRendered)]),
+        verdicts=tuple(verdict for _, verdict in sorted(verdicts, key=lambda told: told[0])),
     )
 
 

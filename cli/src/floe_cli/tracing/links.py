@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +14,7 @@ from floe_chassis.stream_reader import read_stream
 from floe_chassis.topology import LINEAGE
 from floe_cli.stack.connection import Connection
 from floe_cli.tracing.commit_trees import digest_of_commit
+from floe_cli.tracing.cube_verdicts import verdict_in_words
 from floe_cli.tracing.history import History, Outcome, committed_by, read_history
 from floe_cli.tracing.naming import find_run
 from floe_contracts import subjects
@@ -61,7 +62,8 @@ async def trace(connection: Connection, identity: str, path: Path) -> tuple[str,
     links += _snapshots(outcome, await committed_by(connection, outcome.run_id), lineage)
     links.append(_lineage_link(outcome, lineage))
     if (rendered := _rendered(history, outcome)) is not None:
-        links.append(await _bundle(blobs, "Cube bundle", rendered.bundle_digest))
+        link = await _bundle(blobs, "Cube bundle", rendered.bundle_digest)
+        links.append(replace(link, evidence=f"{link.evidence}; {verdict_in_words(history.verdicts, rendered)}"))
     return outcome.run_id, links
 
 

@@ -1,0 +1,1 @@
+"""`floe semantic`, one module for each group of its commands."""
