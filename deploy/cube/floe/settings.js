@@ -1,0 +1,66 @@
+// What cube.js is told by its environment, and what it refuses to start with.
+'use strict';
+
+const fs = require('node:fs');
+const os = require('node:os');
+
+const SIGNING = ['CUBEJS_API_SECRET', 'CUBEJS_API_SECRETS', 'CUBEJS_JWT_KEY', 'CUBEJS_JWK_URL'];
+const KEPT_COMPILERS = 4;
+
+class SettingsError extends Error {}
+
+/**
+ * The settings, read once.
+ *
+ * Callers are let in with a token only: Cube itself lets everybody in unless NODE_ENV is production, and in its
+ * development mode hands out tokens, so the one is set here and the other is refused.
+ *
+ * @throws SettingsError if something is missing or would open Cube to anybody.
+ */
+function readSettings(environment) {
+  const url = (environment.FLOE_SEMANTIC_URL || '').replace(/\/+$/, '');
+  if (!/^https?:\/\//.test(url)) {
+    throw new SettingsError('FLOE_SEMANTIC_URL must say where the semantic service is, as http://semantic:8080');
+  }
+  if (environment.CUBEJS_DEV_MODE === 'true') {
+    throw new SettingsError('CUBEJS_DEV_MODE=true hands tokens to anybody: take it away');
+  }
+  if (!SIGNING.some((name) => environment[name])) {
+    throw new SettingsError(`nobody could be let in: set one of ${SIGNING.join(', ')}`);
+  }
+  environment.NODE_ENV = 'production';
+  if (environment.FLOE_SERVE_DATABASE) environment.CUBEJS_DB_TYPE = 'duckdb';
+  return Object.freeze({
+    url,
+    token: readToken(environment),
+    environment: environment.FLOE_ENVIRONMENT || null,
+    product: environment.FLOE_PRODUCT || null,
+    rolesClaim: environment.FLOE_ROLES_CLAIM || 'roles',
+    userClaim: environment.FLOE_USER_CLAIM || 'sub',
+    claimsNamespace: environment.CUBEJS_JWT_CLAIMS_NAMESPACE || null,
+    serveDatabase: environment.FLOE_SERVE_DATABASE || null,
+    pollSeconds: seconds(environment, 'FLOE_CUBE_POLL_SECONDS', 1),
+    gracefulSeconds: seconds(environment, 'CUBEJS_GRACEFUL_SHUTDOWN', 10),
+    instance: environment.FLOE_CUBE_INSTANCE || `${os.hostname()}-${environment.PORT || 4000}`,
+    keptCompilers: KEPT_COMPILERS,
+    logLevel: environment.CUBEJS_LOG_LEVEL || 'warn',
+  });
+}
+
+function readToken(environment) {
+  if (environment.FLOE_CUBE_TOKEN) return environment.FLOE_CUBE_TOKEN;
+  if (!environment.FLOE_CUBE_TOKEN_FILE) return null;
+  try {
+    return fs.readFileSync(environment.FLOE_CUBE_TOKEN_FILE, 'utf8').trim() || null;
+  } catch (error) {
+    throw new SettingsError(`FLOE_CUBE_TOKEN_FILE cannot be read: ${error.message}`);
+  }
+}
+
+function seconds(environment, name, otherwise) {
+  const value = environment[name] === undefined || environment[name] === '' ? otherwise : Number(environment[name]);
+  if (!(value > 0 && value <= 3600)) throw new SettingsError(`${name} must be a number of seconds up to 3600`);
+  return value;
+}
+
+module.exports = { readSettings, SettingsError };

@@ -1,0 +1,165 @@
+"""Plays the semantic service for a Cube: offers bundles, takes verdicts and what is told of queries."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import threading
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any, Final
+
+from cube_home import CubeHome  # found by the path that conftest.py adds
+from cube_server import CubeServer, cube_server
+
+TOKEN: Final = "the token of every Cube in these tests"
+ENVIRONMENT: Final = "dev"
+PRODUCT: Final = "orders"
+
+Fault = Callable[[BaseHTTPRequestHandler], None]
+"""Answers in the server's place, or not at all."""
+
+
+class BundleServer:
+    """What the semantic service's door for Cube is to a Cube; a test says what it offers and how it fails."""
+
+    def __init__(self) -> None:
+        self.polls: list[dict[str, str | None]] = []
+        self.verdicts: list[dict[str, Any]] = []
+        self.batches: list[dict[str, Any]] = []
+        self.outcome: Callable[[dict[str, Any]], str] = lambda verdict: str(verdict["outcome"])
+        """What a verdict is answered with."""
+        self.fault: Fault | None = None
+        self.withdrawn = False
+        self._offer: dict[str, Any] | None = None
+        self._offers = 0
+        self._server = ThreadingHTTPServer(("127.0.0.1", 0), _handler(self))
+        self._server.daemon_threads = True
+        threading.Thread(target=self._server.serve_forever, args=(0.02,), daemon=True).start()
+
+    @property
+    def url(self) -> str:
+        """Where a Cube finds it."""
+        return f"http://127.0.0.1:{self._server.server_address[1]}"
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """What a Cube is told to find it."""
+        return {
+            "FLOE_SEMANTIC_URL": self.url,
+            "FLOE_CUBE_TOKEN": TOKEN,
+            "FLOE_ENVIRONMENT": ENVIRONMENT,
+            "FLOE_PRODUCT": PRODUCT,
+            "FLOE_CUBE_POLL_SECONDS": "0.05",
+            "FLOE_CUBE_INSTANCE": "cube-of-tests",
+        }
+
+    def offer(
+        self, files: Mapping[str, str], *, roles: Sequence[str] = (), claims: Mapping[str, Any] | None = None
+    ) -> str:
+        """Offer these texts from now on; the same ones once more are another offer with the same digest.
+
+        Returns:
+            The digest of the bundle.
+        """
+        listed = [{"path": path, "content": text} for path, text in sorted(files.items())]
+        verification = {"roles": list(roles), "claims": dict(claims or {})}
+        digest = "sha256:" + hashlib.sha256(json.dumps([listed, verification]).encode()).hexdigest()
+        self.offer_document({"bundle_digest": digest, "files": listed, "verification": verification})
+        return digest
+
+    def offer_document(self, document: Mapping[str, Any] | None) -> None:
+        """Offer a document as it is, beside what every bundle says of itself; None offers nothing."""
+        place = {"version": "1.0", "product": PRODUCT, "environment": ENVIRONMENT}
+        self._offers += 1
+        self._offer = None if document is None else {**place, **document}
+
+    def close(self) -> None:
+        """Answer nobody any more."""
+        self._server.shutdown()
+        self._server.server_close()
+
+    def answer(self, handler: BaseHTTPRequestHandler) -> tuple[int, dict[str, str], Any]:
+        """Status, headers and document for a request that has the right token."""
+        if handler.command == "GET":
+            return self._bundle(handler)
+        body = json.loads(handler.rfile.read(int(handler.headers["Content-Length"])))
+        if handler.path == "/v1/cube/queries":
+            self.batches.append(body)
+            return 200, {}, {}
+        outcome = self.outcome(body)
+        self.verdicts.append(body)
+        return 200, {}, {"version": "1.0", "outcome": outcome}
+
+    def _bundle(self, handler: BaseHTTPRequestHandler) -> tuple[int, dict[str, str], Any]:
+        known = handler.headers.get("If-None-Match")
+        named = {"instance": "X-Floe-Cube-Instance", "serving": "X-Floe-Cube-Serving"}
+        self.polls.append({name: handler.headers.get(header) for name, header in named.items()} | {"known": known})
+        if self.withdrawn:
+            return 410, {}, {"detail": "the product was withdrawn"}
+        if self._offer is None:
+            return 404, {}, {"detail": "nothing is offered yet"}
+        etag = f'"{self._offer.get("bundle_digest")}.{self._offers}"'
+        return (304, {"ETag": etag}, None) if known == etag else (200, {"ETag": etag}, self._offer)
+
+
+def _handler(server: BundleServer) -> type[BaseHTTPRequestHandler]:
+    class Handler(BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+
+        def do_GET(self) -> None:
+            if server.fault is not None:
+                server.fault(self)
+            elif self.headers.get("Authorization") != f"Bearer {TOKEN}":
+                reply(self, 401, {}, {"detail": "another token is needed"})
+            else:
+                reply(self, *server.answer(self))
+
+        do_POST = do_GET  # noqa: N815 - as http.server names them
+
+        def log_message(self, *_: object) -> None:
+            """Silence."""
+
+    return Handler
+
+
+def reply(handler: BaseHTTPRequestHandler, status: int, headers: Mapping[str, str], document: Any) -> None:
+    """Answer with a document, or with a text as it is."""
+    body = (
+        b"" if document is None else document.encode() if isinstance(document, str) else json.dumps(document).encode()
+    )
+    handler.send_response(status)
+    for name, value in {"Content-Length": str(len(body)), **headers}.items():
+        handler.send_header(name, value)
+    handler.end_headers()
+    handler.wfile.write(body)
+
+
+@contextmanager
+def bundle_server() -> Iterator[BundleServer]:
+    """One that runs, and offers nothing yet."""
+    server = BundleServer()
+    try:
+        yield server
+    finally:
+        server.close()
+
+
+@contextmanager
+def served_cube(
+    home: CubeHome,
+    folder: Path,
+    files: Mapping[str, str],
+    *,
+    roles: Sequence[str] = (),
+    claims: Mapping[str, Any] | None = None,
+    environment: Mapping[str, str | None] | None = None,
+) -> Iterator[tuple[CubeServer, BundleServer]]:
+    """A Cube with floe's cube.js that serves these model files, and the server that offered them."""
+    with bundle_server() as bundles:
+        bundles.offer(files, roles=roles, claims=claims)
+        with cube_server(home, folder, environment={**bundles.environment, **(environment or {})}) as cube:
+            cube.wait_until_ready()
+            yield cube, bundles
