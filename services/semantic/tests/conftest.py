@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, TypeAlias
 
 import pytest
@@ -72,6 +72,8 @@ def make_artifact() -> MakeArtifact:
         row_owner: tuple[str, str] | None = ("brand", "brand"),
         nodes: dict[str, str] | None = None,
         cube: bool = True,
+        compute: str = "duckdb",
+        computes: Mapping[str, str] | None = None,
         **environments: Policies,
     ) -> CompiledArtifacts:
         return CompiledArtifacts(
@@ -92,7 +94,10 @@ def make_artifact() -> MakeArtifact:
             environments={
                 name: CompiledEnvironment(
                     refs=("*",),
-                    compute=Compute(name="duckdb", type="duckdb", threads=1),
+                    compute=Compute(name=compute, type=compute, threads=1),
+                    computes={
+                        name: Compute(name=name, type=kind, threads=1) for name, kind in (computes or {}).items()
+                    },
                     storage=Storage(name="local", type="local"),
                     catalog=Catalog(name="local", type="sql"),
                     policies={

@@ -34,22 +34,23 @@ def where(condition: str) -> dict[str, Any]:
     return {"where_filters": [{"where_sql_template": condition}]}
 
 
-def test_columns_without_or_with_strange_types_are_text_and_told_of(
+def test_columns_without_a_type_are_told_of_and_those_of_a_strange_one_left_out(
     make_node: MakeNode, make_artifact: MakeArtifact, graph_of: MakeGraph, parsed: Parse
 ) -> None:
-    node = make_node("a", ("plain", None), ("list", "integer[]"), ("day", None))
+    node = make_node("a", ("plain", None), ("list", "integer[]"), ("day", None), ("created_at", None))
     semantic = model("a", dimensions=[{"name": "day", "type": "time", "expr": None, "label": "Day {x}"}])
     bundle = render(make_artifact(row_owner=None, prod={}), graph_of(node, semantic_models=(semantic,)), "prod")
     dimensions = members(parsed(bundle, "a"), "dimensions")
     assert {name: item["type"] for name, item in dimensions.items()} == {
         "plain": "string",
-        "list": "string",
+        "created_at": "time",
         "day": "time",
     }
     assert dimensions["day"]["title"] == "Day \\{x\\}"
     assert bundle.skipped == (
-        "model.shop.a: column list: type integer[] is served as text",
+        "model.shop.a: column list: Cube has no type for integer[]; left out",
         "model.shop.a: columns without a data_type, served as text: plain, day (2)",
+        "model.shop.a: columns without a data_type, served as times: created_at (1)",
     )
 
 

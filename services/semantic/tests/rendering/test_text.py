@@ -13,9 +13,6 @@ from floe_semantic.core.rendering.sql.identifiers import (
     RESERVED,
     cube_name,
     free_name,
-    is_claim,
-    quoted_column,
-    role_key,
 )
 from floe_semantic.core.rendering.writing.block_yaml import dump
 from floe_semantic.core.rendering.writing.cube_text import literal, prose
@@ -101,37 +98,3 @@ def test_names_that_are_not_legal(name: str, legal: str) -> None:
 
 def test_a_name_is_free_whatever_the_case() -> None:
     assert free_name("Orders", {"orders", "orders_"}) == "Orders__"
-
-
-@pytest.mark.parametrize(("name", "sql"), [("order", "order"), ("Order", '"Order"'), ('a"b', '"a""b"')])
-def test_columns_are_quoted_where_it_matters(name: str, sql: str) -> None:
-    assert quoted_column(name) == sql
-
-
-@pytest.mark.parametrize(
-    ("claim", "fine"),
-    [
-        ("brand", True),
-        ("app.tenant_id", True),
-        ("https://example.com/tenant", False),
-        ("a b", False),
-        ("class", False),
-        ("constructor", False),
-        ("brand }{ x", False),
-        ("", False),
-    ],
-)
-def test_claims_that_a_policy_can_speak_of(claim: str, fine: bool) -> None:
-    assert is_claim(claim) is fine
-
-
-@given(st.text(min_size=1, max_size=20), st.text(min_size=1, max_size=20))
-@example("hex_61", "a")
-@example("constructor", "toString")
-def test_no_two_roles_share_a_key(one: str, other: str) -> None:
-    assert (role_key(one) == role_key(other)) is (one == other)
-    assert is_claim(role_key(one))
-
-
-def test_plain_roles_keep_their_names() -> None:
-    assert role_key("data_owner") == "data_owner"

@@ -13,17 +13,26 @@ from floe_semantic.core.rendering.metricflow.elements import Metric, SemanticMod
 from floe_semantic.core.rendering.metricflow.measures import row_count, semantic_measure
 from floe_semantic.core.rendering.metricflow.metrics import Place, add_metrics
 from floe_semantic.core.rendering.metricflow.semantic_models import SemanticLayer, read_elements
-from floe_semantic.core.rendering.sql.expression import Scope, column_reference
+from floe_semantic.core.rendering.sql.dialects import Dialect
+from floe_semantic.core.rendering.sql.expression import Scope
 from floe_semantic.core.rendering.sql.identifiers import cube_name, free_name
 from floe_semantic.core.rendering.untranslatable import Untranslatable
 
 
 @dataclass(frozen=True, slots=True)
 class ServedModel:
-    """A model that is served, and its row owner column as documented, if rows have owners."""
+    """A model that is served.
+
+    Attributes:
+        owner: its row owner column as documented, if rows have owners.
+        dialect: of the warehouse that Cube asks for its table.
+        data_source: Cube's name of that warehouse, if it is not the environment's own.
+    """
 
     node: Node
     owner: str | None
+    dialect: Dialect
+    data_source: str | None = None
 
 
 def cubes_of(
@@ -42,7 +51,7 @@ def cubes_of(
     cubes: dict[str, Cube] = {}
     places: dict[str, Place] = {}
     for node_id, item in served.items():
-        scope = _scope(item.node, names[node_id])
+        scope = _scope(item, names[node_id])
         cube = _with_dimensions(item, names[node_id], layer.models[node_id], scope, reserved, skipped)
         cubes[node_id] = cube
         places[node_id] = Place(scope, reserved | {one.name.casefold() for one in cube.dimensions}, {})
@@ -67,10 +76,13 @@ def _names(nodes: Iterable[Node]) -> dict[str, str]:
     return names
 
 
-def _scope(node: Node, name: str) -> Scope:
+def _scope(item: ServedModel, name: str) -> Scope:
+    node = item.node
     return Scope(
         columns={column.name.casefold(): column.name for column in node.columns},
         relations=frozenset({node.identifier.casefold(), node.name.casefold(), name.casefold()}),
+        quoted=frozenset(column.name for column in node.columns if column.quoted),
+        dialect=item.dialect,
     )
 
 
@@ -87,10 +99,10 @@ def _with_dimensions(
     title = next((model.label for model in models if model.label), None) or node.name.replace("_", " ").capitalize()
     row_owner = None
     if item.owner is not None:
-        sql = column_reference(item.owner).sql
+        sql = scope.column(item.owner).sql
         # There always is one: nothing takes the name or the place of the row owner's dimension.
         row_owner = next(dimension.name for dimension in dimensions if dimension.sql == sql)
-    return Cube(name, node, title, dimensions, (), row_owner=row_owner)
+    return Cube(name, node, title, scope, dimensions, (), row_owner=row_owner, data_source=item.data_source)
 
 
 def _add_measures(place: Place, models: Sequence[SemanticModel], skipped: list[str]) -> None:

@@ -8,9 +8,10 @@ from typing import Final
 
 from floe_contracts.nodes import Node
 from floe_semantic.core.rendering.cubes.members import Dimension, DimensionType
+from floe_semantic.core.rendering.cubes.primary_keys import primary_key
 from floe_semantic.core.rendering.metricflow.elements import SemanticDimension, SemanticModel
-from floe_semantic.core.rendering.sql.column_types import dimension_type
-from floe_semantic.core.rendering.sql.expression import Expression, Scope, column_reference, translate
+from floe_semantic.core.rendering.sql.column_types import dimension_type, type_by_name
+from floe_semantic.core.rendering.sql.expression import Expression, Scope, translate
 from floe_semantic.core.rendering.sql.identifiers import cube_name, free_name
 from floe_semantic.core.rendering.untranslatable import Untranslatable
 
@@ -36,8 +37,8 @@ def dimensions_of(
         reserved: casefolded names of cubes and views; a member of that name would be taken for one of them.
         skipped: is told what cannot be served.
     """
-    keys = primary_key(node, models)
-    dimensions = _columns(node, keys, owner, reserved, skipped)
+    keys = primary_key(node, models, skipped)
+    dimensions = _columns(node, keys, owner, scope, reserved, skipped)
     protected = {*keys, *([owner.casefold()] if owner else [])}
     for model in models:
         for spec in model.dimensions:
@@ -50,50 +51,51 @@ def dimensions_of(
     return tuple(sorted(dimensions.values(), key=lambda dimension: dimension.name))
 
 
-def primary_key(node: Node, models: Sequence[SemanticModel]) -> Mapping[str, str]:
-    """The primary key, casefolded -> as spelled: what dbt knows, or else the primary entity of a semantic model."""
-    if node.primary_key:
-        return {column.casefold(): column for column in node.primary_key}
-    entities = (entity.sql for model in models for entity in model.entities if entity.type == "primary")
-    return next(({sql.casefold(): sql} for sql in entities if sql.isidentifier()), {})
-
-
 def _columns(
-    node: Node, keys: Mapping[str, str], owner: str | None, reserved: Collection[str], skipped: list[str]
+    node: Node, keys: Mapping[str, str], owner: str | None, scope: Scope, reserved: Collection[str], skipped: list[str]
 ) -> dict[str, Dimension]:
     dimensions: dict[str, Dimension] = {}
-    untyped: list[str] = []
+    untyped: dict[DimensionType, list[str]] = {"time": [], "string": []}
     # The row owner comes first, so that no other column can take its name in Cube from it.
     for column in sorted(node.columns, key=lambda item: item.name != owner):
         name = free_name(cube_name(column.name), reserved)
         if name.casefold() in dimensions:
             skipped.append(f"{node.unique_id}: column {column.name}: another column has the same name in Cube")
             continue
-        kind = dimension_type(column.data_type) if column.data_type else None
-        if not column.data_type:
-            untyped.append(column.name)
-        elif kind is None:
-            skipped.append(f"{node.unique_id}: column {column.name}: type {column.data_type} is served as text")
+        kind = dimension_type(column.data_type) if column.data_type else type_by_name(column.name)
+        if not column.data_type and kind is not None:
+            untyped[kind].append(column.name)
+        if kind is None:
+            told = f"{node.unique_id}: column {column.name}: Cube has no type for {column.data_type}"
+            if column.name != owner and column.name.casefold() not in keys:
+                skipped.append(f"{told}; left out")
+                continue
+            skipped.append(f"{told}; served as text, because rows are chosen or counted by it")
         dimensions[name.casefold()] = Dimension(
             name=name,
-            sql=column_reference(column.name).sql,
+            sql=scope.column(column.name).sql,
             type=kind or "string",
             columns=frozenset({column.name.casefold()}),
             description=column.description,
             primary_key=column.name.casefold() in keys,
         )
-    if untyped:
-        listed = ", ".join(untyped[:_LISTED]) + (", ..." if len(untyped) > _LISTED else "")
-        skipped.append(f"{node.unique_id}: columns without a data_type, served as text: {listed} ({len(untyped)})")
+    for kind, names in untyped.items():
+        if names:
+            served = "times" if kind == "time" else "text"
+            skipped.append(f"{node.unique_id}: columns without a data_type, served as {served}: {_listed(names)}")
     documented = {column.name.casefold() for column in node.columns}
     for key, spelled in sorted(keys.items()):
         if key not in documented:
             name = free_name(cube_name(spelled), {*reserved, *dimensions})
             columns = frozenset({key})
             dimensions[name.casefold()] = Dimension(
-                name=name, sql=column_reference(spelled).sql, type="string", columns=columns, primary_key=True
+                name=name, sql=scope.column(spelled).sql, type="string", columns=columns, primary_key=True
             )
     return dimensions
+
+
+def _listed(names: Sequence[str]) -> str:
+    return ", ".join(names[:_LISTED]) + (", ..." if len(names) > _LISTED else "") + f" ({len(names)})"
 
 
 def _semantic(

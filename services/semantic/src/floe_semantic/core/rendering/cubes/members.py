@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from floe_contracts.nodes import Node
+from floe_semantic.core.rendering.sql.expression import Scope
 
 Relationship = Literal["many_to_one", "one_to_one"]
 DimensionType = Literal["number", "string", "time", "boolean"]
@@ -54,9 +55,14 @@ class Measure:
 
 @dataclass(frozen=True, slots=True)
 class Join:
-    """A way from a cube to the cube `target`."""
+    """A way from a cube to the cube `target`.
+
+    Attributes:
+        pairs: columns of the cube, each with the one of the target that must equal it.
+    """
 
     target: str
+    pairs: tuple[tuple[str, str], ...]
     sql: str
     relationship: Relationship
 
@@ -66,16 +72,20 @@ class Cube:
     """A served model.
 
     Attributes:
+        scope: how the model's columns are written.
         row_owner: the dimension whose value must equal the caller's claim, if rows have owners.
+        data_source: Cube's name of the warehouse that it stands in, if that is not the environment's own.
     """
 
     name: str
     node: Node
     title: str
+    scope: Scope
     dimensions: tuple[Dimension, ...]
     measures: tuple[Measure, ...]
     joins: tuple[Join, ...] = ()
     row_owner: str | None = None
+    data_source: str | None = None
 
     @property
     def members(self) -> tuple[Dimension | Measure, ...]:

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from typing import Final
 
 from floe_semantic.core.rendering.cubes.members import Measure, MeasureType
 from floe_semantic.core.rendering.metricflow.elements import Aggregation, SemanticMeasure, SemanticModel, WhereFilters
+from floe_semantic.core.rendering.sql.dialects import Dialect
 from floe_semantic.core.rendering.sql.expression import Expression, Scope, translate
 from floe_semantic.core.rendering.sql.identifiers import cube_name
+from floe_semantic.core.rendering.sql.quantiles import Quantile, quantile
 from floe_semantic.core.rendering.untranslatable import Untranslatable
 
 _SAME: Final[dict[str, MeasureType]] = {
@@ -64,7 +67,7 @@ def aggregated(
     outer: tuple[str, ...] = ()
     if spec.agg in _QUANTILES:
         # A measure of type number is an aggregate as a whole, so that Cube cannot put a filter inside.
-        sql = _quantile(spec, _only_where(inner, filters))
+        sql = _quantile(spec, _only_where(inner, filters), scope.dialect)
     elif spec.agg in _SAME:
         kind, outer = _SAME[spec.agg], tuple(condition.sql for condition in filters)
         sql = f"case when {inner.sql} then 1 else 0 end" if spec.agg == "sum_boolean" else inner.sql
@@ -102,7 +105,7 @@ def _condition(template: str, model: SemanticModel, scope: Scope) -> Expression:
     sql = _DIMENSION.sub(placeholder, template)
     if "{{" in sql or "{%" in sql:
         raise Untranslatable(f"a filter other than on a Dimension of its own model: {template.strip()}")
-    return translate(sql, Scope(scope.columns, scope.relations, names))
+    return translate(sql, replace(scope, names=names))
 
 
 def _filtered_dimension(path: str, model: SemanticModel, scope: Scope) -> Expression:
@@ -122,13 +125,14 @@ def _only_where(inner: Expression, filters: tuple[Expression, ...]) -> str:
     return f"case when {' and '.join(f'({condition.sql})' for condition in filters)} then {inner.sql} end"
 
 
-def _quantile(spec: Aggregation, sql: str) -> str:
+def _quantile(spec: Aggregation, sql: str, dialect: Dialect) -> str:
     parameters = spec.agg_params
     share = 0.5 if spec.agg == "median" else parameters.percentile if parameters else None
     if share is None or not 0 <= share <= 1:
         raise Untranslatable("a percentile between 0 and 1 is not given")
+    how: Quantile = "continuous"
     if parameters is not None and parameters.use_approximate_percentile:
-        function = "approx_quantile"
-    else:
-        function = "quantile_disc" if parameters is not None and parameters.use_discrete_percentile else "quantile_cont"
-    return f"{function}({sql}, {share})"
+        how = "approximate"
+    elif parameters is not None and parameters.use_discrete_percentile:
+        how = "discrete"
+    return quantile(sql, share, how, dialect)

@@ -154,7 +154,7 @@ def _calculation(parameters: MetricParameters, members: Mapping[str, Expression]
         return Expression(f"1.0 * {top} / nullif({bottom}, 0)")
     if parameters.expr is None:
         raise Untranslatable("neither numerator and denominator nor an expression is given")
-    return translate(parameters.expr, Scope(scope.columns, scope.relations, members))
+    return translate(parameters.expr, replace(scope, names=members))
 
 
 def _simple(metric: Metric, layer: SemanticLayer, places: Mapping[str, Place]) -> tuple[str, Measure]:

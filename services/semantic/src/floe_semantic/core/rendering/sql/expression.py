@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
-from floe_semantic.core.rendering.sql.identifiers import quoted_column
+from floe_semantic.core.rendering.sql.dialects import DUCKDB, Dialect, column_name
 from floe_semantic.core.rendering.untranslatable import Untranslatable
 from floe_semantic.core.rendering.writing.cube_text import literal
 
@@ -21,7 +21,8 @@ _TOKEN: Final = re.compile(
     (?P<space>\s+)
   | (?P<comment>--|/\*)
   | (?P<text>'(?:[^']|'')*')
-  | (?P<quoted>"(?:[^"]|"")+")
+  | (?P<double>"(?:[^"]|"")*")
+  | (?P<backtick>`(?:[^`]|``)+`)
   | (?P<number>(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?(?!\w))
   | (?P<word>[^\W\d]\w*)
   | (?P<operator>::|->>?|<>|!=|<=|>=|\|\||[-+*/%(),.<>=:|&~^!\[\]])
@@ -50,11 +51,30 @@ class Scope:
         columns: the model's columns; casefolded -> as documented.
         relations: casefolded names of the model's own table, which stand for its whole row.
         names: other names that mean something here -> what they mean.
+        quoted: the columns whose names dbt quotes, as documented.
+        dialect: the SQL that the model's warehouse speaks.
     """
 
     columns: Mapping[str, str]
     relations: frozenset[str] = frozenset()
     names: Mapping[str, Expression] = field(default_factory=dict)
+    quoted: frozenset[str] = frozenset()
+    dialect: Dialect = DUCKDB
+
+    def column(self, name: str) -> Expression:
+        """The column of that name in any case, documented or not."""
+        spelled = self.columns.get(name.casefold(), name)
+        return self._reference(spelled, as_spelled=spelled in self.quoted)
+
+    def quoted_column(self, name: str) -> Expression:
+        """The column whose name somebody quoted."""
+        if self.dialect.spelled:
+            return self._reference(name, as_spelled=True)
+        return self.column(name)
+
+    def _reference(self, name: str, *, as_spelled: bool) -> Expression:
+        sql = column_name(name, self.dialect, as_spelled=as_spelled)
+        return Expression("{CUBE}." + literal(sql), frozenset({name.casefold()}))
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,18 +83,13 @@ class _Token:
     text: str
 
 
-def column_reference(column: str) -> Expression:
-    """The column of that name, documented or not."""
-    return Expression("{CUBE}." + literal(quoted_column(column)), frozenset({column.casefold()}))
-
-
 def translate(sql: str, scope: Scope) -> Expression:
     """Carry over an SQL expression.
 
     Raises:
         Untranslatable: it holds something that cannot be carried over; nothing of it must be used.
     """
-    tokens = _tokens(sql)
+    tokens = _tokens(sql, scope.dialect)
     significant = [token for token in tokens if token.kind != "space"]
     if not significant:
         raise Untranslatable("an empty SQL expression")
@@ -96,28 +111,44 @@ def translate(sql: str, scope: Scope) -> Expression:
     return Expression("".join(parts).strip(), frozenset(columns))
 
 
-def _tokens(sql: str) -> list[_Token]:
+def _tokens(sql: str, dialect: Dialect) -> list[_Token]:
     tokens: list[_Token] = []
     position = 0
     while position < len(sql):
         match = _TOKEN.match(sql, position)
-        if match is None or match.lastgroup in {None, "comment"}:
+        kind = _kind(match.lastgroup or "", dialect) if match is not None else None
+        if match is None or kind is None or match.group(0) == '""':
             raise Untranslatable(f"SQL with {sql[position]!r} in it: {_excerpt(sql)}")
-        kind = match.lastgroup or ""
         if kind == "text" and tokens and tokens[-1].kind == "word":
             raise Untranslatable(f"SQL with a prefixed string in it: {_excerpt(sql)}")
+        if kind == "text" and dialect.escapes and "\\" in match.group(0):
+            # Where the string ends depends on how the warehouse reads escapes.
+            raise Untranslatable(f"SQL with a backslash in a string: {_excerpt(sql)}")
         tokens.append(_Token(kind, match.group(0)))
         position = match.end()
     return tokens
 
 
+def _kind(group: str, dialect: Dialect) -> str | None:
+    """What a token is in that dialect; None if nothing that can be accounted for."""
+    if group == "comment":
+        return None
+    if group == "backtick":
+        return "quoted" if dialect.quote == "`" else None
+    if group == "double":
+        return {True: "text", False: "quoted", None: None}[dialect.double_quoted_text]
+    return group
+
+
 def _single(token: _Token, scope: Scope) -> Expression:
     name = _name(token)
-    if token.kind == "word" and name in scope.names:
+    if token.kind == "quoted":
+        return scope.quoted_column(name)
+    if name in scope.names:
         return scope.names[name]
-    if token.kind == "word" and name.lower() in {"true", "false", "null"}:
+    if name.lower() in {"true", "false", "null"}:
         return Expression(name)
-    return column_reference(scope.columns.get(name.casefold(), name))
+    return scope.column(name)
 
 
 def _carry(token: _Token, before: str, after: str, scope: Scope) -> Expression:
@@ -139,18 +170,21 @@ def _carry(token: _Token, before: str, after: str, scope: Scope) -> Expression:
 
 def _column(token: _Token, name: str, after: str, scope: Scope) -> Expression:
     if name.casefold() in scope.columns:
-        return column_reference(scope.columns[name.casefold()])
+        return scope.quoted_column(name) if token.kind == "quoted" else scope.column(name)
     if after == ".":
         raise Untranslatable(f"a qualified name: {name}.")
     if token.kind == "quoted":
-        return column_reference(name)
+        return scope.quoted_column(name)
     if name.casefold() in scope.relations:
         raise Untranslatable(f"SQL that speaks of the whole row: {name}")
     return Expression(name)
 
 
 def _name(token: _Token) -> str:
-    return token.text[1:-1].replace('""', '"') if token.kind == "quoted" else token.text
+    if token.kind != "quoted":
+        return token.text
+    sign = token.text[0]
+    return token.text[1:-1].replace(sign * 2, sign)
 
 
 def _excerpt(sql: str) -> str:

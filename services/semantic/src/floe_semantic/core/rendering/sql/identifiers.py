@@ -7,7 +7,6 @@ import re
 from collections.abc import Collection
 from typing import Final
 
-_PLAIN_COLUMN: Final = re.compile(r"[a-z_][a-z0-9_]*")
 _IDENTIFIER: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _ILLEGAL: Final = re.compile(r"[^A-Za-z0-9_]")
 _KEY_PREFIX: Final = "hex_"
@@ -51,16 +50,6 @@ def free_name(wanted: str, taken: Collection[str], suffix: str = "_") -> str:
     while name.casefold() in taken:
         name += suffix
     return name
-
-
-def quoted(name: str) -> str:
-    """`name` as a quoted SQL identifier."""
-    return '"' + name.replace('"', '""') + '"'
-
-
-def quoted_column(name: str) -> str:
-    """`name` as it stands behind a table's alias and a dot; there, SQL's own words need no quotes."""
-    return name if _PLAIN_COLUMN.fullmatch(name) else quoted(name)
 
 
 def is_claim(claim: str) -> bool:

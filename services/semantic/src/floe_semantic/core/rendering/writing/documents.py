@@ -16,7 +16,8 @@ from floe_semantic.core.rendering.policies.access_policies import (
     is_masked,
     rules_over,
 )
-from floe_semantic.core.rendering.sql.identifiers import quoted
+from floe_semantic.core.rendering.sql.dialects import DUCKDB, relation
+from floe_semantic.core.rendering.sql.serve_database import landed_snapshot
 from floe_semantic.core.rendering.writing.cube_text import literal, prose
 
 
@@ -38,10 +39,13 @@ def cube_document(cube: Cube, rules: Mapping[str, Rules], claim: str | None, *, 
     )
     document: dict[str, Any] = {
         "name": cube.name,
-        "sql_table": literal(f"{quoted(node.schema_name)}.{quoted(node.identifier)}"),
+        "sql_table": literal(relation(node, cube.scope.dialect)),
+        **({"data_source": cube.data_source} if cube.data_source else {}),
         **_described(cube.title, node.description),
         "meta": meta,
     }
+    if cube.scope.dialect is DUCKDB:
+        document["refresh_key"] = {"every": "1 second", "sql": literal(landed_snapshot(node))}
     if cube.joins:
         document["joins"] = [_join(join) for join in cube.joins]
     document["dimensions"] = [_dimension(item, node, rules) for item in cube.dimensions]
