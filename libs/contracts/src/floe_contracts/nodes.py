@@ -109,6 +109,20 @@ class NodeLanding(Data):
     )
 
 
+MeasureAggregation = Literal["count", "count_distinct", "sum", "avg", "min", "max"]
+
+
+class DeclaredMeasure(Data):
+    """A measure that `meta.floe.measures` of a node declares, beside those of MetricFlow."""
+
+    name: str = Field(description="Name, unique within the node.")
+    type: MeasureAggregation = Field(description="How values are put together.")
+    sql: str | None = Field(default=None, description="What is put together, of one row; None counts rows.")
+    title: str = Field(default="", description="How people call it.")
+    description: str = Field(default="", description="Description, as the project says.")
+    filters: tuple[str, ...] = Field(default=(), description="Conditions in SQL; rows count that fulfil all of them.")
+
+
 class Node(Data):
     """A model, seed, snapshot, source or Python transform."""
 
@@ -144,6 +158,7 @@ class Node(Data):
     contract_enforced: bool = Field(default=False, description="Whether dbt holds it to its columns and their types.")
     fingerprints: Fingerprints | None = Field(default=None, description="None in a graph of version 1.0.")
     landing: NodeLanding | None = Field(default=None, description="How it lands, where meta.floe.landing says so.")
+    measures: tuple[DeclaredMeasure, ...] = Field(default=(), description="What meta.floe.measures declares for Cube.")
 
 
 class Exposure(Data):

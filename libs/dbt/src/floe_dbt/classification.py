@@ -1,4 +1,4 @@
-"""What `meta.floe` of a dbt project says: the class of a column's data, who answers for a model, how it lands.
+"""What `meta.floe` of a dbt project says: the class of a column's data, who answers for a model, what Cube shows of it.
 
 dbt takes any meta; floe takes only what is listed here, since a misspelt `classificaton: pii` would leave a column
 open. Both places are read, `meta` and `config.meta`.
@@ -43,7 +43,8 @@ _COLUMN_RULES: Final = {
     "row_owner": _FLAG,
 }
 _MAPPING: Final = _Rule("a mapping", lambda value: isinstance(value, Mapping))
-_NODE_RULES: Final = {"owner": _TEXT, "expose": _FLAG, "tier": _TEXT, "landing": _MAPPING}
+_LIST: Final = _Rule("a list", lambda value: isinstance(value, list))
+_NODE_RULES: Final = {"owner": _TEXT, "expose": _FLAG, "tier": _TEXT, "landing": _MAPPING, "measures": _LIST}
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +63,7 @@ class NodeMeta:
     expose: bool = False
     tier: str | None = None
     landing: Mapping[str, Any] | None = None
+    measures: Sequence[Any] = ()
 
 
 @dataclass(slots=True)

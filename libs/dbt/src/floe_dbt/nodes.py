@@ -13,6 +13,7 @@ from floe_dbt.errors import DbtMetaInvalid, DbtMetaProblem
 from floe_dbt.fingerprints import Fingerprinter, ProjectFiles
 from floe_dbt.key_constraints import read_keys
 from floe_dbt.landing_meta import read_landing
+from floe_dbt.measure_meta import read_measures
 
 _NODE_TYPES: Final = ("model", "seed", "snapshot")
 _CARRIED: Final = ("semantic_models", "metrics", "saved_queries")
@@ -123,6 +124,7 @@ def _node(
         raw_code=resource.get("raw_code") or None,
         contract_enforced=bool((resource.get("contract") or {}).get("enforced")),
         landing=read_landing(meta.landing, resource, _documented_in(resource), problems),
+        measures=read_measures(meta.measures, resource["name"], _documented_in(resource), problems),
     )
 
 
