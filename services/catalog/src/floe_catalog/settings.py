@@ -40,6 +40,10 @@ class CatalogSettings(BaseSettings):
         ge=0,
         description="A snapshot that was the current one within so long never expires: a run may have planned from it.",
     )
+    serve_dir: Path | None = Field(
+        default=None,
+        description="Folder for the serve.duckdb of each product, from which Cube and others read; without it, none.",
+    )
     polaris_uri: str | None = Field(
         default=None,
         pattern=r"^https?://",

@@ -15,6 +15,7 @@ def declared(*columns: tuple[str, str | None], enforced: bool = True, **changes)
     facts = {
         "unique_id": "model.shop.orders",
         "levels": ("default", "dev", "shop", "main", "orders"),
+        "relation": ("main", "orders"),
         "compute": "duckdb",
         "columns": tuple(DeclaredColumn(name, kind, not_null=False) for name, kind in columns),
         "partition_by": (),

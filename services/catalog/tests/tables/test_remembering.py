@@ -133,6 +133,7 @@ def declared(*columns: tuple[str, str], partition_by: tuple[str, ...] = ()) -> D
     return DeclaredTable(
         unique_id="model.shop.orders",
         levels=tuple(IDENTIFIER.split(".")),
+        relation=("main", "orders"),
         compute="duckdb",
         columns=tuple(DeclaredColumn(name, kind, not_null=False) for name, kind in columns),
         partition_by=partition_by,

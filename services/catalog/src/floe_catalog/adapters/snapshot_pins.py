@@ -68,6 +68,14 @@ class SnapshotPins:
                 with suppress(NatsError, OSError, TimeoutError):  # it ends by itself
                     await forget(bucket, key)
 
+    async def renew(self, table_uuid: str, snapshot_id: int, *, holder: str) -> None:
+        """Keep a snapshot from expiring until the bucket forgets it, unless it is renewed before.
+
+        Raises:
+            Unreachable: the bus does not answer.
+        """
+        await _put(await self._open(), f"{_below(table_uuid)}.{snapshot_id}.{escape(holder)}", b"")
+
     async def pinned(self, table_uuid: str) -> frozenset[int]:
         """The snapshots of a table that somebody holds.
 

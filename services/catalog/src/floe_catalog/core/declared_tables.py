@@ -31,6 +31,7 @@ class DeclaredTable:
     Attributes:
         unique_id: dbt's id of the node.
         levels: where the table is in the catalog.
+        relation: its schema and its name in the warehouse.
         compute: the type of the compute that builds it.
         columns: those that are declared.
         partition_by: the partition fields, as in `day(ordered_at)`.
@@ -40,6 +41,7 @@ class DeclaredTable:
 
     unique_id: str
     levels: Identifier
+    relation: tuple[str, str]
     compute: str
     columns: tuple[DeclaredColumn, ...]
     partition_by: tuple[str, ...]
@@ -88,6 +90,7 @@ def _declared(place: Place, environment: CompiledEnvironment, node: Node, attach
         levels=(node.schema_name, node.identifier)
         if attached
         else product_table(place, node.schema_name, node.identifier),
+        relation=(node.schema_name, node.identifier),
         compute=environment.compute.type,
         columns=tuple(
             DeclaredColumn(column.name, column.data_type, "not_null" in column.constraints) for column in node.columns

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from typing import Final
 from weakref import WeakValueDictionary
 
@@ -35,6 +36,11 @@ class Teller:
         self._products = products
         self._busy: WeakValueDictionary[tuple[Place, str], asyncio.Lock] = WeakValueDictionary()
         self._seen: dict[tuple[Place, str], tuple[str, str]] = {}
+        self._changed: list[Callable[[Place], None]] = []
+
+    def on_change(self, changed: Callable[[Place], None]) -> None:
+        """Call `changed` with a product's place whenever one of its tables is seen to be another than before."""
+        self._changed.append(changed)
 
     async def tell_table(self, place: Place, identifier: str, *, cause: Attributes | None = None) -> None:
         """Tell what is new of a table of a product that is looked after. For whoever has changed the table.
@@ -91,10 +97,12 @@ class Teller:
         return await self._states.write(state, told.revision)
 
     def _remember(self, product: Product, identifier: str, shown: ShownTable | None) -> None:
-        if shown is None:
-            self._seen.pop((product.place, identifier), None)
-        else:
+        before = self._seen.pop((product.place, identifier), None)
+        if shown is not None:
             self._seen[product.place, identifier] = (shown.metadata_location, product.artifact_digest)
+        if before != self._seen.get((product.place, identifier)):
+            for changed in self._changed:
+                changed(product.place)
 
 
 def _compared(product: Product, identifier: str, told: Told, shown: ShownTable | None, *, built: bool) -> Changes:

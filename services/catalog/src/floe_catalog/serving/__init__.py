@@ -1,0 +1,1 @@
+"""`serve.duckdb` of each product, kept up to what its tables show."""
