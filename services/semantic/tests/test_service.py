@@ -123,7 +123,7 @@ async def test_every_environment_is_rendered_and_stored(
     assert (event.environment, event.artifact_digest) == ("prod", artifact.digest())
     assert (event.cubes, event.views) == (("customers", "orders"), ("board",))
     document = json.loads(await blobs.get(event.bundle_digest))
-    assert document["version"] == "1.0"
+    assert document["version"] == "1.1"
     files = {path: (await blobs.get(file)).decode() for path, file in document["files"].items()}
     assert files == render(artifact, shop, "prod").files
     assert dev.event.bundle_digest != event.bundle_digest

@@ -30,6 +30,7 @@ LINEAGE_DATASETS_BUCKET: Final = "floe_lineage_datasets"
 LINEAGE_JOBS_BUCKET: Final = "floe_lineage_jobs"
 SEMANTIC_STATES_BUCKET: Final = "floe_semantic_states"
 CUBE_INSTANCES_BUCKET: Final = "floe_cube_instances"
+OPEN_QUERIES_BUCKET: Final = "floe_open_queries"
 
 COMPILER: Final = "compiler"
 CATALOG: Final = "catalog"
@@ -132,6 +133,8 @@ def declared(
             Bucket(SEMANTIC_STATES_BUCKET, replicas=settings.bus_replicas),
             # A Cube asks for its bundle every few seconds; one that is not heard of is gone.
             Bucket(CUBE_INSTANCES_BUCKET, ttl=_MINUTE, replicas=settings.bus_replicas),
+            # A Cube tells of a long query each minute; when nobody watches for an hour, it is in no lineage.
+            Bucket(OPEN_QUERIES_BUCKET, ttl=60 * _MINUTE, replicas=settings.bus_replicas),
         ),
     )
 
@@ -214,7 +217,12 @@ def _consumers(settings: ChassisSettings) -> tuple[Consumer, ...]:
             *_below(EventKind.ARTIFACT_COMPILED, EventKind.ARTIFACT_RETIRED),
             deliver_policy="last_per_subject",
         ),
-        finite(SEMANTIC, ARTIFACTS, *_below(EventKind.ARTIFACT_COMPILED), deliver_policy="last_per_subject"),
+        finite(
+            SEMANTIC,
+            ARTIFACTS,
+            *_below(EventKind.ARTIFACT_COMPILED, EventKind.ARTIFACT_RETIRED),
+            deliver_policy="last_per_subject",
+        ),
         # One at a time too: the runs of a product are built in the order of their requests.
         finite(EXECUTOR, RUNS, *_below(EventKind.RUN_REQUESTED), max_ack_pending=1),
         finite(EXECUTOR_CANCELLATIONS, RUNS, *_below(EventKind.CANCELLATION_REQUESTED)),

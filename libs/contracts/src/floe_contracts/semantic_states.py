@@ -7,12 +7,12 @@ bucket `floe_cube_instances` under the same key and `.<instance>`, and vanishes 
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Final, Literal
 
 from pydantic import Field
 
 from floe_contracts.data import Data, FirstMajor
-from floe_contracts.events.scopes import Problem
+from floe_contracts.events.scopes import Problem, SourceReference
 from floe_contracts.events.semantic import GateOutcome, SyncReason
 from floe_contracts.openlineage.naming import Place
 from floe_contracts.subjects import escape
@@ -33,6 +33,22 @@ class OfferedBundle(Data):
     served_at: str | None = Field(default=None, description="When Cube first served it, ISO 8601.")
 
 
+class UntoldOutcome(Data):
+    """What became of an offer, decided but perhaps not announced yet.
+
+    It stands in the state until its event is stored, so that a service that is killed in between announces it later,
+    and nobody announces anything else.
+    """
+
+    id: str = Field(description="Id that its event has.")
+    outcome: Literal["synced", "sync_failed", "withdrawn"] = Field(description="What is to be announced.")
+    bundle: OfferedBundle | None = Field(default=None, description="The bundle that it is about.")
+    other_bundle_digest: str | None = Field(
+        default=None, description="What was served before; of a failure and a withdrawal: what was served until then."
+    )
+    problems: tuple[Problem, ...] = Field(default=(), description="Why it failed.")
+
+
 class SemanticState(Data):
     """One product in one environment.
 
@@ -48,6 +64,7 @@ class SemanticState(Data):
         default=None, description="The newest artifact; None once the product is withdrawn."
     )
     artifact_sequence: int = Field(default=0, description="Its number in the stream of artifacts: a newer one wins.")
+    source: SourceReference | None = Field(default=None, description="Where the artifact came from.")
     wanted: OfferedBundle | None = Field(default=None, description="What Cube is to serve.")
     offered: OfferedBundle | None = Field(default=None, description="What Cube is given.")
     served: OfferedBundle | None = Field(default=None, description="What Cube has answered with last.")
@@ -55,7 +72,10 @@ class SemanticState(Data):
         default=False, description="Whether somebody rolled back, so that newer artifacts are rendered and wait."
     )
     history: tuple[OfferedBundle, ...] = Field(default=(), description="Bundles that were served, the newest first.")
-    problems: tuple[Problem, ...] = Field(default=(), description="Why what is wanted is not served.")
+    problems: tuple[Problem, ...] = Field(
+        default=(), description="Why what is wanted is not served; those of one Cube alone name it in `path`."
+    )
+    untold: tuple[UntoldOutcome, ...] = Field(default=(), description="What is to be announced, the oldest first.")
 
     @property
     def place(self) -> Place:

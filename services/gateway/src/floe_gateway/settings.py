@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import ipaddress
 from typing import Annotated
 
 from pydantic import Field, SecretStr, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
+from floe_chassis.loopback import is_loopback
 from floe_gateway.core.known_callers import read_callers
 from floe_gateway.core.lineage_readers import LineageReader, read_reader
 from floe_gateway.core.producers import Producer, read_producer
@@ -61,17 +61,8 @@ def check_exposure(settings: GatewaySettings, host: str) -> None:
     Raises:
         GatewayOpen: there is no token, and `host` is not a loopback address.
     """
-    if settings.token is None and not _is_loopback(host):
+    if settings.token is None and not is_loopback(host):
         raise GatewayOpen(
             f"without FLOE_GATEWAY_TOKEN the gateway does not listen on {host}",
             hint="set FLOE_GATEWAY_TOKEN, or set FLOE_HTTP_HOST to 127.0.0.1",
         )
-
-
-def _is_loopback(host: str) -> bool:
-    if host == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False

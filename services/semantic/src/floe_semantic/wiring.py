@@ -6,9 +6,15 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from floe_chassis.blobs import BlobStore, open_blobs
+from floe_chassis.loopback import is_loopback
 from floe_chassis.service import Service
 from floe_chassis.settings import ChassisSettings, load_settings
+from floe_semantic.adapters.cube_compiler import CubeCompiler
+from floe_semantic.adapters.state_bucket import SemanticStates
+from floe_semantic.core.rendering.serving import Rendering
+from floe_semantic.http_answers import Door
 from floe_semantic.settings import SemanticSettings
+from floe_semantic.sync.telling import OutcomeTeller
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,12 +26,20 @@ class Parts:
         chassis: settings that all services share.
         settings: its own.
         blobs: where artifacts' parts and bundles are.
+        rendering: what rendering needs.
+        states: what is wanted, offered and served.
+        teller: announces what becomes of offers.
+        door: who may call over HTTP.
     """
 
     service: Service
     chassis: ChassisSettings
     settings: SemanticSettings
     blobs: BlobStore
+    rendering: Rendering
+    states: SemanticStates
+    teller: OutcomeTeller
+    door: Door
 
 
 def assemble(environment: Mapping[str, str]) -> Parts:
@@ -33,7 +47,23 @@ def assemble(environment: Mapping[str, str]) -> Parts:
 
     Raises:
         SettingInvalid: a setting is missing or wrong.
+        CompilerMissing: Cube's compiler is not where the settings say.
     """
     chassis = load_settings(ChassisSettings, environment)
     settings = load_settings(SemanticSettings, environment)
-    return Parts(Service("semantic", chassis), chassis, settings, open_blobs(chassis.blobs_url))
+    service = Service("semantic", chassis)
+    blobs = open_blobs(chassis.blobs_url)
+    states = SemanticStates(service.bus)
+    home = settings.cube_home
+    compiler = None if home is None else CubeCompiler(home, settings.node, settings.gate_seconds)
+    token = settings.cube_token
+    return Parts(
+        service=service,
+        chassis=chassis,
+        settings=settings,
+        blobs=blobs,
+        rendering=Rendering(blobs, compiler),
+        states=states,
+        teller=OutcomeTeller(service.bus, blobs, states),
+        door=Door(token, closed=token is None and not is_loopback(chassis.http_host)),
+    )

@@ -10,7 +10,8 @@ from typing import Final, Generic, Protocol, TypeVar
 
 from pydantic import SecretStr
 
-from floe_gateway.core.bearer_tokens import bears, unauthorized
+from floe_contracts.bearer_tokens import bears
+from floe_gateway.core.bearer_tokens import unauthorized
 from floe_gateway.errors import TokenShared
 
 _NAME: Final = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")

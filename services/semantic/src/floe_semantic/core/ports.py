@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Protocol
 
 
@@ -13,3 +14,10 @@ class Blobs(Protocol):
 
     async def get(self, digest: str) -> bytes:
         """The content of that digest, verified."""
+
+
+class Gate(Protocol):
+    """Cube's own compiler, asked before a bundle is offered."""
+
+    async def check(self, files: Mapping[str, str]) -> None:
+        """Take the files of a bundle, path -> text, or raise why not."""

@@ -1,61 +1,118 @@
-"""What becomes of a compiled artifact: an event for each environment that is served."""
+"""From an artifact to a bundle in the blob store that Cube's own compiler has taken."""
 
 from __future__ import annotations
 
+import asyncio
 import json
-from collections.abc import AsyncIterator
+from collections.abc import Mapping
+from dataclasses import dataclass
 
-from floe_contracts.artifacts import CompiledArtifacts, read_artifact
-from floe_contracts.digests import canonical_json
+from floe_contracts.artifacts import CompiledArtifacts
 from floe_contracts.errors import ContractError, Permanent
-from floe_contracts.events import ArtifactCompiled, Problem, SemanticFailed, SemanticRendered
+from floe_contracts.events import Problem, SemanticFailed, SemanticRendered
+from floe_contracts.events.semantic import GateOutcome
 from floe_contracts.nodes import NodeGraph
-from floe_semantic.core.ports import Blobs
+from floe_contracts.openlineage.naming import Place
+from floe_semantic.core.ports import Blobs, Gate
 from floe_semantic.core.rendering.bundles import store_bundle
-from floe_semantic.core.rendering.render import render
+from floe_semantic.core.rendering.render import Bundle, render
+from floe_semantic.core.sync.outcomes import bounded, bounded_problem
 
 
-async def serve(compiled: ArtifactCompiled, blobs: Blobs) -> AsyncIterator[SemanticRendered | SemanticFailed]:
-    """Render and store the bundle of every environment, in the order of their names; none if Cube is switched off.
+@dataclass(frozen=True, slots=True)
+class StoredBundle:
+    """A bundle that may be offered to Cube.
+
+    Attributes:
+        bundle: what was rendered.
+        digest: under which it is stored.
+        gate: whether Cube's compiler took it, or none was there to ask.
+    """
+
+    bundle: Bundle
+    digest: str
+    gate: GateOutcome
+
+
+@dataclass(frozen=True, slots=True)
+class Rendering:
+    """What rendering needs from outside.
+
+    Attributes:
+        blobs: where NodeGraphs are, and bundles go.
+        gate: Cube's compiler; None where there is none to ask.
+    """
+
+    blobs: Blobs
+    gate: Gate | None
+
+
+async def prepare(rendering: Rendering, artifact: CompiledArtifacts, environment: str) -> StoredBundle:
+    """Render the bundle of one environment, have Cube's compiler take it, and store it.
 
     Raises:
-        ArtifactCorrupt: the event's artifact does not have the digest that it is announced under.
-        ContractError: the artifact or a NodeGraph is of another major or does not fulfil its contract.
-        BlobMissing: a NodeGraph is not in the store yet.
-        BlobCorrupt: a NodeGraph does not have its digest.
+        ContractError: the NodeGraph is of another major or does not fulfil its contract.
+        BlobMissing: the NodeGraph is not in the store yet.
+        BlobCorrupt: the NodeGraph does not have its digest.
+        Unrenderable: there is no bundle; says why.
+        GateBroken: the compiler gave no answer.
+        Unreachable: the store does not answer.
     """
-    artifact = read_artifact(canonical_json(compiled.artifact), compiled.artifact_digest)
-    if not artifact.serving.cube:
-        return
-    for environment in sorted(artifact.environments):
-        digest = artifact.environments[environment].nodes
-        graph = _node_graph(await blobs.get(digest), digest)
-        yield await _outcome(compiled, artifact, environment, graph, blobs)
-
-
-async def _outcome(
-    compiled: ArtifactCompiled, artifact: CompiledArtifacts, environment: str, graph: NodeGraph, blobs: Blobs
-) -> SemanticRendered | SemanticFailed:
+    digest = artifact.environments[environment].nodes
+    graph = _node_graph(await rendering.blobs.get(digest), digest)
     try:
-        bundle = render(artifact, graph, environment)
+        # In a thread: a large project takes seconds, and Cube's polls are answered by the same loop.
+        bundle = await asyncio.to_thread(render, artifact, graph, environment)
+        gate = await _gate(rendering.gate, bundle.files)
     except Permanent as error:
-        return SemanticFailed(
-            tenant=compiled.tenant,
-            product=compiled.product,
-            environment=environment,
-            artifact_digest=compiled.artifact_digest,
-            problems=(Problem.of(error),),
-        )
+        raise Unrenderable(error) from error
+    return StoredBundle(bundle, await store_bundle(bundle, rendering.blobs), gate)
+
+
+class Unrenderable(Exception):
+    """An artifact has no bundle in an environment, and will have none.
+
+    Attributes:
+        problem: why.
+    """
+
+    def __init__(self, reason: Permanent) -> None:
+        super().__init__(str(reason))
+        self.reason = reason
+        self.problem = bounded_problem(Problem.of(reason))
+
+
+def rendered_event(place: Place, artifact_digest: str, stored: StoredBundle) -> SemanticRendered:
+    """The event of a bundle in the blob store."""
     return SemanticRendered(
-        tenant=compiled.tenant,
-        product=compiled.product,
-        environment=environment,
-        artifact_digest=compiled.artifact_digest,
-        bundle_digest=await store_bundle(bundle, blobs),
-        cubes=bundle.cubes,
-        views=bundle.views,
-        skipped=bundle.skipped,
+        tenant=place.tenant,
+        product=place.product,
+        environment=place.environment,
+        artifact_digest=artifact_digest,
+        bundle_digest=stored.digest,
+        cubes=bounded(stored.bundle.cubes),
+        views=bounded(stored.bundle.views),
+        skipped=bounded(stored.bundle.skipped),
+        gate=stored.gate,
     )
+
+
+def failed_event(place: Place, artifact_digest: str, problem: Problem) -> SemanticFailed:
+    """The event of an artifact without a bundle."""
+    return SemanticFailed(
+        tenant=place.tenant,
+        product=place.product,
+        environment=place.environment,
+        artifact_digest=artifact_digest,
+        problems=(problem,),
+    )
+
+
+async def _gate(gate: Gate | None, files: Mapping[str, str]) -> GateOutcome:
+    if gate is None:
+        return "not_run"
+    await gate.check(files)
+    return "passed"
 
 
 def _node_graph(content: bytes, digest: str) -> NodeGraph:

@@ -1,0 +1,1 @@
+"""Cube's door: it fetches what it is to serve, and says whether it does."""

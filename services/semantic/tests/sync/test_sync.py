@@ -1,0 +1,367 @@
+"""Artifacts in at the bus, Cube at the HTTP door: what is offered, served, refused, withdrawn, and told of it."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import aiohttp
+import pytest
+
+from floe_chassis.bus import Bus
+from floe_chassis.key_values import entries_below
+from floe_chassis.service import Service
+from floe_chassis.testing import all_handled, eventually
+from floe_chassis.topology import ARTIFACTS, CUBE_INSTANCES_BUCKET, SEMANTIC
+from floe_contracts.cloudevents import Received
+from floe_contracts.events import SemanticSynced, SemanticSyncFailed, SemanticWithdrawn, SourceReference
+from floe_contracts.nodes import NodeGraph
+from floe_contracts.openlineage.naming import Place
+from floe_contracts.semantic_states import CubeInstance, SemanticState, semantic_state_key
+
+from .playing_cube import PROD, PlayedCube, Publisher, Start, polled
+
+pytestmark = pytest.mark.bus
+
+Told = Callable[[], Awaitable[list[Received[Any]]]]
+State = Callable[..., Awaitable[SemanticState]]
+Served = Callable[..., Awaitable[str]]
+Shown = Callable[[PlayedCube], Awaitable[dict[str, list[str]]]]
+
+
+def source(ref: str) -> SourceReference:
+    return SourceReference(repository="https://git.example.com/shop", ref=ref, commit="c" * 40)
+
+
+async def test_a_bundle_is_offered_proven_and_told(
+    cube: PlayedCube, publish: Publisher, shop: NodeGraph, shown: Shown, told: Told, state: State
+) -> None:
+    assert await cube.poll() == 404
+    artifact = await publish.compiled("a", shop, environments={"prod": {"pii": ("restrict", ("data_owner",))}})
+    await eventually(lambda: polled(cube, 200))
+    assert (cube.bundle["product"], cube.bundle["environment"]) == ("shop", "prod")
+    assert sorted(file["path"] for file in cube.bundle["files"]) == [
+        "model/cubes/customers.yml",
+        "model/cubes/orders.yml",
+        "model/views/board.yml",
+    ]
+    assert cube.bundle["verification"] == {"roles": ["data_owner"], "claims": {"brand": "floe"}}
+    assert await cube.poll() == 304
+    assert (await state()).served is None
+    assert not await told()
+
+    await cube.serve(await shown(cube))
+    (synced,) = await told()
+    event = synced.event
+    assert isinstance(event, SemanticSynced)
+    assert (event.artifact_digest, event.bundle_digest) == (artifact, cube.serving)
+    assert (event.previous_bundle_digest, event.reason) == (None, "compiled")
+    assert (event.cubes, event.views) == (("customers", "orders"), ("board",))
+    assert event.members > 10
+    assert event.policies > 0
+    assert synced.attributes.causeid == "a"
+    after = await state()
+    assert (after.served, after.offered, after.wanted) == (after.history[0],) * 3
+    assert await cube.poll() == 304
+
+
+async def test_verdicts_that_come_twice_and_polls_tell_nothing_anew(
+    cube: PlayedCube, shop: NodeGraph, served: Served, shown: Shown, told: Told
+) -> None:
+    await served(cube, "a", shop)
+    await cube.serve(await shown(cube))
+    await cube.poll()
+    cube.tag = None
+    assert await cube.poll() == 200
+    assert len(await told()) == 1
+
+
+async def test_a_refused_bundle_leaves_the_last_good_one(
+    cube: PlayedCube,
+    shop: NodeGraph,
+    without_orders: NodeGraph,
+    publish: Publisher,
+    served: Served,
+    told: Told,
+    state: State,
+    session: aiohttp.ClientSession,
+) -> None:
+    good = await served(cube, "a", shop)
+    await publish.compiled("b", without_orders)
+    await eventually(lambda: polled(cube, 200))
+    bad = cube.bundle["bundle_digest"]
+    status, answer, _ = await cube.say("refused", error="customers.email is not defined")
+    assert (status, answer["outcome"], answer["offered"]) == (200, "refused", good)
+    _, failed = await told()
+    assert isinstance(failed.event, SemanticSyncFailed)
+    assert (failed.event.bundle_digest, failed.event.serving_bundle_digest) == (bad, good)
+    assert [problem.code for problem in failed.event.problems] == ["FLOE-SEM-006"]
+    assert "customers.email is not defined" in failed.event.problems[0].message
+    after = await state()
+    assert after.wanted is not None
+    assert after.offered is not None
+    assert (after.wanted.bundle_digest, after.offered.bundle_digest) == (bad, good)
+    fresh = PlayedCube(session, cube.address, "cube-2")
+    assert await fresh.poll() == 200
+    assert fresh.bundle["bundle_digest"] == good
+    assert (await cube.say("served", {"x": ["y"]}))[0] == 409
+
+
+async def test_without_a_last_good_bundle_nothing_is_offered_and_the_answer_says_why(
+    cube: PlayedCube, publish: Publisher, shop: NodeGraph
+) -> None:
+    await publish.compiled("a", shop)
+    await eventually(lambda: polled(cube, 200))
+    await cube.say("refused", error="no such thing")
+    status, problem, _ = await cube.ask("GET", "/v1/cube/bundle")
+    assert (status, problem["code"]) == (404, "FLOE-SEM-008")
+    assert "no such thing" in problem["message"]
+
+
+@pytest.mark.parametrize(
+    ("spoil", "named"),
+    [
+        (lambda shown: shown["orders"].remove("amount_sum"), "orders.amount_sum"),
+        (lambda shown: shown.pop("board"), "board"),
+        (lambda shown: shown["customers"].append("card_number"), "customers.card_number"),
+        (lambda shown: shown.update(stray=["count"]), "stray.count"),
+    ],
+    ids=["member missing", "view missing", "member too many", "cube too many"],
+)
+async def test_cube_must_show_what_was_rendered(
+    cube: PlayedCube,
+    publish: Publisher,
+    shop: NodeGraph,
+    shown: Shown,
+    told: Told,
+    spoil: Callable[[dict[str, list[str]]], object],
+    named: str,
+) -> None:
+    await publish.compiled("a", shop)
+    await eventually(lambda: polled(cube, 200))
+    wrong = await shown(cube)
+    spoil(wrong)
+    status, answer, _ = await cube.say("served", wrong)
+    assert (status, answer) == (200, {"version": "1.0", "outcome": "refused", "offered": None})
+    (failed,) = await told()
+    (problem,) = failed.event.problems
+    assert problem.code == "FLOE-SEM-007"
+    assert named in problem.message
+
+
+async def test_members_may_come_with_the_name_of_their_cube(
+    cube: PlayedCube, publish: Publisher, shop: NodeGraph, shown: Shown
+) -> None:
+    await publish.compiled("a", shop)
+    await eventually(lambda: polled(cube, 200))
+    await cube.serve({name: [f"{name}.{member}" for member in of] for name, of in (await shown(cube)).items()})
+
+
+async def test_a_refused_bundle_is_tried_again_when_somebody_offers_it_again(
+    cube: PlayedCube, publish: Publisher, shop: NodeGraph, shown: Shown, told: Told
+) -> None:
+    await publish.compiled("a", shop)
+    await eventually(lambda: polled(cube, 200))
+    await cube.say("refused", error="out of memory")
+    await publish.compiled("b", shop)
+    await eventually(lambda: polled(cube, 200))
+    await cube.serve(await shown(cube))
+    assert [type(item.event) for item in await told()] == [SemanticSyncFailed, SemanticSynced]
+
+
+async def test_an_artifact_with_the_bundle_that_is_served_is_in_sync_at_once(
+    cube: PlayedCube, shop: NodeGraph, publish: Publisher, served: Served, told: Told
+) -> None:
+    digest = await served(cube, "a", shop)
+    artifact = await publish.compiled("b", shop, environments={"prod": {}, "dev": {}})
+
+    async def two() -> bool:
+        return len(await told()) == 2 and artifact in {item.event.artifact_digest for item in await told()}
+
+    cube.query = {"environment": "prod"}
+    await eventually(two)
+    again = next(item for item in await told() if item.event.artifact_digest == artifact)
+    assert (again.event.bundle_digest, again.event.previous_bundle_digest) == (digest, digest)
+
+
+async def test_an_older_artifact_that_comes_late_does_not_switch_back(
+    bus: Bus,
+    cube: PlayedCube,
+    shop: NodeGraph,
+    without_orders: NodeGraph,
+    publish: Publisher,
+    served: Served,
+    state: State,
+) -> None:
+    digest = await publish.graph(without_orders)
+    file = publish.folder / digest.replace(":", "/")
+    content = file.read_bytes()
+    file.unlink()
+    late = await publish.compiled("a", without_orders, stored=digest)
+
+    async def redelivered() -> bool:
+        return bool((await bus.js.consumer_info(ARTIFACTS, SEMANTIC)).num_redelivered)
+
+    await eventually(redelivered)
+    newest = await served(cube, "b", shop)
+    file.write_bytes(content)
+    await eventually(lambda: all_handled(bus, ARTIFACTS, SEMANTIC))
+    after = await state()
+    assert after.artifact_digest != late
+    assert after.served is not None
+    assert after.offered == after.served
+    assert after.served.bundle_digest == newest
+
+
+async def test_what_is_pushed_elsewhere_does_not_change_what_is_served(
+    cube: PlayedCube,
+    shop: NodeGraph,
+    without_orders: NodeGraph,
+    publish: Publisher,
+    served: Served,
+    state: State,
+) -> None:
+    refs = {"prod": ("main",), "dev": ("*",)}
+    both: dict[str, Any] = {"environments": {"prod": {}, "dev": {}}, "refs": refs}
+    cube.query = {"environment": "prod", "product": "shop"}
+    digest = await served(cube, "a", shop, source=source("refs/heads/main"), **both)
+    await publish.compiled("b", without_orders, source=source("refs/heads/feature"), **both)
+
+    async def in_dev() -> bool:
+        found = await state(Place("default", "dev", "shop"))
+        return found.offered is not None and found.offered.bundle_digest != digest
+
+    await eventually(in_dev)
+    assert await cube.poll() == 304
+    offered = (await state()).offered
+    assert offered is not None
+    assert offered.bundle_digest == digest
+
+
+async def test_an_environment_that_its_ref_no_longer_builds_is_withdrawn(
+    cube: PlayedCube, shop: NodeGraph, publish: Publisher, served: Served, told: Told
+) -> None:
+    cube.query = {"environment": "prod", "product": "shop"}
+    both: dict[str, Any] = {"environments": {"prod": {}, "dev": {}}}
+    digest = await served(cube, "a", shop, **both)
+    await publish.compiled("b", shop, environments={"dev": {}})
+    await eventually(lambda: polled(cube, 410))
+    event = (await told())[-1].event
+    assert isinstance(event, SemanticWithdrawn)
+    assert (event.environment, event.bundle_digest) == ("prod", digest)
+
+
+@pytest.mark.parametrize("how", ["retired", "switched off"])
+async def test_a_product_that_is_gone_is_withdrawn_and_may_come_back(
+    how: str,
+    cube: PlayedCube,
+    shop: NodeGraph,
+    without_orders: NodeGraph,
+    publish: Publisher,
+    served: Served,
+    told: Told,
+) -> None:
+    cube.query = {"environment": "prod", "product": "shop"}
+    digest = await served(cube, "a", shop)
+    if how == "retired":
+        await publish.retired("b")
+    else:
+        await publish.compiled("b", shop, cube=False)
+    await eventually(lambda: polled(cube, 410))
+    _, problem, _ = await cube.ask("GET", "/v1/cube/bundle", params=cube.query)
+    assert problem["code"] == "FLOE-SEM-009"
+    (_, withdrawn) = await told()
+    assert isinstance(withdrawn.event, SemanticWithdrawn)
+    assert withdrawn.event.bundle_digest == digest
+    assert await served(cube, "c", without_orders) != digest
+    assert (await told())[-1].event.previous_bundle_digest is None
+
+
+async def test_a_cube_whose_verdict_was_lost_is_believed_by_what_it_serves(
+    cube: PlayedCube, shop: NodeGraph, publish: Publisher, told: Told
+) -> None:
+    await publish.compiled("a", shop)
+    await eventually(lambda: polled(cube, 200))
+    cube.serving = cube.bundle["bundle_digest"]
+    assert await cube.poll() == 304
+    (synced,) = await told()
+    assert synced.event.bundle_digest == cube.serving
+
+
+async def test_a_cube_that_refuses_what_another_serves_is_told_of_and_changes_nothing(
+    cube: PlayedCube,
+    shop: NodeGraph,
+    served: Served,
+    shown: Shown,
+    told: Told,
+    state: State,
+    session: aiohttp.ClientSession,
+) -> None:
+    digest = await served(cube, "a", shop)
+    other = PlayedCube(session, cube.address, "cube-2")
+    await other.poll()
+    status, answer, _ = await other.say("refused", error="too old")
+    assert (status, answer["outcome"], answer["offered"]) == (200, "refused", digest)
+    after = await state()
+    assert [(problem.code, problem.path) for problem in after.problems] == [("FLOE-SEM-006", "cube-2")]
+    assert len(await told()) == 1
+    assert await other.poll() == 304
+    await other.serve(await shown(other))
+    assert not (await state()).problems
+
+
+async def test_the_cubes_that_run_are_noted(
+    bus: Bus, cube: PlayedCube, shop: NodeGraph, served: Served, session: aiohttp.ClientSession
+) -> None:
+    digest = await served(cube, "a", shop)
+    await cube.poll()
+    await PlayedCube(session, cube.address, "cube 2/x").poll()
+    bucket = await bus.key_value(CUBE_INSTANCES_BUCKET)
+
+    async def both() -> bool:
+        entries = await entries_below(bucket, f"{semantic_state_key(PROD)}.*")
+        found = [CubeInstance.model_validate_json(entry.value or b"") for entry in entries]
+        return {item.instance: item.bundle_digest for item in found} == {"cube-1": digest, "cube 2/x": None}
+
+    await eventually(both)
+
+
+async def test_an_artifact_that_cannot_be_rendered_leaves_what_is_served(
+    cube: PlayedCube, shop: NodeGraph, publish: Publisher, served: Served, state: State
+) -> None:
+    await served(cube, "a", shop)
+    artifact = await publish.compiled("b", shop.model_copy(update={"nodes": ()}))
+
+    async def said() -> bool:
+        return bool((await state()).problems)
+
+    await eventually(said)
+    after = await state()
+    assert (after.artifact_digest, after.problems[0].code) == (artifact, "FLOE-SEM-001")
+    assert await cube.poll() == 304
+
+
+async def test_two_services_tell_one_outcome_once(
+    start: Start, session: aiohttp.ClientSession, shop: NodeGraph, publish: Publisher, shown: Shown, told: Told
+) -> None:
+    async with start() as first, start() as second:
+        one = PlayedCube(session, str(first.http_address), "cube-1")
+        other = PlayedCube(session, str(second.http_address), "cube-2")
+        await publish.compiled("a", shop)
+        await eventually(lambda: polled(one, 200))
+        await eventually(lambda: polled(other, 200))
+        members = await shown(one)
+        await one.serve(members)
+        await other.serve(members)
+        await publish.retired("b")
+        for cube in (one, other):
+            cube.query = {"environment": "prod", "product": "shop"}
+            await eventually(lambda cube=cube: polled(cube, 410))  # type: ignore[misc]
+    assert [type(item.event) for item in await told()] == [SemanticSynced, SemanticWithdrawn]
+
+
+async def test_the_service_is_ready_when_it_knows_the_states(semantic: Service) -> None:
+    async def ready() -> bool:
+        return set((await semantic.readiness()).values()) == {"ok"}
+
+    await eventually(ready)
