@@ -80,8 +80,9 @@ def rules_over(columns: Iterable[str], rules: Mapping[str, Rules]) -> Rules:
 
 
 def is_masked(rules: Rules) -> bool:
-    """Whether a text stands in for a value that these rules hide, instead of null."""
-    return any(rule.action == "mask" for rule in rules)
+    """Whether a text stands in for a value that these rules hide, instead of null: if none asks for null."""
+    actions = {rule.action for rule in rules}
+    return "mask" in actions and "redact" not in actions
 
 
 def access_policies(
