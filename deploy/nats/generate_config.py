@@ -84,7 +84,7 @@ WRITES_BUCKETS = {
         topology.SNAPSHOT_PINS_BUCKET,
     ),
     "lineage": (topology.LINEAGE_DATASETS_BUCKET, topology.LINEAGE_JOBS_BUCKET),
-    "semantic": (topology.SEMANTIC_STATES_BUCKET, topology.CUBE_INSTANCES_BUCKET),
+    "semantic": (topology.SEMANTIC_STATES_BUCKET, topology.CUBE_INSTANCES_BUCKET, topology.OPEN_QUERIES_BUCKET),
 }
 READS_BUCKETS = {
     # Of the run that builds a product just now only its id is told.
@@ -104,6 +104,7 @@ READS_BACK = {
         topology.ARTIFACTS,
         f"KV_{topology.SEMANTIC_STATES_BUCKET}",
         f"KV_{topology.CUBE_INSTANCES_BUCKET}",
+        f"KV_{topology.OPEN_QUERIES_BUCKET}",
     ),
     "cli": (topology.ARTIFACTS, topology.EVENTS, topology.LINEAGE, topology.DLQ),
 }

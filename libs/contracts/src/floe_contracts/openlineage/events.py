@@ -29,12 +29,13 @@ def run_event(
     job_facets: Facets,
     inputs: Iterable[Mapping[str, Any]] = (),
     outputs: Iterable[Mapping[str, Any]] = (),
+    producer: str = PRODUCER,
 ) -> dict[str, Any]:
     """One run event as JSON values."""
     return {
         "eventType": event_type,
         "eventTime": event_time(time),
-        "producer": PRODUCER,
+        "producer": producer,
         "schemaURL": _SCHEMA,
         "run": {"runId": run_id, "facets": run_facets},
         "job": {"namespace": job_namespace(place), "name": job, "facets": job_facets},

@@ -65,6 +65,30 @@ def landing_job(place: Place, identifier: str) -> str:
     return f"{place.product}.land.{identifier}"
 
 
+def query_job(place: Place, served: str, digest: str) -> str:
+    """The job of all queries of Cube that ask for the same in the same way.
+
+    Args:
+        place: whose data it is.
+        served: the cube or view that it is asked of.
+        digest: of the query without its values.
+    """
+    return f"{place.product}.cube.{served}.{digest}"
+
+
+def query_result(place: Place, job: str) -> tuple[str, str]:
+    """Namespace and name of what the queries of a job answer with."""
+    return f"cube://{place.tenant}/{place.environment}", job
+
+
+def query_run_id(place: Place, instance: str, request: str, started_at: str, job: str) -> str:
+    """The run of one query: the same however often a Cube tells of it.
+
+    A caller may choose the id of a request, and choose it again, so the time counts.
+    """
+    return str(uuid.uuid5(_RUN_IDS, f"{place}/{instance}/{request}/{started_at}/{job}"))
+
+
 def warehouse_namespace(place: Place, warehouse: str, properties: Mapping[str, Any]) -> str:
     """The namespace of the relations in a warehouse, after the naming rules of the specification.
 

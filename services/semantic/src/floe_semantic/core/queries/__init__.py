@@ -1,0 +1,1 @@
+"""From what Cube tells of its queries to OpenLineage events."""

@@ -1,0 +1,1 @@
+"""Queries of Cube in, their lineage out."""

@@ -1,0 +1,185 @@
+"""Takes what Cubes tell of their queries, and tells it on the lineage stream.
+
+What is taken waits in memory, bounded, until the bus has it; what is open in a window is lost when the service is
+killed, which a stop in order is not.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections import OrderedDict, deque
+from collections.abc import Callable
+from datetime import datetime
+from typing import Any, Final
+
+import structlog
+
+from floe_chassis import query_telemetry_names as names
+from floe_chassis.bus import Bus
+from floe_chassis.errors import MessageTooLarge, PublishRefused
+from floe_contracts.errors import Transient, Unreachable
+from floe_contracts.openlineage.envelope import message_headers, message_subject, read_envelope
+from floe_contracts.openlineage.events import message_id, to_bytes
+from floe_contracts.openlineage.naming import Place
+from floe_semantic.adapters.open_queries import OpenQueries
+from floe_semantic.core.queries.events import query_events
+from floe_semantic.core.queries.pseudonyms import Pseudonym
+from floe_semantic.core.queries.records import QueryBatch
+from floe_semantic.core.queries.windows import Query, QueryWindows, Telling, query_of
+from floe_semantic.queries.query_metrics import QueryMetrics
+from floe_semantic.queries.served_bundles import ServedBundles
+
+MOST_WAITING: Final = 5_000
+_MOST_RECENT: Final = 50_000
+_TICK_SECONDS: Final = 1.0
+_LOOK_SECONDS: Final = 30.0
+_AGAIN_SECONDS: Final = 1.0
+_LOGGED_EVERY: Final = 60.0
+
+_log = structlog.get_logger("floe.semantic")
+
+
+class QueryLineage:
+    """The lineage of queries.
+
+    Args:
+        bus: where it is told.
+        bundles: what queries were served with.
+        open_queries: those that run.
+        pseudonym: makes pseudonyms.
+        windows: which queries are told one by one.
+        metrics: counts them.
+        now: the time.
+    """
+
+    def __init__(
+        self,
+        bus: Bus,
+        bundles: ServedBundles,
+        open_queries: OpenQueries,
+        pseudonym: Pseudonym,
+        windows: QueryWindows,
+        metrics: QueryMetrics,
+        now: Callable[[], datetime],
+    ) -> None:
+        self._bus = bus
+        self._bundles = bundles
+        self._open = open_queries
+        self._pseudonym = pseudonym
+        self._windows = windows
+        self._metrics = metrics
+        self._now = now
+        self._waiting: deque[Telling] = deque()
+        self._arrived = asyncio.Event()
+        self._recent: OrderedDict[tuple[Any, ...], None] = OrderedDict()
+        self._lost: dict[str, int] = {}
+        self._logged_at = 0.0
+
+    async def take(self, place: Place, batch: QueryBatch) -> None:
+        """Take a batch; a query that was taken before is passed over.
+
+        Raises:
+            Unreachable: the bus is away, and as much waits as may; nothing of the rest is taken.
+        """
+        for record in batch.records:
+            query = query_of(place, batch.instance, batch.cube_version, record)
+            key = (place, batch.instance, record.request, record.started_at, query.digest)
+            if key in self._recent:
+                continue
+            if len(self._waiting) >= MOST_WAITING:
+                raise Unreachable("the bus does not take lineage, and enough of it waits", hint="send it again")
+            if record.kind == "started":
+                await self._open.remember(query, self._now())
+                continue
+            if record.announced:
+                await self._open.forget(query)
+            self._recent[key] = None
+            if len(self._recent) > _MOST_RECENT:
+                self._recent.popitem(last=False)
+            self._ended(query)
+        self._lose(batch.dropped, names.DROPPED_BY_CUBE)
+        self._lose(batch.unreadable, names.UNREADABLE)
+
+    async def tell(self) -> None:
+        """Tell what waits, until cancelled."""
+        while True:
+            await self._arrived.wait()
+            self._arrived.clear()
+            while self._waiting:
+                try:
+                    await self._tell(self._waiting[0])
+                except Transient as error:
+                    _log.warning("query.untold_yet", waiting=len(self._waiting), error=str(error))
+                    await asyncio.sleep(_AGAIN_SECONDS)
+                else:
+                    self._waiting.popleft()
+
+    async def watch(self) -> None:
+        """Close windows in time and find queries that have ended without a word, until cancelled."""
+        look_at = time.monotonic() + _LOOK_SECONDS
+        while True:
+            await asyncio.sleep(_TICK_SECONDS)
+            for telling in self._windows.close(time.monotonic()):
+                self._add(telling)
+            self._lose(self._windows.uncounted, names.TOO_MANY_JOBS)
+            self._windows.uncounted = 0
+            self._log_losses()
+            if time.monotonic() >= look_at:
+                look_at = time.monotonic() + _LOOK_SECONDS
+                await self._end_silent()
+
+    async def stop(self) -> None:
+        """Tell what is open and what waits, once."""
+        for telling in self._windows.close(None):
+            self._add(telling)
+        try:
+            while self._waiting:
+                await self._tell(self._waiting[0])
+                self._waiting.popleft()
+        except Transient as error:
+            _log.warning("query.untold", runs=len(self._waiting), error=str(error))
+
+    def _ended(self, query: Query) -> None:
+        self._metrics.query("denied" if query.record.denied else query.record.kind)
+        telling = self._windows.take(query, time.monotonic())
+        if telling is not None:
+            self._add(telling)
+
+    def _add(self, telling: Telling) -> None:
+        self._waiting.append(telling)
+        self._arrived.set()
+
+    async def _end_silent(self) -> None:
+        try:
+            for query in await self._open.silent(self._now()):
+                self._ended(query)
+                await self._open.forget(query)
+        except Unreachable as error:
+            _log.warning("query.open_unread", error=str(error))
+
+    async def _tell(self, telling: Telling) -> None:
+        query = telling.query
+        bundle = await self._bundles.find(query.place, query.record, query.served)
+        for event in query_events(telling, bundle, self._pseudonym):
+            envelope = read_envelope(event)
+            subject = message_subject(envelope, query.place)
+            try:
+                await self._bus.publish_raw(subject, to_bytes(event), message_headers(envelope), message_id(event))
+            except (MessageTooLarge, PublishRefused) as error:
+                _log.warning("query.refused", job=envelope.name, error=str(error))
+                self._lose(telling.alike.queries, names.REFUSED)
+                return
+        self._metrics.run()
+
+    def _lose(self, count: int, reason: str) -> None:
+        if count:
+            self._metrics.untold(count, reason)
+            self._lost[reason] = self._lost.get(reason, 0) + count
+
+    def _log_losses(self) -> None:
+        """Say what is told nowhere, the first time at once, then not more often than once a minute."""
+        now = time.monotonic()
+        if self._lost and now - self._logged_at >= _LOGGED_EVERY:
+            _log.warning("query.lost", **self._lost)
+            self._lost, self._logged_at = {}, now
