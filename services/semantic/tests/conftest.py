@@ -26,6 +26,7 @@ from floe_contracts.compiled_product import (
     CompiledConcurrency,
     CompiledObservability,
     CompiledOrchestration,
+    CompiledPreAggregations,
     CompiledRetries,
 )
 from floe_contracts.digests import digest_of
@@ -74,6 +75,7 @@ def make_artifact() -> MakeArtifact:
         cube: bool = True,
         compute: str = "duckdb",
         computes: Mapping[str, str] | None = None,
+        pre_aggregations: CompiledPreAggregations | None = None,
         **environments: Policies,
     ) -> CompiledArtifacts:
         return CompiledArtifacts(
@@ -83,7 +85,9 @@ def make_artifact() -> MakeArtifact:
             transforms=(DbtProject(path="dbt"),),
             landing=("table", "incremental"),
             serving=Serving(
-                cube=cube, row_owner=CompiledRowOwner(column=row_owner[0], claim=row_owner[1]) if row_owner else None
+                cube=cube,
+                pre_aggregations=pre_aggregations,
+                row_owner=CompiledRowOwner(column=row_owner[0], claim=row_owner[1]) if row_owner else None,
             ),
             triggers=(),
             orchestration=CompiledOrchestration(

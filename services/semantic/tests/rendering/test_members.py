@@ -287,7 +287,7 @@ def test_what_cannot_be_read_is_told_of(make_node: MakeNode, make_artifact: Make
     bundle = render(make_artifact(row_owner=None, prod={}), graph, "prod")
     assert [line.split(": ")[:2] for line in bundle.skipped] == [
         ["metric.shop.x", "cannot be read"],
-        ["saved_query.shop.q", "Cube has no saved queries"],
+        ["saved_query.shop.q", "no view, because none of its metrics is served"],
         ["semantic_model.shop.m", "cannot be read"],
         ["semantic_model.shop.n", "its model is not served"],
     ]

@@ -8,9 +8,10 @@ from typing import Any
 
 from floe_contracts.nodes import Node
 from floe_semantic.core.rendering.cubes.dimensions import dimensions_of
+from floe_semantic.core.rendering.cubes.measures import declared_measure, row_count
 from floe_semantic.core.rendering.cubes.members import Cube
 from floe_semantic.core.rendering.metricflow.elements import Metric, SemanticModel
-from floe_semantic.core.rendering.metricflow.measures import row_count, semantic_measure
+from floe_semantic.core.rendering.metricflow.measures import semantic_measure
 from floe_semantic.core.rendering.metricflow.metrics import Place, add_metrics
 from floe_semantic.core.rendering.metricflow.semantic_models import SemanticLayer, read_elements
 from floe_semantic.core.rendering.sql.dialects import Dialect
@@ -35,10 +36,23 @@ class ServedModel:
     data_source: str | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class Cubes:
+    """The cubes of a bundle.
+
+    Attributes:
+        by_node: by the unique id of their models.
+        metrics: the unique id of the model and the name of the measure, by the metric that it serves.
+    """
+
+    by_node: Mapping[str, Cube]
+    metrics: Mapping[str, tuple[str, str]]
+
+
 def cubes_of(
     served: Mapping[str, ServedModel], layer: SemanticLayer, metrics: Iterable[dict[str, Any]], skipped: list[str]
-) -> dict[str, Cube]:
-    """The cubes, without joins, by the unique id of their models.
+) -> Cubes:
+    """The cubes, without joins.
 
     Args:
         served: the models by unique id.
@@ -55,14 +69,16 @@ def cubes_of(
         cube = _with_dimensions(item, names[node_id], layer.models[node_id], scope, reserved, skipped)
         cubes[node_id] = cube
         places[node_id] = Place(scope, reserved | {one.name.casefold() for one in cube.dimensions}, {})
+        _add_declared(places[node_id], item.node, skipped)
         _add_measures(places[node_id], layer.models[node_id], skipped)
-    add_metrics(read_elements(Metric, metrics, skipped), layer, places, skipped)
+    served_by = add_metrics(read_elements(Metric, metrics, skipped), layer, places, skipped)
     for node_id, cube in cubes.items():
         places[node_id].add(row_count(cube.key_columns), "_of_rows")
-    return {
+    whole = {
         node_id: replace(cube, measures=tuple(item for _, item in sorted(places[node_id].measures.items())))
         for node_id, cube in cubes.items()
     }
+    return Cubes(whole, served_by)
 
 
 def _names(nodes: Iterable[Node]) -> dict[str, str]:
@@ -103,6 +119,18 @@ def _with_dimensions(
         # There always is one: nothing takes the name or the place of the row owner's dimension.
         row_owner = next(dimension.name for dimension in dimensions if dimension.sql == sql)
     return Cube(name, node, title, scope, dimensions, (), row_owner=row_owner, data_source=item.data_source)
+
+
+def _add_declared(place: Place, node: Node, skipped: list[str]) -> None:
+    for spec in node.measures:
+        try:
+            measure = declared_measure(spec, place.scope)
+        except Untranslatable as reason:
+            skipped.append(f"{node.unique_id}: measure {spec.name}: {reason}")
+            continue
+        name = place.add(measure, "_measure").name
+        if name != spec.name:
+            skipped.append(f"{node.unique_id}: measure {spec.name}: its name is taken or not legal; served as {name}")
 
 
 def _add_measures(place: Place, models: Sequence[SemanticModel], skipped: list[str]) -> None:

@@ -68,6 +68,31 @@ class Join:
 
 
 @dataclass(frozen=True, slots=True)
+class Refresh:
+    """When a rollup is built again: an interval (`30 minutes`), or a cron expression in a time zone."""
+
+    every: str
+    timezone: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Rollup:
+    """Measures of a cube that Cube keeps computed; members are named with their cubes.
+
+    Attributes:
+        times: time dimensions, each with the grain that it is cut to.
+        external: whether it stands in Cube Store instead of the warehouse.
+    """
+
+    name: str
+    measures: tuple[str, ...]
+    dimensions: tuple[str, ...]
+    times: tuple[tuple[str, str], ...]
+    refresh: Refresh
+    external: bool
+
+
+@dataclass(frozen=True, slots=True)
 class Cube:
     """A served model.
 
@@ -86,6 +111,7 @@ class Cube:
     joins: tuple[Join, ...] = ()
     row_owner: str | None = None
     data_source: str | None = None
+    rollups: tuple[Rollup, ...] = ()
 
     @property
     def members(self) -> tuple[Dimension | Measure, ...]:

@@ -1,4 +1,4 @@
-"""The views of a bundle: what an exposure of the dbt project uses, each around one cube and those it is joined to."""
+"""The views of a bundle: what exposures and saved queries ask for, each around one cube and those it is joined to."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from floe_contracts.nodes import Exposure
 from floe_semantic.core.rendering.cubes.members import Cube
+from floe_semantic.core.rendering.metricflow.saved_queries import Query
 from floe_semantic.core.rendering.sql.identifiers import cube_name, free_name
 
 
@@ -25,51 +26,90 @@ class Included:
 
 
 @dataclass(frozen=True, slots=True)
+class Wanted:
+    """What an exposure or a saved query of the dbt project asks for.
+
+    Attributes:
+        unique_id: dbt's id.
+        type: dbt's kind of exposure, or `saved_query`.
+        members: names of members by the unique id of their model; None for all of them.
+    """
+
+    unique_id: str
+    name: str
+    type: str
+    members: Mapping[str, frozenset[str] | None]
+    title: str = ""
+    description: str = ""
+    owner: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class View:
     """A view; the first of `included` is the cube that it stands around."""
 
     name: str
-    exposure: Exposure
+    wanted: Wanted
     included: tuple[Included, ...]
 
 
+def exposed(exposure: Exposure) -> Wanted:
+    """What an exposure asks for: all of the models that it reads."""
+    return Wanted(
+        unique_id=exposure.unique_id,
+        name=exposure.name,
+        type=exposure.type,
+        members=dict.fromkeys(exposure.depends_on),
+        description=exposure.description,
+        owner=exposure.owner,
+    )
+
+
+def queried(query: Query) -> Wanted:
+    """What a saved query asks for."""
+    return Wanted(query.unique_id, query.name, "saved_query", query.members(), query.title, query.description)
+
+
 def views_of(
-    exposures: Iterable[Exposure], cubes: Mapping[str, Cube], viewable: Collection[str], skipped: list[str]
+    wanted: Iterable[Wanted], cubes: Mapping[str, Cube], viewable: Collection[str], skipped: list[str]
 ) -> tuple[View, ...]:
-    """One view for each cube of an exposure that no other cube of it leads to, sorted by exposure.
+    """One view for each cube of what is wanted that no other cube of it leads to, sorted by dbt's ids.
 
     Args:
-        exposures: of the dbt project.
+        wanted: by the dbt project.
         cubes: all of the bundle, by unique id; a view has none of their names.
         viewable: the unique ids of those that views may stand on.
         skipped: is told what no view has.
     """
     members = {item.name.casefold() for cube in cubes.values() for item in cube.members}
     taken = members | {cube.name.casefold() for cube in cubes.values()}
+    passable = {cubes[node_id].name: cubes[node_id] for node_id in sorted(viewable)}
     views: list[View] = []
-    for exposure in sorted(exposures, key=lambda item: item.unique_id):
-        used = [cubes[node_id] for node_id in sorted(set(exposure.depends_on)) if node_id in viewable]
+    for one in sorted(wanted, key=lambda item: item.unique_id):
+        used = [cubes[node_id] for node_id in sorted(one.members) if node_id in viewable]
         if not used:
-            skipped.append(f"{exposure.unique_id}: no view, because none of its models can stand in one")
-        roots = _roots(used)
+            skipped.append(f"{one.unique_id}: no view, because none of its models can stand in one")
+        whole = any(names is None for names in one.members.values())
+        ways = {cube.name: cube for cube in used} if whole else passable
+        roots = _roots(used, ways)
         for root in roots:
-            wanted = exposure.name if len(roots) == 1 else f"{exposure.name}_{root.name}"
-            name = free_name(cube_name(wanted), taken, "_view")
+            wish = one.name if len(roots) == 1 else f"{one.name}_{root.name}"
+            name = free_name(cube_name(wish), taken, "_view")
             taken.add(name.casefold())
-            views.append(View(name, exposure, _included(name, root, used, skipped)))
+            views.append(View(name, one, _included(name, one, root, used, ways, skipped)))
     return tuple(views)
 
 
-def _roots(cubes: list[Cube]) -> list[Cube]:
+def _roots(cubes: list[Cube], ways: Mapping[str, Cube]) -> list[Cube]:
     by_name = {cube.name: cube for cube in sorted(cubes, key=lambda item: item.name)}
-    targets = {join.target for cube in cubes for join in cube.joins}
-    roots = [cube for name, cube in by_name.items() if name not in targets]
-    reached = {name for root in roots for name in _paths(root, by_name)}
-    # What is still not reached lies on a circle of joins.
+    leads = {name: _paths(cube, ways).keys() - {name} for name, cube in by_name.items()}
+    roots = [cube for name, cube in by_name.items() if not any(name in reached for reached in leads.values())]
+    covered = {name for root in roots for name in (root.name, *leads[root.name])}
+    # What is still not covered lies on a circle of joins.
     for name, cube in by_name.items():
-        if name not in reached:
+        if name not in covered:
             roots.append(cube)
-            reached.update(_paths(cube, by_name))
+            covered.update((name, *leads[name]))
     return roots
 
 
@@ -84,15 +124,23 @@ def _paths(root: Cube, cubes: Mapping[str, Cube]) -> dict[str, str]:
     return paths
 
 
-def _included(view: str, root: Cube, used: list[Cube], skipped: list[str]) -> tuple[Included, ...]:
+def _included(
+    view: str, wanted: Wanted, root: Cube, used: list[Cube], ways: Mapping[str, Cube], skipped: list[str]
+) -> tuple[Included, ...]:
     by_name = {cube.name: cube for cube in used}
     taken: set[str] = set()
     included: list[Included] = []
-    for name, path in _paths(root, by_name).items():
+    for name, path in _paths(root, ways).items():
+        if name not in by_name:
+            continue
         cube = by_name[name]
+        names = wanted.members[cube.node.unique_id]
         prefix = "" if cube is root else f"{name}_"
         members: dict[str, str] = {}
         for member in cube.members:
+            # Rows are chosen by their owner, so a view has it whether it was asked for or not.
+            if names is not None and member.name not in names and member.name != cube.row_owner:
+                continue
             shown = prefix + member.name
             if shown.casefold() in taken:
                 skipped.append(f"view {view}: {name}.{member.name} is left out: another member is named {shown}")

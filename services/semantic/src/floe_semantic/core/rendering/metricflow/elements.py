@@ -87,6 +87,13 @@ class SemanticMeasure(Aggregation):
     name: str
     label: str | None = None
     description: str | None = None
+    agg_time_dimension: str | None = None
+
+
+class Defaults(Element):
+    """What holds for the measures of a semantic model unless they say otherwise."""
+
+    agg_time_dimension: str | None = None
 
 
 class SemanticModel(Element):
@@ -100,6 +107,25 @@ class SemanticModel(Element):
     dimensions: tuple[SemanticDimension, ...] = ()
     measures: tuple[SemanticMeasure, ...] = ()
     primary_entity: str | None = None
+    defaults: Defaults | None = None
+
+
+class SavedQueryParameters(Element):
+    """What a saved query asks for, as the project spells it."""
+
+    metrics: tuple[str, ...] = ()
+    group_by: tuple[str, ...] = ()
+    where: WhereFilters | None = None
+
+
+class SavedQuery(Element):
+    """Metrics, and what they are grouped by."""
+
+    unique_id: str
+    name: str
+    label: str | None = None
+    description: str | None = None
+    query_params: SavedQueryParameters = SavedQueryParameters()
 
 
 class MeasureInput(Element):

@@ -29,11 +29,6 @@ _DIMENSION: Final = re.compile(r"\{\{\s*Dimension\(\s*(['\"])(?P<path>[^'\"]*)\1
 _LINKABLE: Final = frozenset({"primary", "unique", "natural"})
 
 
-def row_count(key_columns: frozenset[str]) -> Measure:
-    """The measure that counts rows; Cube counts by primary key, so the measure depends on it."""
-    return Measure("count", "count", key_columns, title="Rows", description="Number of rows.")
-
-
 def semantic_measure(spec: SemanticMeasure, scope: Scope, source: str) -> Measure:
     """The measure of a semantic model.
 

@@ -66,7 +66,7 @@ class _Served:
 
 def add_metrics(
     metrics: Iterable[Metric], layer: SemanticLayer, places: Mapping[str, Place], skipped: list[str]
-) -> None:
+) -> dict[str, tuple[str, str]]:
     """Add every metric that Cube can serve to the place of its dbt model; the others are told of in `skipped`.
 
     Args:
@@ -74,6 +74,9 @@ def add_metrics(
         layer: the semantic models, their measures already in the places.
         places: by the unique id of the dbt model.
         skipped: is told what cannot be served and what is served under another name.
+
+    Returns:
+        The unique id of the dbt model and the name of the measure, by the metric that it serves.
     """
     by_name = {metric.name: metric for metric in metrics}
     served: dict[str, _Served] = {}
@@ -93,6 +96,7 @@ def add_metrics(
         served[name] = _Served(node_id, named)
         if named.name != name:
             skipped.append(f"{metric.unique_id}: its name is taken or not legal; served as {named.name}")
+    return {name: (found.node_id, found.measure.name) for name, found in served.items()}
 
 
 def _ordered(metrics: Mapping[str, Metric], skipped: list[str]) -> list[str]:

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from floe_contracts.nodes import Node
-from floe_semantic.core.rendering.cubes.members import Cube, Dimension, Join, Measure
+from floe_semantic.core.rendering.cubes.members import Cube, Dimension, Join, Measure, Rollup
 from floe_semantic.core.rendering.cubes.views import View
 from floe_semantic.core.rendering.policies.access_policies import (
     MASK,
@@ -50,6 +50,8 @@ def cube_document(cube: Cube, rules: Mapping[str, Rules], claim: str | None, *, 
         document["joins"] = [_join(join) for join in cube.joins]
     document["dimensions"] = [_dimension(item, node, rules) for item in cube.dimensions]
     document["measures"] = [_measure(item) for item in cube.measures]
+    if cube.rollups:
+        document["pre_aggregations"] = [_rollup(item) for item in cube.rollups]
     document["access_policy"] = access_policies(member_rules(cube, rules), _row_filter(cube, claim), in_view=in_view)
     return {"cubes": [document]}
 
@@ -78,8 +80,8 @@ def view_document(view: View, rules: Mapping[str, Mapping[str, Rules]], claim: s
         cubes.append({**entry, "includes": sorted(part.members)})
     document = {
         "name": view.name,
-        **_described("", view.exposure.description),
-        "meta": _meta(dbt_unique_id=view.exposure.unique_id, owner=view.exposure.owner, type=view.exposure.type),
+        **_described(view.wanted.title, view.wanted.description),
+        "meta": _meta(dbt_unique_id=view.wanted.unique_id, owner=view.wanted.owner, type=view.wanted.type),
         "cubes": cubes,
         "access_policy": access_policies(members, _row_filter(root.cube, claim)),
     }
@@ -139,6 +141,18 @@ def _measure(measure: Measure) -> dict[str, Any]:
     meta = _meta(columns=sorted(measure.columns), dbt_unique_id=measure.source)
     if meta["floe"]:
         document["meta"] = meta
+    return document
+
+
+def _rollup(rollup: Rollup) -> dict[str, Any]:
+    document: dict[str, Any] = {"name": rollup.name, "type": "rollup", "external": rollup.external}
+    members = {"measures": rollup.measures, "dimensions": rollup.dimensions}
+    document.update({kind: list(names) for kind, names in members.items() if names})
+    if rollup.times:
+        document["time_dimensions"] = [{"dimension": name, "granularity": grain} for name, grain in rollup.times]
+    document["refresh_key"] = {"every": rollup.refresh.every}
+    if rollup.refresh.timezone is not None:
+        document["refresh_key"]["timezone"] = rollup.refresh.timezone
     return document
 
 

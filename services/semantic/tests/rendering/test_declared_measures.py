@@ -1,0 +1,58 @@
+"""Measures that a model declares in meta.floe."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from floe_contracts.artifacts import CompiledArtifacts
+from floe_contracts.nodes import DeclaredMeasure, Node, NodeGraph
+from floe_semantic.core.rendering.render import Bundle, render
+
+MakeArtifact = Callable[..., CompiledArtifacts]
+MakeNode = Callable[..., Node]
+MakeGraph = Callable[..., NodeGraph]
+Parse = Callable[[Bundle, str], dict[str, Any]]
+
+
+def test_declared_measures(
+    make_node: MakeNode, make_artifact: MakeArtifact, graph_of: MakeGraph, parsed: Parse
+) -> None:
+    declared = (
+        DeclaredMeasure(name="big", type="count", filters=("amount > 100", "status = '{new}'")),
+        DeclaredMeasure(name="revenue", type="sum", sql="amount * 1.19", title="Revenue {EUR}", description="Gross."),
+        DeclaredMeasure(name="status", type="count_distinct", sql="status"),
+        DeclaredMeasure(name="worst", type="max", sql="(select 1)"),
+    )
+    node = make_node("orders", ("amount", "integer", "financial"), ("status",), measures=declared)
+    artifact = make_artifact(row_owner=None, prod={"financial": ("restrict", ("finance",))})
+    bundle = render(artifact, graph_of(node), "prod")
+    measures = {item.pop("name"): item for item in parsed(bundle, "orders")["measures"]}
+    assert measures.pop("count")["type"] == "count"
+    assert measures == {
+        "big": {
+            "type": "count",
+            "sql": "1",
+            "filters": [{"sql": "{CUBE}.amount > 100"}, {"sql": "{CUBE}.status = '\\{new\\}'"}],
+            "meta": {"floe": {"columns": ["amount", "status"]}},
+        },
+        "revenue": {
+            "title": "Revenue \\{EUR\\}",
+            "description": "Gross.",
+            "type": "sum",
+            "sql": "{CUBE}.amount * 1.19",
+            "meta": {"floe": {"columns": ["amount"]}},
+        },
+        "status_measure": {
+            "type": "count_distinct",
+            "sql": "{CUBE}.status",
+            "meta": {"floe": {"columns": ["status"]}},
+        },
+    }
+    # They inherit what the policies say of their columns.
+    hidden = parsed(bundle, "orders")["access_policy"][0]["member_level"]["excludes"]
+    assert hidden == ["amount", "big", "revenue"]
+    assert bundle.skipped == (
+        "model.shop.orders: measure status: its name is taken or not legal; served as status_measure",
+        "model.shop.orders: measure worst: SQL with SELECT in it",
+    )
