@@ -14,7 +14,10 @@ from floe_contracts.sections import Identifier, InnerPath, ProfileName, Section,
 class PreAggregations(Section):
     """How Cube keeps its pre-aggregations fresh."""
 
-    refresh_schedule: Cron = Field(default="*/30 * * * *", description="When they are built again, as cron.")
+    refresh_schedule: Cron = Field(
+        default="*/30 * * * *",
+        description="When they are built again, as cron. Cube has equal intervals only: of others the shortest holds.",
+    )
     timezone: TimeZone = Field(default="UTC", description="IANA name of the time zone of the schedule.")
     external: bool = Field(default=True, description="Whether they stand in Cube Store instead of the warehouse.")
 
@@ -24,7 +27,9 @@ class CubeConsumption(Section):
 
     enabled: bool = Field(default=True, description="Whether Cube serves the models that say `expose: true`.")
     pre_aggregations: PreAggregations | None = Field(
-        default=None, description="Left out, Cube's own defaults hold. Carried in the artifact; so far not rendered."
+        default=None,
+        description="Cube keeps the saved queries of the dbt project computed, unless a policy hides a part of them "
+        "from anybody. Left out, it keeps nothing.",
     )
 
 
