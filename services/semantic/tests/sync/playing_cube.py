@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeAlias
@@ -72,6 +73,21 @@ class PlayedCube:
             **more,
         }
         return await self.ask("POST", "/v1/cube/verdicts", json=verdict)
+
+    async def run(self, shown: Callable[[PlayedCube], Awaitable[dict[str, list[str]]]]) -> None:
+        """Do what cube.js does until it is cancelled: poll, prove what is new, serve it once that is agreed."""
+        verdict: tuple[str, dict[str, list[str]]] | None = None
+        while True:
+            with contextlib.suppress(aiohttp.ClientError, TimeoutError):
+                if verdict is None and await self.poll() == 200 and self.bundle["bundle_digest"] != self.serving:
+                    verdict = (self.bundle["bundle_digest"], await shown(self))
+                if verdict is not None:
+                    status, document, _ = await self.say("served", verdict[1])
+                    if status == 200 and document["outcome"] == "served":
+                        self.serving = verdict[0]
+                    if status < 500:
+                        verdict = None
+            await asyncio.sleep(0.05)
 
     async def serve(self, shown: dict[str, list[str]]) -> None:
         """Serve the bundle that came last, showing these members."""
