@@ -11,15 +11,20 @@ _CONTROLS: Final = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
 
 
 def literal(text: str) -> str:
-    """`text` so that Cube evaluates nothing in it. Used for SQL strings too; changes nothing but the spelling."""
-    return _BRACES.sub(lambda match: "\\" + match.group(0), text)
+    """`text` so that Cube evaluates nothing in it and changes nothing of it. Used for SQL, too.
+
+    A backslash at the end would escape Cube's own quote behind it, and a carriage return would become a line feed, so
+    both are written as the escapes that Python and JavaScript share.
+    """
+    escaped = _BRACES.sub(lambda match: "\\" + match.group(0), text).replace("\r", "\\r")
+    return f"{escaped[:-2]}\\x5c" if text.endswith("\\") else escaped
 
 
 def prose(text: str) -> str:
     """A title or description so that Cube shows it as it is.
 
     Every kind of line break becomes a line feed; control characters and halves of surrogate pairs vanish, and so do
-    backslashes at the end, which Cube would read as an escape of its own quote.
+    blanks at both ends.
     """
     clean = _CONTROLS.sub("", _BREAKS.sub("\n", text)).encode("utf-8", "ignore").decode()
-    return literal(clean.strip().rstrip("\\").rstrip())
+    return literal(clean.strip())

@@ -166,9 +166,10 @@ def _described(title: str, description: str) -> dict[str, str]:
 
 
 def _meta(**values: str | Sequence[str] | None) -> dict[str, Any]:
+    # Lists hold names, of which every sign counts.
     texts = {
-        name: prose(value) if isinstance(value, str) else [prose(item) for item in value]
+        name: prose(value) if isinstance(value, str) else [literal(item) for item in value]
         for name, value in sorted(values.items())
         if value
     }
-    return {"floe": texts}
+    return {"floe": {name: text for name, text in texts.items() if text}}
