@@ -207,6 +207,7 @@ def test_the_last_link_of_a_trace(verdicts: list[SemanticSynced | SemanticSyncFa
     ("state", "cubes", "line"),
     [
         ({}, [], None),
+        ({}, [cube(None)], "a Cube serves nothing yet"),
         ({"wanted": bundle(NEW)}, [cube(None)], "a Cube serves nothing yet"),
         ({"wanted": bundle(NEW)}, [cube(NEW)], f"a Cube serves {short(NEW)}, in sync"),
         ({"wanted": bundle(NEW)}, [cube(NEW), cube(NEW, "b")], f"2 Cubes serve {short(NEW)}, in sync"),
@@ -217,7 +218,7 @@ def test_the_last_link_of_a_trace(verdicts: list[SemanticSynced | SemanticSyncFa
             f"a Cube serves {short(OLD)}; {short(NEW)} cannot be served, see floe semantic status",
         ),
     ],
-    ids=["none", "empty", "in-sync", "two", "behind", "refused"],
+    ids=["none", "nothing", "empty", "in-sync", "two", "behind", "refused"],
 )
 def test_what_floe_up_tells_of_cubes(state: dict[str, Any], cubes: list[CubeInstance], line: str | None) -> None:
     known = SemanticState(**PLACE, **state)

@@ -6,6 +6,7 @@ import json
 import logging
 import os
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -116,7 +117,7 @@ def up(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
         said.append(line)
         if line.startswith("ready"):
             break
-    assert [line.split()[0] for line in said] == ["bus", "services", "gateway", "log", "ready;"], said
+    assert [line.split()[0] for line in said] == ["bus", "services", "gateway", "semantic", "log", "ready;"], said
     yield folder
     stack.send_signal(signal.SIGINT)
     assert stack.stdout.read() == "stopping\n"
@@ -182,6 +183,22 @@ def test_a_project_that_dbt_cannot_parse_is_rejected(up: Path, floe: Floe, produ
         assert said.code == ExitCode.COMPILATION_FAILED == 2
         assert "error FLOE-DBT-011 dbt/models/orders.sql" in said.err
         assert "nowhere" in said.err
+
+
+def test_a_port_that_somebody_has_is_told_with_its_option(tmp_path: Path) -> None:
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("FLOE_")}
+    floe = Path(sys.executable).with_name("floe")
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = str(taken.getsockname()[1])
+        for option, service in (("--http-port", "gateway"), ("--semantic-port", "semantic")):
+            ports = {"--http-port": "0", option: port}
+            command = [str(floe), "up", str(tmp_path / service), *(part for pair in ports.items() for part in pair)]
+            said = subprocess.run(command, capture_output=True, text=True, env=environment, timeout=120, check=False)
+            assert said.returncode == ExitCode.UNREACHABLE
+            assert f"the {service} service: cannot listen on 127.0.0.1:{port}" in said.stderr
+            assert option in said.stderr
 
 
 def test_an_environment_that_is_not_there_is_told_before_anything_is_started(floe: Floe, product: Any) -> None:

@@ -65,6 +65,13 @@ class DraftRefused(Permanent):
         self.problems = tuple(problems)
 
 
+class CubeFailed(Transient):
+    """Cube did not come up beside the stack."""
+
+    code = "FLOE-CLI-009"
+    title = "Cube did not start"
+
+
 class UiFailed(Transient):
     """Dagster's UI did not come up beside the stack."""
 

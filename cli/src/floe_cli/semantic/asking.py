@@ -24,6 +24,7 @@ from floe_contracts.semantic_requests import (
     ReadBundle,
     ServedProduct,
 )
+from floe_contracts.suggestions import meant_or_known
 
 FOLDER: Final = "folder"
 """Stands for the bundle that the files in a folder would be rendered to."""
@@ -93,14 +94,24 @@ async def semantic_of(path: Path, environment: str | None) -> AsyncIterator[Sema
 async def served_everywhere(
     path: Path, environment: str | None, product: str | None
 ) -> list[tuple[str, ServedProduct]]:
-    """Every product with its environment; left out, in all environments where something is live."""
+    """Every product with its environment; left out, in all environments where something is live.
+
+    Raises:
+        WrongUsage: nothing is known of the product that is asked for.
+    """
     async with stack_with(path, "semantic") as connection:
         live = {one.environment for one in await read_live(connection)} or {_EMBEDDED}
         found = []
         for name in [environment] if environment else sorted(live):
-            answer = await Semantic(connection, name).ask(LIST_SERVED, ListServed(product=product))
+            answer = await Semantic(connection, name).ask(LIST_SERVED, ListServed())
             found += [(name, one) for one in answer.products]
+    if product is None:
         return found
+    own = [(name, one) for name, one in found if one.product == product]
+    if not own:
+        known = {one.product for _, one in found}
+        raise WrongUsage(f"nothing was rendered of {product!r}", hint=meant_or_known(product, known))
+    return own
 
 
 def bundle_named(name: str, product: ServedProduct) -> str:

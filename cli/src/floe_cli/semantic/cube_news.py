@@ -58,7 +58,7 @@ def _serving(state: SemanticState, running: list[CubeInstance]) -> str:
     digests = sorted({short(cube.bundle_digest) for cube in running if cube.bundle_digest})
     count = "a Cube serves" if len(running) == 1 else f"{len(running)} Cubes serve"
     serves = f"{count} {' and '.join(digests) or 'nothing yet'}"
-    if all(cube.bundle_digest == wanted for cube in running):
+    if wanted is not None and all(cube.bundle_digest == wanted for cube in running):
         return f"{serves}, in sync"
     if state.problems:
         return (

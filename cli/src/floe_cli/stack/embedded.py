@@ -49,7 +49,11 @@ class EmbeddedStack:
 
 @asynccontextmanager
 async def embedded_stack(
-    folder: StackFolder, *, http_ports: Mapping[str, int] | None = None, services: Collection[str] | None = None
+    folder: StackFolder,
+    *,
+    http_ports: Mapping[str, int] | None = None,
+    services: Collection[str] | None = None,
+    settings: Mapping[str, str] | None = None,
 ) -> AsyncIterator[EmbeddedStack]:
     """Run the stack of `folder` for as long as the context lasts; the bus is up when it begins.
 
@@ -57,6 +61,7 @@ async def embedded_stack(
         folder: where everything is kept.
         http_ports: service -> its port; the others take any free one.
         services: run only these, and let no other command find the stack; None runs all that are installed.
+        settings: of the services, where the caller's environment does not say otherwise.
 
     Raises:
         WrongUsage: services that the stack cannot do without are not installed.
@@ -70,10 +75,10 @@ async def embedded_stack(
     folder.root.mkdir(parents=True, exist_ok=True)
     async with AsyncExitStack() as cleanup:
         nats_url = await cleanup.enter_async_context(bus_server(folder))
-        environment = _environment(folder, nats_url)
-        settings = load_settings(ChassisSettings, environment)
-        configure("floe", settings)
-        await _apply_topology(settings, named_backends(environment))
+        environment = dict(settings or {}) | _environment(folder, nats_url)
+        chassis = load_settings(ChassisSettings, environment)
+        configure("floe", chassis)
+        await _apply_topology(chassis, named_backends(environment))
         stack = EmbeddedStack(nats_url)
         ports = http_ports or {}
         stack.starting = asyncio.create_task(_start_services(stack, environment, ports, cleanup, services or _FIRST))

@@ -7,6 +7,8 @@ import os
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from floe_contracts.subjects import escape
+
 
 @dataclass(frozen=True, slots=True)
 class Address:
@@ -55,6 +57,15 @@ class StackFolder:
     def serve(self) -> Path:
         """Where the catalog service writes what readers such as Cube open."""
         return self.root / "serve"
+
+    @property
+    def cube_secret(self) -> Path:
+        """The key of the Cube that runs beside the stack."""
+        return self.root / "cube" / "secret"
+
+    def serve_database(self, tenant: str, environment: str, product: str) -> Path:
+        """The views over what has landed of a product."""
+        return self.serve.joinpath(*map(escape, (tenant, environment, product)), "serve.duckdb")
 
     def address(self, nats_url: str) -> Address:
         """How to reach this stack when its bus is at `nats_url`."""

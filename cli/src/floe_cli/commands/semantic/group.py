@@ -7,6 +7,7 @@ import click
 from floe_cli.commands.semantic.looking import diff, status
 from floe_cli.commands.semantic.offering import rollback, sync
 from floe_cli.commands.semantic.rendering import render
+from floe_cli.commands.semantic.token import token
 
 
 @click.group()
@@ -18,5 +19,5 @@ def semantic() -> None:
     """
 
 
-for _command in (status, render, diff, rollback, sync):
+for _command in (status, render, diff, rollback, sync, token):
     semantic.add_command(_command)
