@@ -25,7 +25,7 @@ class SemanticSettings(BaseSettings):
     node: str = Field(default="node", description="Node's program, version 20 or newer, for Cube's compiler.")
     gate_seconds: float = Field(default=120.0, gt=0, description="How long Cube's compiler may take for a bundle.")
     query_window_seconds: float = Field(
-        default=60.0,
+        default=300.0,
         ge=0,
         le=3600,
         description="So long, of queries that are alike only the first and the last are told in the lineage, and how "

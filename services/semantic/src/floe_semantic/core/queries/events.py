@@ -37,9 +37,10 @@ def query_events(telling: Telling, bundle: ServedBundle | None, pseudonym: Pseud
     facets = _run_facets(telling, bundle, pseudonym)
     told = by_semantic([("errorMessage", _error(query, ended))])
     job = _job_facets(query, bundle)
+    ran = by_semantic([("sql", _sql(query, bundle))])
     return (
         _event("START", record.started_at, query, facets, job, inputs, ()),
-        _event(ended, record.ended_at, query, facets | told, job, inputs, outputs),
+        _event(ended, record.ended_at, query, facets | told, job | ran, inputs, outputs),
     )
 
 
@@ -117,16 +118,20 @@ def _run_facets(telling: Telling, bundle: ServedBundle | None, pseudonym: Pseudo
 
 
 def _job_facets(query: Query, bundle: ServedBundle | None) -> dict[str, Facet]:
-    sql = ";\n".join(query.record.sql)
     asked = (bundle.views.get(query.served) or bundle.cubes.get(query.served)) if bundle else None
     return by_semantic(
         [
             ("jobType", job_facets.job_type("QUERY", "CUBE")),
             ("documentation", job_facets.documentation(described(query.record.queries))),
-            ("sql", job_facets.sql(sql, bundle.dialect) if sql and bundle and len(sql) <= _LONGEST_SQL else None),
             ("ownership", job_facets.owners(asked.owner) if asked and asked.owner else None),
         ]
     )
+
+
+def _sql(query: Query, bundle: ServedBundle | None) -> Facet | None:
+    """What the warehouse ran; with the end alone, as it is the largest part."""
+    text = ";\n".join(query.record.sql)
+    return job_facets.sql(text, bundle.dialect) if text and bundle and len(text) <= _LONGEST_SQL else None
 
 
 def _answer(query: Query, uses: Uses) -> dict[str, Any]:
