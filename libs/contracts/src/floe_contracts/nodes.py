@@ -40,6 +40,7 @@ class Column(Data):
         description="Kinds of dbt's constraints on it, as in not_null, where the model enforces its contract.",
     )
     quoted: bool = Field(default=False, description="Whether dbt quotes the name, so that its case counts.")
+    tags: tuple[str, ...] = Field(default=(), description="dbt's tags.")
 
 
 class Check(Data):

@@ -139,6 +139,7 @@ def _column(column: Resource, reader: MetaReader, config: Resource) -> Column:
         row_owner=meta.row_owner,
         constraints=tuple(sorted({each["type"] for each in column.get("constraints") or ()})) if enforced else (),
         quoted=bool(column.get("quote")),
+        tags=tuple(sorted(set(column.get("tags") or ()))),
     )
 
 

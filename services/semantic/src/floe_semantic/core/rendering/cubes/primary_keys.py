@@ -8,14 +8,16 @@ from typing import Final
 from floe_contracts.nodes import Check, Node
 from floe_semantic.core.rendering.metricflow.elements import SemanticModel
 
+_TAG: Final = "primary_key"
 _UNIQUE: Final = frozenset({"unique", "unique_combination_of_columns"})
 
 
 def primary_key(node: Node, models: Sequence[SemanticModel], skipped: list[str]) -> Mapping[str, str]:
     """The primary key, casefolded -> as spelled; empty if there is none.
 
-    In this order: a primary key constraint; a column whose tests `unique` and `not_null` every row must pass; what dbt
-    infers from other tests, unless all of them bear failures; the primary entity of a semantic model.
+    In this order: a primary key constraint; columns with the tag `primary_key`, as cube_dbt has it; a column whose
+    tests `unique` and `not_null` every row must pass; what dbt infers from other tests, unless all of them bear
+    failures; the primary entity of a semantic model.
 
     Args:
         node: the dbt model.
@@ -25,6 +27,9 @@ def primary_key(node: Node, models: Sequence[SemanticModel], skipped: list[str])
     constraint = next((key.columns for key in node.keys if key.type == "primary_key"), ())
     if constraint:
         return _spelled(constraint)
+    tagged = [column.name for column in node.columns if _TAG in column.tags]
+    if tagged:
+        return _spelled(tagged)
     tested = _tested(node)
     if tested:
         return _spelled(tested)

@@ -35,6 +35,7 @@ def cube_document(cube: Cube, rules: Mapping[str, Rules], claim: str | None, *, 
         dbt_unique_id=node.unique_id,
         owner=node.owner,
         tier=node.tier,
+        tags=node.tags,
         joins_to=[join.target for join in cube.joins],
     )
     document: dict[str, Any] = {
@@ -111,14 +112,10 @@ def _dimension(dimension: Dimension, node: Node, rules: Mapping[str, Rules]) -> 
         document["mask"] = {"sql": MASK}
     elif dimension.type == "time" and rules_over(dimension.columns, rules):
         document["mask"] = {"sql": "cast(null as timestamp)"}
-    classes = sorted(
-        {
-            column.classification.classification
-            for column in node.columns
-            if column.classification is not None and column.name.casefold() in dimension.columns
-        }
-    )
-    document["meta"] = _meta(columns=sorted(dimension.columns), classification=classes)
+    read = [column for column in node.columns if column.name.casefold() in dimension.columns]
+    classes = sorted({one.classification.classification for one in read if one.classification is not None})
+    tags = sorted({tag for column in read for tag in column.tags})
+    document["meta"] = _meta(columns=sorted(dimension.columns), classification=classes, tags=tags)
     return document
 
 
