@@ -182,7 +182,7 @@ def statements() -> list[str]:
 
 def bundle(environment: str) -> Bundle:
     """What floe renders for `environment`."""
-    return render(_artifact(), graph(), environment)
+    return render(artifact(), graph(), environment)
 
 
 def graph() -> NodeGraph:
@@ -275,7 +275,8 @@ def _metric(name: str, kind: str, **parameters: Any) -> dict[str, Any]:
     return {"unique_id": f"metric.shop.{name}", "name": name, "type": kind, "type_params": parameters}
 
 
-def _artifact() -> CompiledArtifacts:
+def artifact() -> CompiledArtifacts:
+    """The product as compiled, without the digests of its nodes."""
     return CompiledArtifacts(
         product=ProductIdentity(name="shop", version="1.0.0", description="", owner="shop@example.com", labels={}),
         sources=Sources(bundle=digest_of(b"bundle"), platform=digest_of(b"platform")),

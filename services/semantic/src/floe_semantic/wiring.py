@@ -14,6 +14,7 @@ from floe_semantic.adapters.state_bucket import SemanticStates
 from floe_semantic.core.rendering.serving import Rendering
 from floe_semantic.http_answers import Door
 from floe_semantic.settings import SemanticSettings
+from floe_semantic.sync.sync_metrics import MeasuredGate, SyncMetrics
 from floe_semantic.sync.telling import OutcomeTeller
 
 
@@ -30,6 +31,7 @@ class Parts:
         states: what is wanted, offered and served.
         teller: announces what becomes of offers.
         door: who may call over HTTP.
+        measures: counts what Cube asks and says.
     """
 
     service: Service
@@ -40,6 +42,7 @@ class Parts:
     states: SemanticStates
     teller: OutcomeTeller
     door: Door
+    measures: SyncMetrics
 
 
 def assemble(environment: Mapping[str, str]) -> Parts:
@@ -55,15 +58,19 @@ def assemble(environment: Mapping[str, str]) -> Parts:
     blobs = open_blobs(chassis.blobs_url)
     states = SemanticStates(service.bus)
     home = settings.cube_home
-    compiler = None if home is None else CubeCompiler(home, settings.node, settings.gate_seconds)
+    measures = SyncMetrics()
+    gate = None
+    if home is not None:
+        gate = MeasuredGate(CubeCompiler(home, settings.node, settings.gate_seconds), measures)
     token = settings.cube_token
     return Parts(
         service=service,
         chassis=chassis,
         settings=settings,
         blobs=blobs,
-        rendering=Rendering(blobs, compiler),
+        rendering=Rendering(blobs, gate),
         states=states,
         teller=OutcomeTeller(service.bus, blobs, states),
         door=Door(token, closed=token is None and not is_loopback(chassis.http_host)),
+        measures=measures,
     )

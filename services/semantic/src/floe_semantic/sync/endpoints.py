@@ -16,6 +16,7 @@ from floe_semantic.adapters.state_bucket import SemanticStates
 from floe_semantic.errors import CubeRequestInvalid, NothingOffered, ProductUnserved, ProductWithdrawn
 from floe_semantic.http_answers import Endpoint, read_body
 from floe_semantic.sync.offers import OfferBodies, is_known, offer_tag
+from floe_semantic.sync.sync_metrics import SyncMetrics
 from floe_semantic.sync.verdicts import Verdict, Verdicts
 
 BUNDLE: Final = "/v1/cube/bundle"
@@ -55,7 +56,12 @@ def find_place(states: SemanticStates, tenant: str, environment: str | None, pro
 
 
 def bundle_endpoint(
-    tenant: str, states: SemanticStates, instances: CubeInstances, bodies: OfferBodies, verdicts: Verdicts
+    tenant: str,
+    states: SemanticStates,
+    instances: CubeInstances,
+    bodies: OfferBodies,
+    verdicts: Verdicts,
+    measures: SyncMetrics,
 ) -> Endpoint:
     """Where Cube asks for its bundle, each second: answered from memory as long as there is nothing new."""
 
@@ -71,8 +77,10 @@ def bundle_endpoint(
             await verdicts.confirm(place, offer.bundle_digest, instance)
         headers = {"ETag": offer_tag(offer), "Cache-Control": "no-store"}
         if is_known(request.headers.get("If-None-Match"), offer):
+            measures.polled(given=False)
             return Response(status_code=304, headers=headers)
         body = await bodies.body(place, offer.bundle_digest)
+        measures.polled(given=True)
         return Response(body, media_type="application/json", headers=headers)
 
     return answer

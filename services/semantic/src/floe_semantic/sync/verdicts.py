@@ -22,6 +22,7 @@ from floe_semantic.core.sync.comparison import check_members
 from floe_semantic.core.sync.outcomes import bounded_problem
 from floe_semantic.core.sync.states import refused, served
 from floe_semantic.errors import CubeRefused, MembersDiffer, OfferOutdated
+from floe_semantic.sync.sync_metrics import SyncMetrics
 from floe_semantic.sync.telling import OutcomeTeller
 
 Outcome: TypeAlias = Literal["served", "refused"]
@@ -67,10 +68,11 @@ class VerdictAnswer(Data):
 class Verdicts:
     """Takes verdicts; one that comes twice changes nothing."""
 
-    def __init__(self, states: SemanticStates, blobs: Blobs, teller: OutcomeTeller) -> None:
+    def __init__(self, states: SemanticStates, blobs: Blobs, teller: OutcomeTeller, measures: SyncMetrics) -> None:
         self._states = states
         self._blobs = blobs
         self._teller = teller
+        self._measures = measures
 
     async def take(self, place: Place, verdict: Verdict) -> VerdictAnswer:
         """Compare what Cube shows with what was rendered, and note the outcome.
@@ -84,6 +86,7 @@ class Verdicts:
         await self._check_offered(place, verdict.bundle_digest)
         problem = await self._problem(verdict)
         after = await self._decide(place, verdict.bundle_digest, verdict.instance, problem)
+        self._measures.judged(served=problem is None)
         if problem is not None:
             _log.warning("cube.refused", place=str(place), instance=verdict.instance, problem=problem.message)
         return VerdictAnswer(

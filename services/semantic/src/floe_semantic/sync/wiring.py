@@ -18,9 +18,9 @@ def serve_bundles(parts: Parts) -> CubeInstances:
     """Give Cube its bundles, and take its verdicts; the Cubes that are heard of."""
     service, states, door = parts.service, parts.states, parts.door
     instances = CubeInstances(service.bus)
-    verdicts = Verdicts(states, parts.blobs, parts.teller)
+    verdicts = Verdicts(states, parts.blobs, parts.teller, parts.measures)
     bodies = OfferBodies(parts.blobs)
-    bundle = bundle_endpoint(parts.chassis.tenant, states, instances, bodies, verdicts)
+    bundle = bundle_endpoint(parts.chassis.tenant, states, instances, bodies, verdicts, parts.measures)
     verdict = verdict_endpoint(parts.chassis.tenant, states, verdicts)
     service.route(Route(BUNDLE, door.endpoint(bundle), methods=["GET"]))
     service.route(Route(VERDICTS, door.endpoint(verdict), methods=["POST"]))
