@@ -16,6 +16,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from types import ModuleType
 
+import aiohttp
 import nkeys
 import pytest
 from nats.errors import Error as NatsError
@@ -26,11 +27,13 @@ from floe_catalog.adapters.run_leases import is_running
 from floe_catalog.adapters.snapshot_pins import SnapshotPins
 from floe_catalog.adapters.table_states import TableStates
 from floe_chassis.answers import Asked
+from floe_chassis.blobs import open_blobs
 from floe_chassis.bus import Bus
 from floe_chassis.dead_letter_box import drop, kept_letters, replay
 from floe_chassis.dead_letters import DeadLetter, bury, watch_advisories
 from floe_chassis.delivery import RawMessage
 from floe_chassis.errors import BusForbidden
+from floe_chassis.http_server import HttpServer
 from floe_chassis.key_values import entries_below
 from floe_chassis.leases import Lease
 from floe_chassis.nats_server import HOST, find_binary
@@ -63,15 +66,19 @@ from floe_chassis.topology_apply import apply
 from floe_compiler.adapters.artifact_history import StreamArtifactHistory
 from floe_compiler.adapters.product_registry import ProductRegistry
 from floe_contracts import subjects
+from floe_contracts.artifacts import CompiledArtifacts
 from floe_contracts.catalog_products import CatalogProduct
+from floe_contracts.digests import canonical_json
 from floe_contracts.errors import Unreachable
-from floe_contracts.events import ArtifactCompiled, TableSchema
+from floe_contracts.events import ArtifactCompiled, ArtifactRetired, TableSchema
 from floe_contracts.lineage_requests import READ_COLUMN, ReadColumn
 from floe_contracts.live_products import LiveProduct
+from floe_contracts.nodes import Column, Node, NodeGraph
 from floe_contracts.openlineage.naming import Place
 from floe_contracts.requests import Answer, Operation, Request
 from floe_contracts.rollbacks import Rollback
 from floe_contracts.runs import RunRecord, RunStatus, place_key
+from floe_contracts.semantic_requests import LIST_SERVED, ListServed
 from floe_contracts.subjects import EventKind
 from floe_contracts.table_states import TableState
 from floe_executor.adapters.state.live_products import LiveProducts
@@ -82,6 +89,7 @@ from floe_executor.starts.restoring import Restoring
 from floe_lineage.adapters.lineage_consumer import LineageConsumer
 from floe_lineage.adapters.stored_events import StoredEvents
 from floe_lineage.app import create_app
+from floe_semantic.app import create_app as create_semantic
 
 FOLDER = Path(__file__).parents[2] / "deploy" / "nats"
 FILE = FOLDER / "nats-server.conf"
@@ -673,3 +681,79 @@ async def test_an_unnamed_request_cannot_change_the_consumer_of_a_backend(
     with contextlib.suppress(TimeoutError, NatsError):
         await asker.nc.request(f"$JS.API.CONSUMER.CREATE.{LINEAGE}", json.dumps(request).encode(), timeout=1)
     assert (await operator.js.consumer_info(LINEAGE, "lineage-file")).config == before
+
+
+async def test_the_semantic_service_knows_what_cube_serves_and_tells_it(
+    connect: Connect, url: str, keys: Path, tmp_path: Path
+) -> None:
+    compiler, cli = await connect("compiler"), await connect("cli")
+    blobs = open_blobs((tmp_path / "blobs").as_uri())
+    model = Node(
+        unique_id="model.orders.orders",
+        name="orders",
+        resource_type="model",
+        materialized="table",
+        database="w",
+        schema_name="main",
+        identifier="orders",
+        path="models/orders.sql",
+        expose=True,
+        columns=(Column(name="id", data_type="integer"),),
+    )
+    graph = NodeGraph(project="orders", nodes=(model,), checks=())
+    golden = FOLDER.parents[1] / "libs/contracts/tests/golden/events/1.4/artifacts.compiled.json"
+    document = json.loads(golden.read_text("utf-8"))["body"]["artifact"]
+    nodes = await blobs.put(canonical_json(graph.model_dump(mode="json")))
+    document["environments"] = {"dev": {**next(iter(document["environments"].values())), "nodes": nodes}}
+    document["serving"] = {"cube": True, "row_owner": None}
+    artifact = CompiledArtifacts.model_validate(document)
+    event = ArtifactCompiled(
+        tenant="acme",
+        product="cubes",
+        submission="s1",
+        artifact_digest=artifact.digest(),
+        artifact=artifact.to_document(),
+        seconds=1,
+    )
+    await compiler.publish(event, id=str(uuid.uuid4()))
+    semantic = create_semantic(
+        {
+            "FLOE_NATS_URL": url,
+            "FLOE_NATS_SEED_FILE": str(keys / "semantic.seed"),
+            "FLOE_BLOBS_URL": (tmp_path / "blobs").as_uri(),
+            "FLOE_TENANT": "acme",
+            "FLOE_HTTP_PORT": "0",
+        }
+    )
+    await semantic.start()
+    try:
+        async with HttpServer(semantic), aiohttp.ClientSession() as cube:
+            at = f"{semantic.http_address}/v1/cube/bundle?environment=dev&product=cubes"
+            headers = {"X-Floe-Cube-Instance": "cube"}
+
+            async def offered() -> str | None:
+                async with cube.get(at, headers=headers) as answer:
+                    return (await answer.json())["bundle_digest"] if answer.status == 200 else None
+
+            headers["X-Floe-Cube-Serving"] = str(await eventually(offered))
+
+            async def in_sync() -> bool:
+                await offered()
+                asked = ListServed(product="cubes")
+                (product,) = (await ask(cli, LIST_SERVED, asked, tenant="acme", environment="dev")).products
+                return product.status == "in_sync" and bool(product.instances)
+
+            await eventually(in_sync)
+            retired = ArtifactRetired(tenant="acme", product="cubes", submission="s2", reason="removed")
+            await compiler.publish(retired, id=str(uuid.uuid4()))
+            for kind in (EventKind.SEMANTIC_RENDERED, EventKind.SEMANTIC_SYNCED, EventKind.SEMANTIC_WITHDRAWN):
+                await eventually(lambda kind=kind: _is_told(cli, kind))  # type: ignore[misc]
+            ready = await semantic.readiness()
+            assert (ready, semantic.bus.forbidden) == (dict.fromkeys(ready, "ok"), [])
+    finally:
+        await semantic.stop()
+
+
+async def _is_told(bus: Bus, kind: EventKind) -> bool:
+    subject = subjects.pattern(kind, tenant="acme", product="cubes")
+    return [message async for message in read_stream(bus.js, EVENTS, subject)] != []
