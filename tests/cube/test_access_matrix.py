@@ -12,12 +12,11 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-import duckdb
 import pytest
 from access_oracle import Truth  # found by the path that conftest.py adds
-from access_product import CLAIM, POLICIES, bundle, statements
+from access_product import POLICIES, statements
 from access_questions import callers, cube_query, judged, questions
-from bundle_server import served_cube
+from access_server import client_of, duckdb_settings, shop_cube
 from cube_home import CubeHome
 
 from floe_chassis.testing_postgres import PostgresDatabase, postgres_database, postgres_server
@@ -31,11 +30,7 @@ AT_ONCE = 8
 
 @pytest.fixture
 def duckdb_warehouse(tmp_path: Path) -> dict[str, str]:
-    path = tmp_path / "warehouse.duckdb"
-    with duckdb.connect(str(path)) as connection:
-        for statement in statements():
-            connection.execute(statement)
-    return {"CUBEJS_DB_TYPE": "duckdb", "CUBEJS_DB_DUCKDB_DATABASE_PATH": str(path)}
+    return duckdb_settings(tmp_path)
 
 
 @pytest.fixture
@@ -71,14 +66,10 @@ def test_nobody_sees_more_or_less_than_the_policies_say(
     environment: str,
     record_property: Callable[[str, object], None],
 ) -> None:
-    made = bundle(environment)
-    settings = {**warehouse, "CUBEJS_LOG_LEVEL": "error"}
-    with served_cube(
-        cube_home, tmp_path / "cube", made.files, roles=made.roles, claims=made.claims, environment=settings
-    ) as (cube, _):
+    with shop_cube(cube_home, tmp_path / "cube", environment, warehouse) as cube:
         asked = list(questions(truth, environment))
         jobs = [
-            (caller, cube.client({CLAIM: caller.owner, "roles": sorted(caller.roles)}), kind, question)
+            (caller, client_of(cube, caller), kind, question)
             for number, caller in enumerate(callers(environment))
             for kind, question in asked[number % EVERY :: EVERY]
         ]

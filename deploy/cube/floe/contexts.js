@@ -3,7 +3,7 @@
 
 const { CubejsHandlerError } = require('@cubejs-backend/api-gateway');
 const { isObject, liftedClaims, rolesIn, securityContext } = require('./caller');
-const { refusal } = require('./second_lock');
+const { callerRefusal, refusal } = require('./second_lock');
 
 const NOTHING_YET = 'floe: Cube has no bundle to serve; its log says why';
 
@@ -45,7 +45,11 @@ function createContexts({ settings, bundles }) {
       if (!isObject(request.securityContext)) throw new CubejsHandlerError(403, 'Forbidden', 'the token has no claims');
       const claims = liftedClaims(request.securityContext, settings.claimsNamespace);
       const security = securityContext(claims, rolesIn(claims, settings.rolesClaim));
-      return { ...inApp(serving().appId, security), floeSqlApi: comesFromSqlApi(request) };
+      const { appId: app, verification } = serving();
+      // Cube asks about a query only if the policies let it pass; else it is said here why there is nothing to see.
+      const why = callerRefusal(security, verification.claims);
+      if (why !== null) throw new CubejsHandlerError(403, 'Forbidden', why);
+      return { ...inApp(app, security), floeSqlApi: comesFromSqlApi(request) };
     },
 
     /** A caller who has every role and claim that the policies of a candidate know, to see all of its members. */

@@ -30,18 +30,22 @@ const namedMembers = (query) => [
   ...leaves(query.filters).map((filter) => filter.member || filter.dimension),
 ];
 
-/** Why a query is refused, or null. */
-function refusal(query, { securityContext, fromHttp }, bundle) {
-  if (!bundle) return 'there is no model yet';
+/** Why a caller is refused whatever he asks for, or null. */
+function callerRefusal(securityContext, claims) {
   const has = own(own(securityContext, 'floe'), 'has');
   if (typeof has !== 'object' || has === null || Object.getPrototypeOf(has) !== null) {
     return 'it is not known which roles you have';
   }
-  for (const path of claimPaths(bundle.claims)) {
-    if (!isOwner(path.reduce(own, securityContext))) {
-      return `rows have owners, and your token names none: the claim ${path.join('.')} must be a text or a whole number`;
-    }
-  }
+  const missing = claimPaths(claims).find((path) => !isOwner(path.reduce(own, securityContext)));
+  if (missing === undefined) return null;
+  return `rows have owners, and your token names none: the claim ${missing.join('.')} must be a text or a whole number`;
+}
+
+/** Why a query is refused, or null. */
+function refusal(query, { securityContext, fromHttp }, bundle) {
+  if (!bundle) return 'there is no model yet';
+  const why = callerRefusal(securityContext, bundle.claims);
+  if (why !== null) return why;
   const members = namedMembers(query);
   // The SQL API passes expressions as objects. The REST API would take them as well, without asking who sends them.
   if (fromHttp && ((query.subqueryJoins || []).length || members.some((member) => typeof member !== 'string'))) {
@@ -53,4 +57,4 @@ function refusal(query, { securityContext, fromHttp }, bundle) {
   return unknown === undefined ? null : `there is no member ${unknown}`;
 }
 
-module.exports = { refusal };
+module.exports = { callerRefusal, refusal };
