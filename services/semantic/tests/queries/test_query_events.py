@@ -12,7 +12,9 @@ from floe_contracts.artifacts import Compute
 from floe_contracts.errors import ContractError
 from floe_contracts.nodes import NodeGraph
 from floe_contracts.openlineage.naming import Place
+from floe_contracts.openlineage.query_facets import AlikeQueries
 from floe_semantic.core.queries.events import query_events
+from floe_semantic.core.queries.job_names import OTHER
 from floe_semantic.core.queries.pseudonyms import pseudonyms
 from floe_semantic.core.queries.records import QueryRecord
 from floe_semantic.core.queries.relations import relations_of
@@ -224,3 +226,22 @@ def test_a_view_may_have_all_of_a_cube_and_other_names(served_bundle: ServedBund
 def test_a_file_that_is_no_cube_is_told(text: str) -> None:
     with pytest.raises(ContractError, match="not as floe renders it"):
         read_cube(text)
+
+
+def test_queries_without_a_job_of_their_own_are_told_as_others(
+    make_record: Any, served_bundle: ServedBundle, openlineage: Schemas
+) -> None:
+    query = query_of(PLACE, "cube-1", "1.7.43", make_record())
+    own, other = (
+        query_events(Telling(each, AlikeQueries("2026-11-21T19:11:29Z", 1, 0, 0)), served_bundle, pseudonyms(None))[1]
+        for each in (query, replace(query, named=OTHER))
+    )
+    assert openlineage.problems(other) == []
+    assert other["job"]["name"] == other["outputs"][0]["name"] == "shop.cube.orders.other"
+    assert "beyond" in other["job"]["facets"]["documentation"]["description"]
+    assert other["run"]["runId"] == own["run"]["runId"]
+    refused = query_of(PLACE, "cube-1", "1.7.43", make_record(kind="failed", members=[], error="no such member"))
+    telling = Telling(refused, AlikeQueries("2026-11-21T19:11:29Z", 1, 0, 0))
+    _, failed = query_events(telling, served_bundle, pseudonyms(None))
+    assert (failed["job"]["name"], failed["inputs"]) == ("shop.cube.query.refused", [])
+    assert failed["run"]["facets"]["floe_query"]["members"] == ["orders.revenue", "orders.status"]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from floe_contracts.openlineage.naming import Place
+from floe_semantic.core.queries.job_names import MOST_NAMES, NAMES_A_DAY, OTHER, JobNames
 from floe_semantic.core.queries.windows import MOST_WINDOWS, QueryWindows, Telling, query_of
 
 PLACE = Place("default", "prod", "shop")
@@ -74,3 +75,28 @@ def test_at_the_end_all_are_told(make_record: Any) -> None:
     taken(windows, make_record(request="2"), 0.0)
     assert [telling.alike.queries for telling in windows.close(None)] == [1]
     assert list(windows.close(None)) == []
+
+
+def test_a_product_has_so_many_names_for_its_queries_and_some_more_each_day() -> None:
+    names = JobNames()
+
+    def given(count: int, now: float, place: Place = PLACE) -> int:
+        return sum(names.name(place, "orders", f"{now}-{n}", now) != OTHER for n in range(count))
+
+    assert given(MOST_NAMES + 500, 0.0) == MOST_NAMES
+    assert names.name(PLACE, "orders", "0.0-7", 1.0) == "0.0-7"
+    assert names.name(PLACE, "orders", "another", 1.0) == OTHER
+    assert given(10, 1.0, Place("default", "dev", "shop")) == 10
+    assert given(2 * NAMES_A_DAY, 86_400.0) == NAMES_A_DAY
+    assert given(3 * MOST_NAMES, 100 * 86_400.0) == MOST_NAMES
+
+
+def test_what_cube_refused_before_it_looked_for_tables_is_one_job(make_record: Any) -> None:
+    def job(**changes: Any) -> tuple[str, str]:
+        query = query_of(PLACE, "cube-1", "1.7.43", make_record(**changes))
+        return query.served, query.named
+
+    nix, wrong = ([{"measures": [name]}] for name in ("nix.nix", "wrong.wrong"))
+    assert job(kind="failed", members=[], queries=nix) == job(kind="failed", members=[], queries=wrong)
+    assert job(kind="failed", members=[], queries=nix) == ("query", "refused")
+    assert job(kind="failed")[0] == "orders"

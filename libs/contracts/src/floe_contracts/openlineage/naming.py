@@ -5,6 +5,7 @@ from __future__ import annotations
 import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any, Final
 
 from floe_contracts.nodes import Node
@@ -71,7 +72,7 @@ def query_job(place: Place, served: str, digest: str) -> str:
     Args:
         place: whose data it is.
         served: the cube or view that it is asked of.
-        digest: of the query without its values.
+        digest: of the query without its values, or a word for several.
     """
     return f"{place.product}.cube.{served}.{digest}"
 
@@ -81,12 +82,19 @@ def query_result(place: Place, job: str) -> tuple[str, str]:
     return f"cube://{place.tenant}/{place.environment}", job
 
 
-def query_run_id(place: Place, instance: str, request: str, started_at: str, job: str) -> str:
+def query_run_id(place: Place, instance: str, request: str, started_at: datetime, digest: str) -> str:
     """The run of one query: the same however often a Cube tells of it.
 
     A caller may choose the id of a request, and choose it again, so the time counts.
+
+    Args:
+        place: whose data it is.
+        instance: the Cube that answered.
+        request: the id of the request.
+        started_at: when it began.
+        digest: of the query without its values.
     """
-    return str(uuid.uuid5(_RUN_IDS, f"{place}/{instance}/{request}/{started_at}/{job}"))
+    return str(uuid.uuid5(_RUN_IDS, f"{place}/{instance}/{request}/{started_at.isoformat()}/{digest}"))
 
 
 def warehouse_namespace(place: Place, warehouse: str, properties: Mapping[str, Any]) -> str:

@@ -101,7 +101,7 @@ class OpenQueries:
 
 def _key(query: Query) -> str:
     record = query.record
-    run = query_run_id(query.place, query.instance, record.request, record.started_at.isoformat(), query.digest)
+    run = query_run_id(query.place, query.instance, record.request, record.started_at, query.digest)
     return f"{cube_instance_key(query.place, query.instance)}.{run}"
 
 

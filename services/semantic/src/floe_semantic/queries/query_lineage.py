@@ -10,6 +10,7 @@ import asyncio
 import time
 from collections import OrderedDict, deque
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import datetime
 from typing import Any, Final
 
@@ -24,6 +25,7 @@ from floe_contracts.openlineage.events import message_id, to_bytes
 from floe_contracts.openlineage.naming import Place
 from floe_semantic.adapters.open_queries import OpenQueries
 from floe_semantic.core.queries.events import query_events
+from floe_semantic.core.queries.job_names import JobNames
 from floe_semantic.core.queries.pseudonyms import Pseudonym
 from floe_semantic.core.queries.records import QueryBatch
 from floe_semantic.core.queries.windows import Query, QueryWindows, Telling, query_of
@@ -70,6 +72,7 @@ class QueryLineage:
         self._windows = windows
         self._metrics = metrics
         self._now = now
+        self._names = JobNames()
         self._waiting: deque[Telling] = deque()
         self._arrived = asyncio.Event()
         self._recent: OrderedDict[tuple[Any, ...], None] = OrderedDict()
@@ -142,7 +145,10 @@ class QueryLineage:
 
     def _ended(self, query: Query) -> None:
         self._metrics.query("denied" if query.record.denied else query.record.kind)
-        telling = self._windows.take(query, time.monotonic())
+        now = time.monotonic()
+        if query.named == query.digest:
+            query = replace(query, named=self._names.name(query.place, query.served, query.digest, now))
+        telling = self._windows.take(query, now)
         if telling is not None:
             self._add(telling)
 

@@ -11,6 +11,7 @@ from floe_contracts.openlineage.events import EventType, run_event
 from floe_contracts.openlineage.facet import Facet
 from floe_contracts.openlineage.naming import query_job, query_result, query_run_id
 from floe_contracts.openlineage.query_facets import QUERIED, QueryTold, by_semantic
+from floe_semantic.core.queries.job_names import OTHER
 from floe_semantic.core.queries.pseudonyms import Pseudonym
 from floe_semantic.core.queries.shapes import described, named_members
 from floe_semantic.core.queries.uses import ServedBundle, Uses, uses_of
@@ -60,7 +61,7 @@ def _event(
         time=time,
         place=query.place,
         job=name,
-        run_id=query_run_id(query.place, query.instance, record.request, record.started_at.isoformat(), name),
+        run_id=query_run_id(query.place, query.instance, record.request, record.started_at, query.digest),
         run_facets=facets,
         job_facets=job,
         inputs=inputs,
@@ -70,7 +71,7 @@ def _event(
 
 
 def _job(query: Query) -> str:
-    return query_job(query.place, query.served, query.digest)
+    return query_job(query.place, query.served, query.named)
 
 
 def _outcome(query: Query) -> EventType:
@@ -122,10 +123,19 @@ def _job_facets(query: Query, bundle: ServedBundle | None) -> dict[str, Facet]:
     return by_semantic(
         [
             ("jobType", job_facets.job_type("QUERY", "CUBE")),
-            ("documentation", job_facets.documentation(described(query.record.queries))),
+            ("documentation", job_facets.documentation(_told_as(query))),
             ("ownership", job_facets.owners(asked.owner) if asked and asked.owner else None),
         ]
     )
+
+
+def _told_as(query: Query) -> str:
+    """What the job is: a query in words, or what several have in common."""
+    if query.named == query.digest:
+        return described(query.record.queries)
+    if query.named == OTHER:
+        return f"Cube: queries of {query.served} beyond those that have a job of their own"
+    return "Cube: queries that were refused before they were looked at"
 
 
 def _sql(query: Query, bundle: ServedBundle | None) -> Facet | None:

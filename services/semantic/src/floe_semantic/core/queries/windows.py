@@ -20,12 +20,25 @@ MOST_WINDOWS: Final = 1_000
 MOST_USERS: Final = 1_000
 """Callers of a window that are told apart."""
 
+_NOTHING: Final = "query"
+_REFUSED: Final = "refused"
+
 Alike: TypeAlias = tuple[Place, str, str, tuple[str, ...], str]
 
 
 @dataclass(frozen=True, slots=True)
 class Query:
-    """A query that has ended, as it is told: whose it is, which Cube answered it, and the job that it is a run of."""
+    """A query that has ended, as it is told.
+
+    Attributes:
+        place: whose it is.
+        instance: the Cube that answered it.
+        cube_version: its version.
+        record: what that Cube says.
+        served: the cube or view that it is asked of.
+        digest: of what it asks for, without values.
+        named: the digest that its job is named by.
+    """
 
     place: Place
     instance: str
@@ -33,6 +46,7 @@ class Query:
     record: QueryRecord
     served: str
     digest: str
+    named: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,8 +58,14 @@ class Telling:
 
 
 def query_of(place: Place, instance: str, cube_version: str, record: QueryRecord) -> Query:
-    """A query of a Cube."""
-    return Query(place, instance, cube_version, record, asked_of(record), shape_digest(record.queries))
+    """A query of a Cube.
+
+    What Cube refused before it looked for tables is all one job: whoever writes a name wrong makes no job of it.
+    """
+    digest = shape_digest(record.queries)
+    if record.kind == "failed" and not record.members:
+        return Query(place, instance, cube_version, record, _NOTHING, digest, _REFUSED)
+    return Query(place, instance, cube_version, record, asked_of(record), digest, digest)
 
 
 @dataclass(slots=True)
@@ -116,7 +136,7 @@ def _key(query: Query) -> Alike:
     outcome = "denied" if record.denied else record.kind
     return (
         query.place,
-        f"{query.served}.{query.digest}",
+        f"{query.served}.{query.named}",
         outcome,
         tuple(sorted(record.masked)),
         record.bundle_digest or "",
