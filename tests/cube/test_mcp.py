@@ -23,6 +23,7 @@ from mcp.client import Client
 from mcp.client.stdio import StdioServerParameters, stdio_client
 from mcp.client.streamable_http import streamable_http_client
 from mcp_types import TextContent
+from served_example import ServedExample
 from tokens import token
 
 FLOE = str(Path(sys.executable).with_name("floe"))
@@ -181,8 +182,9 @@ async def test_a_token_is_looked_at_by_cube(address: str, cube: CubeServer) -> N
     async with Client(streamable_http_client(address, http_client=forged)) as client:
         assert "FLOE-MCP-002" in await refusal(client, "list")
     async with over_http(address, {"roles": ["finance"]}) as nobody:
-        assert (await answer(nobody, "list"))["total"] == 0
-        assert "FLOE-MCP-003" in await refusal(nobody, "query", **REVENUE)
+        told = await refusal(nobody, "query", **REVENUE)
+        assert "FLOE-MCP-002" in told
+        assert CLAIM in told
 
 
 async def test_over_stdio(cube: CubeServer) -> None:
@@ -201,3 +203,22 @@ async def test_what_the_database_says_is_told(cube: CubeServer, address: str) ->
         wrong = {"member": "board.ordered_at", "operator": "inDateRange", "values": ["no day"]}
         told = await refusal(client, "query", measures=["board.count"], filters=[wrong])
     assert "FLOE-MCP-004" in told
+
+
+async def test_the_graph_of_what_ran_tells_what_a_member_is_made_of(example: ServedExample) -> None:
+    (gateway,) = re.findall(r"^gateway\s+(\S+)", example.stack.said.read_text(), re.MULTILINE)
+    settings = {
+        "FLOE_CUBE_API_TOKEN": token({"brand": "aurora"}),
+        "FLOE_MCP_CUBE_URL": example.cube.url,
+        "FLOE_MCP_LINEAGE_URL": gateway,
+        "FLOE_MCP_LINEAGE_ENVIRONMENT": "dev",
+    }
+    parameters = StdioServerParameters(command=FLOE, args=["mcp"], env={**os.environ, **settings})
+    async with Client(stdio_client(parameters)) as client:
+        traced = await answer(client, "lineage", member="weekly_revenue_by_brand.net_revenue")
+    assert traced["stands_for"] == "fct_orders.net_revenue"
+    assert (traced["source"], traced["note"]) == ("cube and lineage", None)
+    nearest = traced["upstream"][0]
+    assert (nearest["of_dataset"].rpartition(".")[2], nearest["of_field"]) == ("fct_orders", "net_amount")
+    farthest = traced["upstream"][-1]
+    assert farthest["of_dataset"].rpartition(".")[2] != "fct_orders", traced["upstream"]

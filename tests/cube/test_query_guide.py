@@ -139,7 +139,7 @@ def test_pages_and_refusals_are_as_the_page_says(cube: CubeServer) -> None:
     assert client.load({"dimensions": ["fct_orders.order_id"], "limit": 50_001}).status == 500
     assert client.load({"measures": ["fct_orders.nothing"]}).status == 400
     nobody = cube.client({})
-    assert "You requested hidden member" in str(nobody.load({"measures": ["fct_orders.count"]}).error)
+    assert nobody.load({"measures": ["fct_orders.count"]}).status == 403
     assert "Invalid token" in str(CubeClient(cube.url, token({"brand": "aurora"}, secret="another")).meta().error)
     where = '{ cube(limit: 1) { fct_orders(where: {brand: {equals: "aurora"}}) { count order_date { value } } } }'
     assert client.graphql(where).body["data"]["cube"]

@@ -131,8 +131,8 @@ def _refuse(answer: HttpAnswer, address: str) -> None:
     said = str(answer.body.get("error") or "")[:_MOST_MESSAGE]
     if answer.status in (401, 403):
         raise TokenRefused(
-            f"Cube refuses the token: {said or answer.status}",
-            hint="is it over, or signed with another key than this Cube's?",
+            f"Cube refuses: {said or answer.status}",
+            hint="is the token over, signed with another key than this Cube's, or without a claim that it needs?",
         )
     if answer.status in (502, 503, 504):
         raise CubeUnavailable(f"Cube is not ready: {said or answer.status}")

@@ -13,7 +13,7 @@ class TokenMissing(Permanent):
 
 
 class TokenRefused(Permanent):
-    """Cube does not take the caller's token: it is forged, for another Cube, or over."""
+    """Cube does not take the caller's token: it is forged, for another Cube, over, or lacks the row owner's claim."""
 
     code = "FLOE-MCP-002"
     title = "Cube refuses the caller's token"
