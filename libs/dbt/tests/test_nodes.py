@@ -47,7 +47,7 @@ sources:
         meta: {team: crm}
         columns: [{name: ip, meta: {floe: {classification: identifier}}, data_tests: [not_null]}]
 exposures:
-  - {name: board, type: dashboard, owner: {email: a@shop.example}, depends_on: [ref('orders')]}
+  - {name: board, label: The board, type: dashboard, owner: {email: a@shop.example}, depends_on: [ref('orders')]}
 unit_tests:
   - name: counts
     model: customers
@@ -126,7 +126,7 @@ def test_checks_and_what_they_belong_to(graph):
 
 def test_exposures(graph):
     (board,) = graph.exposures
-    assert (board.name, board.type, board.owner) == ("board", "dashboard", "a@shop.example")
+    assert (board.name, board.type, board.label, board.owner) == ("board", "dashboard", "The board", "a@shop.example")
     assert board.depends_on == ("model.shop.orders",)
 
 

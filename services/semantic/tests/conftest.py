@@ -180,6 +180,7 @@ def shop(make_node: MakeNode) -> NodeGraph:
                 unique_id="exposure.shop.board",
                 name="board",
                 type="dashboard",
+                label="The board",
                 owner="Finance",
                 description="Read every morning.",
                 depends_on=("model.shop.customers", "model.shop.orders"),

@@ -168,6 +168,7 @@ class Exposure(Data):
     unique_id: str = Field(description="dbt's id.")
     name: str = Field(description="Name in the project.")
     type: str = Field(description="dbt's kind of exposure.")
+    label: str | None = Field(default=None, description="How people call it.")
     owner: str | None = Field(default=None, description="Whom to ask.")
     description: str = Field(default="", description="Description, as the project says.")
     depends_on: tuple[str, ...] = Field(default=(), description="Ids of the nodes that it reads.")

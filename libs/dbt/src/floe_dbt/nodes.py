@@ -205,6 +205,7 @@ def _exposure(resource: Resource) -> Exposure:
         unique_id=resource["unique_id"],
         name=resource["name"],
         type=resource["type"],
+        label=resource.get("label"),
         owner=owner.get("name") or owner.get("email"),
         description=resource["description"],
         depends_on=_depends_on(resource),

@@ -68,3 +68,36 @@ def test_joins_by_keys_of_several_columns(
 
 def key(kind: Any, *columns: str) -> KeyConstraint:
     return KeyConstraint(type=kind, columns=columns)
+
+
+def test_models_of_another_compute_are_asked_for_there(
+    make_node: MakeNode, make_artifact: MakeArtifact, graph_of: MakeGraph
+) -> None:
+    customers = make_node("customers", ("id", "integer"), relation_name="`lake`.`customers`", compute="big-spark")
+    orders = make_node("orders", ("id", "integer"), ("customer", "integer"), relation_name="main.orders")
+    customers = customers.model_copy(update={"keys": (key("primary_key", "id"),)})
+    foreign = KeyConstraint(type="foreign_key", columns=("customer",), to_node=customers.unique_id, to_columns=("id",))
+    orders = orders.model_copy(update={"keys": (key("primary_key", "id"), foreign)})
+    computes = {"big-spark": "spark"}
+    artifact = make_artifact(row_owner=None, compute="snowflake", computes=computes, prod={})
+    bundle = render(artifact, graph_of(customers, orders), "prod")
+    assert "data_source: big_spark" in bundle.files["model/cubes/customers.yml"]
+    assert 'sql_table: "`lake`.`customers`"' in bundle.files["model/cubes/customers.yml"]
+    assert "data_source" not in bundle.files["model/cubes/orders.yml"]
+    assert "refresh_key" not in bundle.files["model/cubes/orders.yml"]
+    (told,) = bundle.skipped
+    assert told.startswith("model.shop.orders: no join to customers by the foreign key customer: ")
+    assert told.endswith("model.shop.customers is in another warehouse")
+    # Locally, the database that Cube reads has the landed tables of all computes.
+    local = render(make_artifact(row_owner=None, computes=computes, prod={}), graph_of(customers, orders), "prod")
+    assert "data_source" not in local.files["model/cubes/customers.yml"]
+    assert 'sql_table: "\\"main\\".\\"customers\\""' in local.files["model/cubes/customers.yml"]
+    assert local.skipped == ()
+
+
+def test_versions_of_a_model_have_names_of_their_own(
+    make_node: MakeNode, make_artifact: MakeArtifact, graph_of: MakeGraph
+) -> None:
+    versions = [make_node("orders", ("id",), unique_id=f"model.shop.orders.v{number}") for number in (1, 2)]
+    bundle = render(make_artifact(row_owner=None, prod={}), graph_of(*versions), "prod")
+    assert bundle.cubes == ("orders_v1", "orders_v2")

@@ -169,6 +169,14 @@ METRICS: list[tuple[dict[str, Any], dict[str, Any] | str]] = [
     (metric("x", "simple", {"measure": {"name": "unknown"}}), "measure unknown is not served"),
     (metric("x", "simple", {"measure": {"name": "total", "fill_nulls_with": 0}}), "Cube does not fill in"),
     (
+        metric(
+            "x",
+            "simple",
+            {"metric_aggregation_params": {"semantic_model": "m", "agg": "sum"}, "join_to_timespine": True},
+        ),
+        "Cube does not fill in",
+    ),
+    (
         metric("x", "simple", {"metric_aggregation_params": {"semantic_model": "other", "agg": "sum"}}),
         "semantic model other is not served",
     ),

@@ -8,9 +8,7 @@ from dataclasses import dataclass, replace
 from floe_contracts.nodes import Node
 from floe_semantic.core.rendering.cubes.members import Cube, Join
 from floe_semantic.core.rendering.cubes.primary_keys import unique_columns
-from floe_semantic.core.rendering.metricflow.semantic_models import SemanticLayer
-
-_KEYS = frozenset({"primary", "unique"})
+from floe_semantic.core.rendering.metricflow.semantic_models import KEYS, SemanticLayer
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +81,7 @@ def _obstacle(cube: Cube, target: Cube, link: _Link, present: _Link | None, laye
 def _unique_columns(cube: Cube, layer: SemanticLayer) -> set[str]:
     unique = unique_columns(cube.node)
     for model in layer.models.get(cube.node.unique_id, ()):
-        unique.update(entity.sql.casefold() for entity in model.entities if entity.type in _KEYS)
+        unique.update(entity.sql.casefold() for entity in model.entities if entity.type in KEYS)
     return unique
 
 
@@ -109,9 +107,7 @@ def _shared_entities(node_id: str, layer: SemanticLayer) -> Iterable[_Link]:
         for entity in model.entities:
             if entity.type != "foreign" or not entity.sql.isidentifier():
                 continue
-            for target_id, others in layer.models.items():
-                for other in others:
-                    for key in other.entities:
-                        if key.name == entity.name and key.type in _KEYS and key.sql.isidentifier():
-                            source = f"entity {entity.name} of {model.unique_id}"
-                            yield _Link(target_id, ((entity.sql, key.sql),), source)
+            for target_id, key in layer.keys(entity.name):
+                if key.sql.isidentifier():
+                    source = f"entity {entity.name} of {model.unique_id}"
+                    yield _Link(target_id, ((entity.sql, key.sql),), source)

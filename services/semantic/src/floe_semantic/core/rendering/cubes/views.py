@@ -60,6 +60,7 @@ def exposed(exposure: Exposure) -> Wanted:
         name=exposure.name,
         type=exposure.type,
         members=dict.fromkeys(exposure.depends_on),
+        title=exposure.label or "",
         description=exposure.description,
         owner=exposure.owner,
     )

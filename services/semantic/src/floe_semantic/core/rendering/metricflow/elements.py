@@ -1,6 +1,7 @@
 """MetricFlow's semantic models and metrics as a dbt manifest holds them; only the fields that Cube has a use for.
 
-Shapes: dbt-core 1.11, `dbt.artifacts.resources.v1.{semantic_model,metric}`; fields that they do not name are ignored.
+Shapes: `dbt.artifacts.resources.v1.{semantic_model,metric,saved_query}` of dbt-core 1.11 and, where a metric aggregates
+by itself, of 1.12. Fields that are not named here are ignored.
 """
 
 from __future__ import annotations
@@ -180,6 +181,8 @@ class MetricParameters(Element):
     grain_to_date: str | None = None
     cumulative_type_params: CumulativeParameters | None = None
     metric_aggregation_params: MetricAggregation | None = None
+    join_to_timespine: bool | None = None
+    fill_nulls_with: float | None = None
 
 
 class Metric(Element):

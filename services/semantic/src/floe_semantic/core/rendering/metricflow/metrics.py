@@ -164,14 +164,15 @@ def _calculation(parameters: MetricParameters, members: Mapping[str, Expression]
 def _simple(metric: Metric, layer: SemanticLayer, places: Mapping[str, Place]) -> tuple[str, Measure]:
     parameters = metric.type_params
     aggregation: Aggregation
+    for stated in (parameters, parameters.measure):
+        if stated is not None and (stated.fill_nulls_with is not None or stated.join_to_timespine):
+            raise Untranslatable("Cube does not fill in days without rows")
     if parameters.measure is not None:
         found = layer.measure(parameters.measure.name)
         if found is None:
             raise Untranslatable(f"measure {parameters.measure.name} is not served")
         node_id, model, spec = found
         filters = conditions(parameters.measure.filter, model, places[node_id].scope)
-        if parameters.measure.fill_nulls_with is not None or parameters.measure.join_to_timespine:
-            raise Untranslatable("Cube does not fill in days without rows")
         aggregation, default = spec, spec.name
     elif parameters.metric_aggregation_params is not None:
         named = layer.named(parameters.metric_aggregation_params.semantic_model)

@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from functools import cached_property
+from typing import Any, Final, TypeVar
 
 from pydantic import ValidationError
 
-from floe_semantic.core.rendering.metricflow.elements import Element, SemanticMeasure, SemanticModel
+from floe_semantic.core.rendering.metricflow.elements import Element, Entity, SemanticMeasure, SemanticModel
 
 ElementT = TypeVar("ElementT", bound=Element)
 
 
-@dataclass(frozen=True, slots=True)
+KEYS: Final = frozenset({"primary", "unique"})
+"""Kinds of entities that have each value once."""
+
+
+@dataclass(frozen=True)
 class SemanticLayer:
     """Semantic models by the unique id of the served dbt model, in the order of their own ids."""
 
@@ -21,20 +26,43 @@ class SemanticLayer:
 
     def measure(self, name: str) -> tuple[str, SemanticModel, SemanticMeasure] | None:
         """The measure of that name, with the unique id of its dbt model and its semantic model."""
-        for node_id, models in self.models.items():
-            for model in models:
-                for measure in model.measures:
-                    if measure.name == name:
-                        return node_id, model, measure
-        return None
+        return self._measures.get(name)
 
     def named(self, name: str) -> tuple[str, SemanticModel] | None:
         """The semantic model of that name, with the unique id of its dbt model."""
-        for node_id, models in self.models.items():
-            for model in models:
-                if model.name == name:
-                    return node_id, model
-        return None
+        return self._named.get(name)
+
+    def keys(self, entity: str) -> Sequence[tuple[str, Entity]]:
+        """The entities of that name that name a row, with the unique ids of their dbt models."""
+        return self._keys.get(entity, ())
+
+    @cached_property
+    def _measures(self) -> dict[str, tuple[str, SemanticModel, SemanticMeasure]]:
+        found: dict[str, tuple[str, SemanticModel, SemanticMeasure]] = {}
+        for node_id, model in self._placed:
+            for measure in model.measures:
+                found.setdefault(measure.name, (node_id, model, measure))
+        return found
+
+    @cached_property
+    def _named(self) -> dict[str, tuple[str, SemanticModel]]:
+        found: dict[str, tuple[str, SemanticModel]] = {}
+        for node_id, model in self._placed:
+            found.setdefault(model.name, (node_id, model))
+        return found
+
+    @cached_property
+    def _keys(self) -> dict[str, list[tuple[str, Entity]]]:
+        found: dict[str, list[tuple[str, Entity]]] = {}
+        for node_id, model in self._placed:
+            for entity in model.entities:
+                if entity.type in KEYS:
+                    found.setdefault(entity.name, []).append((node_id, entity))
+        return found
+
+    @property
+    def _placed(self) -> Iterator[tuple[str, SemanticModel]]:
+        return ((node_id, model) for node_id, models in self.models.items() for model in models)
 
 
 def read_elements(cls: type[ElementT], documents: Iterable[dict[str, Any]], skipped: list[str]) -> list[ElementT]:
