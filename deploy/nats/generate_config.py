@@ -104,7 +104,6 @@ READS_BACK = {
         topology.ARTIFACTS,
         f"KV_{topology.SEMANTIC_STATES_BUCKET}",
         f"KV_{topology.CUBE_INSTANCES_BUCKET}",
-        f"KV_{topology.OPEN_QUERIES_BUCKET}",
     ),
     "cli": (topology.ARTIFACTS, topology.EVENTS, topology.LINEAGE, topology.DLQ),
 }

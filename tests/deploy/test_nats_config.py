@@ -54,6 +54,7 @@ from floe_chassis.topology import (
     LINEAGE_DATASETS_BUCKET,
     LINEAGE_JOBS_BUCKET,
     LIVE_PRODUCTS_BUCKET,
+    OPEN_QUERIES_BUCKET,
     PRODUCTS_BUCKET,
     RUNS_BUCKET,
     SEMANTIC_STATES_BUCKET,
@@ -89,6 +90,7 @@ from floe_executor.starts.restoring import Restoring
 from floe_lineage.adapters.lineage_consumer import LineageConsumer
 from floe_lineage.adapters.stored_events import StoredEvents
 from floe_lineage.app import create_app
+from floe_semantic.adapters.open_queries import OpenQueries
 from floe_semantic.app import create_app as create_semantic
 
 FOLDER = Path(__file__).parents[2] / "deploy" / "nats"
@@ -192,6 +194,7 @@ BUCKETS = {
     LINEAGE_JOBS_BUCKET: {"lineage"},
     SEMANTIC_STATES_BUCKET: {"semantic"},
     CUBE_INSTANCES_BUCKET: {"semantic"},
+    OPEN_QUERIES_BUCKET: {"semantic"},
 }
 MAY_PUBLISH = {
     "gateway": {"spec.submitted"},
@@ -744,6 +747,14 @@ async def test_the_semantic_service_knows_what_cube_serves_and_tells_it(
                 return product.status == "in_sync" and bool(product.instances)
 
             await eventually(in_sync)
+            long = {"request": "1", "started_at": "2026-11-21T19:11:29Z", "at": "2026-11-21T19:11:39Z", "queries": [{}]}
+            for told in ({"kind": "started"}, {"kind": "succeeded", "announced": True}):
+                batch = {"version": "1.0", "instance": "cube", "environment": "dev", "product": "cubes"}
+                queries = f"{semantic.http_address}/v1/cube/queries"
+                async with cube.post(queries, json={**batch, "events": [long | told]}) as answer:
+                    assert answer.status == 202, await answer.text()
+            assert await OpenQueries(semantic.bus).silent(datetime.now(UTC)) == []
+            await eventually(lambda: _is_on(cli, LINEAGE, subjects.lineage_pattern("acme", product="cubes")))
             retired = ArtifactRetired(tenant="acme", product="cubes", submission="s2", reason="removed")
             await compiler.publish(retired, id=str(uuid.uuid4()))
             for kind in (EventKind.SEMANTIC_RENDERED, EventKind.SEMANTIC_SYNCED, EventKind.SEMANTIC_WITHDRAWN):
@@ -755,5 +766,8 @@ async def test_the_semantic_service_knows_what_cube_serves_and_tells_it(
 
 
 async def _is_told(bus: Bus, kind: EventKind) -> bool:
-    subject = subjects.pattern(kind, tenant="acme", product="cubes")
-    return [message async for message in read_stream(bus.js, EVENTS, subject)] != []
+    return await _is_on(bus, EVENTS, subjects.pattern(kind, tenant="acme", product="cubes"))
+
+
+async def _is_on(bus: Bus, stream: str, subject: str) -> bool:
+    return [message async for message in read_stream(bus.js, stream, subject)] != []
