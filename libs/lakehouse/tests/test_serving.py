@@ -336,22 +336,45 @@ def test_a_table_whose_files_are_gone_hides_no_other_and_is_shown_again(
     switch(stage("select 1 as id"))
     switch(stage("select 5 as id", identifier=other))
     show(database, catalog, ORDERS, other)
-    files = list((tmp_path / "warehouse").rglob("orders/data/**/*.parquet"))
-    moved = [file.rename(file.with_suffix(".gone")) for file in files]
-    switch(stage("select 6 as id", "run-2", identifier=other), sequence=2)
+    switch(stage("select 2 as id", "run-2"), sequence=2)
+    moved = [file.rename(file.with_suffix(".gone")) for file in (tmp_path / "warehouse").rglob("orders/data/run-2*/*")]
 
-    shown = {table.table_name: table for table in show(database, catalog, ORDERS, other)}
-    assert query(database, "FROM main.other") == [(6,)]
-    assert shown["orders"].refused is None  # it is as it was, as far as the catalog tells
-    with pytest.raises(duckdb.InvalidInputException, match=r"main\.orders is not shown: its files cannot be read"):
-        query(database, "FROM main.orders")
+    before = database.stat()
     with pytest.raises(TableNotServed, match="orders"):
         show(database, catalog, ORDERS, other)
+    assert database.stat() == before
+    switch(stage("select 6 as id", "run-2", identifier=other), sequence=2)
+    with pytest.raises(TableNotServed, match="orders"):
+        show(database, catalog, ORDERS, other)
+    assert query(database, "FROM main.other") == [(6,)]
+    assert query(database, "FROM main.orders") == [(1,)], "it is shown as it was"
 
     for file in moved:
         file.rename(file.with_suffix(".parquet"))
     show(database, catalog, ORDERS, other)
-    assert query(database, "FROM main.orders") == [(1,)]
+    assert query(database, "FROM main.orders") == [(2,)]
+
+
+def test_tables_that_take_each_others_names_are_shown_as_they_are_called(
+    stage: Any, switch: Any, catalog: Catalog, database: Path
+) -> None:
+    other = (*ORDERS[:-1], "other")
+    switch(stage("select 1 as id"))
+    switch(stage("select 2 as id", identifier=other))
+    for names in (("orders", "other"), ("other", "orders"), ("a", "b")):
+        refresh_served(
+            database, catalog, lambda _, n=names: [WantedTable(ORDERS, "main", n[0]), WantedTable(other, "main", n[1])]
+        )
+        assert query(database, f"SELECT (SELECT id FROM main.{names[0]}), (SELECT id FROM main.{names[1]})") == [(1, 2)]
+
+
+def test_a_file_does_not_grow_with_what_it_has_shown(stage: Any, switch: Any, catalog: Catalog, database: Path) -> None:
+    for number in range(40):
+        switch(stage(f"select {number} as id", f"run-{number}"), sequence=number + 1)
+        show(database, catalog, ORDERS)
+    assert query(database, "FROM main.orders") == [(39,)]
+    assert query(database, "SELECT count(*) FROM floe_serve.tables") == [(1,)]
+    assert database.stat().st_size < 3 * 2**20
 
 
 def test_a_folder_that_cannot_be_written_is_told(stage: Any, switch: Any, catalog: Catalog, database: Path) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -13,15 +13,19 @@ from pyiceberg.catalog import Catalog
 from pyiceberg.table import Table
 
 from floe_lakehouse import locations
-from floe_lakehouse.duckdb_files import Engine, open_closed
 from floe_lakehouse.errors import TableNotServed
 from floe_lakehouse.identifiers import Identifier, dotted
-from floe_lakehouse.lake_folders import Lake
-from floe_lakehouse.serving.serve_database import ServedTable, read_served, write_served, writing
+from floe_lakehouse.serving.serve_database import (
+    ServedTable,
+    put,
+    read_served,
+    replacing,
+    take_away,
+    writing,
+)
 from floe_lakehouse.serving.table_views import TableView, refused_view, table_view
 from floe_lakehouse.tables import find_table
 
-_LOOKING: Final = Engine(memory_limit="500MB", threads=1)
 _MILLISECONDS: Final = 1000
 
 
@@ -40,6 +44,19 @@ class WantedTable:
     schema_name: str
     table_name: str
     metadata_location: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class _Changed:
+    """A table that is another than what is shown of it, or that is not shown yet."""
+
+    wanted: WantedTable
+    table: Table
+    shown: ServedTable | None
+
+    @property
+    def is_local(self) -> bool:
+        return locations.local_path(self.table.location()) is not None
 
 
 def refresh_served(
@@ -65,45 +82,76 @@ def refresh_served(
     """
     with writing(database):
         before = read_served(database)
-        known = {table.identifier: table for table in before or ()}
-        shown: dict[tuple[str, str], ServedTable] = {}
+        kept, changed = _compared(catalog, look(catalog), before or ())
+        staying = {table.identifier for table in kept} | {one.shown.identifier for one in changed if one.shown}
+        gone = [table for table in before or () if table.identifier not in staying]
+        if before is not None and not changed and not gone:
+            return before
+        folders = [one.table.location() for one in changed if one.is_local]
         failures: list[str] = []
-        for wanted in look(catalog):
-            name = (wanted.schema_name.casefold(), wanted.table_name.casefold())
-            if name in shown:
-                continue
-            old = known.get(dotted(wanted.identifier))
-            try:
-                table = _served(catalog, wanted, old)
-            except (OSError, duckdb.Error) as error:
-                failures.append(f"{dotted(wanted.identifier)}: {error}")
-                table = old
-            if table is not None:
-                shown[name] = table
-        tables = tuple(sorted(shown.values(), key=lambda table: table.identifier))
         try:
-            if tables != before:
-                write_served(database, tables)
+            with replacing(database, folders, keeping=before is not None) as connection:
+                for table in gone:
+                    take_away(connection, table)
+                for one in changed:
+                    failures += _show(connection, one)
+                if failures and len(failures) == len(changed) and not gone:
+                    raise _unread(failures)  # and nothing is written
         except (OSError, duckdb.Error) as error:
             raise TableNotServed(f"{database} cannot be written: {error}") from error
+        shown = read_served(database) or ()
     if failures:
-        raise TableNotServed(f"tables cannot be shown as they are now: {'; '.join(failures)}")
-    return tables
+        raise _unread(failures)
+    return shown
 
 
-def _served(catalog: Catalog, wanted: WantedTable, old: ServedTable | None) -> ServedTable | None:
-    """The table as it is; None if it is gone."""
-    relation = (wanted.schema_name, wanted.table_name)
-    if old and (old.schema_name, old.table_name) != relation:
-        old = None
-    if old and old.metadata_location == wanted.metadata_location:
-        return old
-    table = find_table(catalog, wanted.identifier)
-    if table is None:
-        return None
-    if old and old.metadata_location == table.metadata_location:
-        return old
-    view = _view(table, ".".join(relation))
+def _unread(failures: Iterable[str]) -> TableNotServed:
+    return TableNotServed(f"tables cannot be shown as they are now: {'; '.join(failures)}")
+
+
+def _compared(
+    catalog: Catalog, wanted: Iterable[WantedTable], before: Iterable[ServedTable]
+) -> tuple[list[ServedTable], list[_Changed]]:
+    """What is shown as it is, and what is not."""
+    known = {table.identifier: table for table in before}
+    names: set[tuple[str, str]] = set()
+    kept: list[ServedTable] = []
+    changed: list[_Changed] = []
+    for one in wanted:
+        name = (one.schema_name.casefold(), one.table_name.casefold())
+        if name in names:
+            continue
+        old = known.get(dotted(one.identifier))
+        if old and (old.schema_name, old.table_name) != (one.schema_name, one.table_name):
+            old = None  # it is taken away, and shown under its new name
+        if old is None or old.metadata_location != one.metadata_location:
+            table = find_table(catalog, one.identifier)
+            if table is None:
+                continue
+            if old is None or old.metadata_location != table.metadata_location:
+                changed.append(_Changed(one, table, old))
+                names.add(name)
+                continue
+        kept.append(old)
+        names.add(name)
+    return kept, changed
+
+
+def _show(connection: duckdb.DuckDBPyConnection, one: _Changed) -> Iterator[str]:
+    """Show a table as it is; why that is not possible just now."""
+    try:
+        served = _served(connection, one)
+    except (OSError, duckdb.Error) as error:
+        yield f"{dotted(one.wanted.identifier)}: {error}"
+        return
+    if one.shown:
+        take_away(connection, one.shown)
+    put(connection, served)
+
+
+def _served(connection: duckdb.DuckDBPyConnection, one: _Changed) -> ServedTable:
+    table, wanted = one.table, one.wanted
+    view = _view(connection, one)
     snapshot = table.current_snapshot()
     return ServedTable(
         schema_name=wanted.schema_name,
@@ -119,13 +167,14 @@ def _served(catalog: Catalog, wanted: WantedTable, old: ServedTable | None) -> S
     )
 
 
-def _view(table: Table, name: str) -> TableView:
-    if locations.local_path(table.location()) is None:
-        return refused_view(table, name, f"its files are not on this machine, but at {table.location()}")
-    with open_closed([Lake(table.location())], _LOOKING) as connection:
-        view = table_view(connection, table, name)
-        try:
-            connection.execute(f"CREATE TEMPORARY VIEW looked_at AS {view.query}")
-        except (duckdb.BinderException, duckdb.ConversionException) as error:
-            return refused_view(table, name, str(error).splitlines()[0])
+def _view(connection: duckdb.DuckDBPyConnection, one: _Changed) -> TableView:
+    name = f"{one.wanted.schema_name}.{one.wanted.table_name}"
+    if not one.is_local:
+        reason = f"its files are not on this machine, but at {one.table.location()}"
+        return refused_view(one.table, name, reason)
+    view = table_view(connection, one.table, name)
+    try:
+        connection.execute(f"DESCRIBE {view.query}")
+    except (duckdb.BinderException, duckdb.ConversionException) as error:
+        return refused_view(one.table, name, str(error).splitlines()[0])
     return view

@@ -7,10 +7,11 @@ other. The file is of a storage version that DuckDB reads from 1.4 on, so that r
 from __future__ import annotations
 
 import fcntl
+import shutil
 import uuid
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import astuple, dataclass, replace
+from dataclasses import astuple, dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, Final
@@ -19,7 +20,6 @@ import duckdb
 
 from floe_lakehouse.duckdb_files import Engine, open_closed
 from floe_lakehouse.lake_folders import Lake
-from floe_lakehouse.serving.table_views import failing_query
 from floe_lakehouse.sql_text import literal, quoted
 
 SERVE_SCHEMA: Final = "floe_serve"
@@ -80,7 +80,7 @@ def writing(database: Path) -> Iterator[None]:
 
 
 def read_served(database: Path) -> tuple[ServedTable, ...] | None:
-    """What a file shows; None where there is none, or nothing that can be read."""
+    """What a file shows, by identifier; None where there is none, or nothing that can be read."""
     if not database.is_file():
         return None
     try:
@@ -90,15 +90,21 @@ def read_served(database: Path) -> tuple[ServedTable, ...] | None:
                 "SELECT * REPLACE (epoch_us(landed_at) AS landed_at) "  # noqa: S608 - names of this module
                 f"FROM {_READ}.{SERVE_SCHEMA}.tables ORDER BY identifier"
             ).fetchall()
-    except duckdb.Error:
+            return tuple(map(_served, rows))
+    except (duckdb.Error, ValueError):  # a file of another form has other columns
         return None
-    return tuple(map(_served, rows))
 
 
-def write_served(database: Path, tables: Sequence[ServedTable]) -> None:
-    """Write what is shown, in place of what was. To be called within `writing`.
+@contextmanager
+def replacing(database: Path, locations: Iterable[str], *, keeping: bool) -> Iterator[duckdb.DuckDBPyConnection]:
+    """Change a file beside where it stands; it takes the place of that when the block ends. Within `writing`.
 
-    A view whose files are gone fails with that, and hides no other.
+    Views that stay are not looked at again, so what a change takes does not grow with what there is.
+
+    Args:
+        database: the file.
+        locations: folders of tables that are looked at.
+        keeping: whether to begin with what stands there; else, with nothing.
 
     Raises:
         duckdb.Error: the disk is full, say; what was shown still is.
@@ -107,18 +113,45 @@ def write_served(database: Path, tables: Sequence[ServedTable]) -> None:
     for left in database.parent.glob(f"*{_NEW}*"):  # by a writer that died
         left.unlink(missing_ok=True)
     written = database.with_name(f"{uuid.uuid4().hex}{_NEW}")
+    if keeping:
+        shutil.copyfile(database, written)
 
     def attach(connection: duckdb.DuckDBPyConnection) -> None:
         connection.execute(f"ATTACH {literal(str(written))} AS {_WRITTEN} (STORAGE_VERSION '{_STORAGE_VERSION}')")
 
-    lakes = [Lake(location) for location in sorted({table.location for table in tables if not table.refused})]
     try:
-        with open_closed(lakes, _ENGINE, attach=attach) as connection:
-            _fill(connection, tables)
+        with open_closed([Lake(one) for one in sorted(set(locations))], _ENGINE, attach=attach) as connection:
+            connection.execute(f"CREATE SCHEMA IF NOT EXISTS {_WRITTEN}.{SERVE_SCHEMA}")
+            connection.execute(f"CREATE TABLE IF NOT EXISTS {_WRITTEN}.{SERVE_SCHEMA}.tables ({_COLUMNS})")
+            yield connection
             connection.execute(f"DETACH {_WRITTEN}")
         written.replace(database)
     finally:
         written.unlink(missing_ok=True)
+
+
+def put(connection: duckdb.DuckDBPyConnection, table: ServedTable) -> None:
+    """Show a table in the file of `replacing`.
+
+    Raises:
+        duckdb.Error: what the view selects cannot be read.
+    """
+    connection.execute(f"CREATE SCHEMA IF NOT EXISTS {_WRITTEN}.{quoted(table.schema_name)}")
+    connection.execute(f"CREATE VIEW {_view(table)} AS {table.query}")
+    values = astuple(table)
+    holders = ", ".join("?" for _ in values)
+    connection.execute(f"INSERT INTO {_WRITTEN}.{SERVE_SCHEMA}.tables VALUES ({holders})", values)  # noqa: S608
+
+
+def take_away(connection: duckdb.DuckDBPyConnection, table: ServedTable) -> None:
+    """Show a table no longer in the file of `replacing`."""
+    connection.execute(f"DROP VIEW {_view(table)}")
+    shown = f"{_WRITTEN}.{SERVE_SCHEMA}.tables"
+    connection.execute(f"DELETE FROM {shown} WHERE identifier = ?", [table.identifier])  # noqa: S608
+
+
+def _view(table: ServedTable) -> str:
+    return f"{_WRITTEN}.{quoted(table.schema_name)}.{quoted(table.table_name)}"
 
 
 def _served(row: tuple[Any, ...]) -> ServedTable:
@@ -137,29 +170,3 @@ def _served(row: tuple[Any, ...]) -> ServedTable:
         query=query,
         refused=refused,
     )
-
-
-def _fill(connection: duckdb.DuckDBPyConnection, tables: Sequence[ServedTable]) -> None:
-    for schema in {SERVE_SCHEMA: None} | {table.schema_name: None for table in tables}:
-        connection.execute(f"CREATE SCHEMA IF NOT EXISTS {_WRITTEN}.{quoted(schema)}")
-    connection.execute(f"CREATE TABLE {_WRITTEN}.{SERVE_SCHEMA}.tables ({_COLUMNS})")
-    for table in tables:
-        filled = _with_view(connection, table)
-        holders = ", ".join("?" for _ in astuple(filled))
-        connection.execute(
-            f"INSERT INTO {_WRITTEN}.{SERVE_SCHEMA}.tables VALUES ({holders})",  # noqa: S608 - no text of others
-            astuple(filled),
-        )
-
-
-def _with_view(connection: duckdb.DuckDBPyConnection, table: ServedTable) -> ServedTable:
-    """Create the view of a table; where its files are gone, one that says so, which the next look does not keep."""
-    view = f"{_WRITTEN}.{quoted(table.schema_name)}.{quoted(table.table_name)}"
-    try:
-        connection.execute(f"CREATE VIEW {view} AS {table.query}")
-    except duckdb.IOException as error:
-        reason = f"its files cannot be read: {error}"
-        query = failing_query(f"{table.schema_name}.{table.table_name}", reason)
-        connection.execute(f"CREATE VIEW {view} AS {query}")
-        return replace(table, query=query, refused=reason, metadata_location="")
-    return table
