@@ -49,7 +49,7 @@ function createContexts({ settings, bundles }) {
       // Cube asks about a query only if the policies let it pass; else it is said here why there is nothing to see.
       const why = callerRefusal(security, verification.claims);
       if (why !== null) throw new CubejsHandlerError(403, 'Forbidden', why);
-      return { ...inApp(app, security), floeSqlApi: comesFromSqlApi(request) };
+      return inApp(app, security);
     },
 
     /** A caller who has every role and claim that the policies of a candidate know, to see all of its members. */
@@ -66,17 +66,11 @@ function createContexts({ settings, bundles }) {
     /** What is refused whatever the policies say. */
     async guardedQuery(query, context) {
       const { verification, members } = keptBundle(context);
-      const asked = { securityContext: context.securityContext, fromHttp: !context.floeSqlApi };
-      const why = refusal(query, asked, { claims: verification.claims, members });
+      const why = refusal(query, context.securityContext, { claims: verification.claims, members });
       if (why !== null) throw new CubejsHandlerError(403, 'Forbidden', why);
       return query;
     },
   };
-}
-
-// Requests over HTTP are Express's, messages over a web socket have a method; what Cube's SQL API sends has neither.
-function comesFromSqlApi(request) {
-  return typeof request.get !== 'function' && !('method' in request) && isObject(request.meta);
 }
 
 module.exports = { createContexts, NOTHING_YET };

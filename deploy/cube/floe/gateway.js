@@ -3,6 +3,7 @@
 
 const { ApiGateway, CubejsHandlerError } = require('@cubejs-backend/api-gateway');
 const { NOTHING_YET } = require('./contexts');
+const { expressionRefusal } = require('./second_lock');
 
 // The first keeps a GraphQL schema of what its first caller may see, for all callers; the other asks for no rights.
 const UNSERVED = ['/v1/graphql-to-json', '/v1/pre-aggregations/can-use'];
@@ -16,6 +17,7 @@ const UNSERVED = ['/v1/graphql-to-json', '/v1/pre-aggregations/can-use'];
 function watchGateway({ bundles, contexts }) {
   let gateway = null;
   const { initApp } = ApiGateway.prototype;
+  refuseExpressions();
 
   ApiGateway.prototype.initApp = function initAppBehindFloe(app) {
     gateway = this;
@@ -44,6 +46,19 @@ function watchGateway({ bundles, contexts }) {
       if (!securityContext) throw new CubejsHandlerError(403, 'Forbidden', 'Invalid token');
       return { password, securityContext, superuser: false, skipPasswordCheck: false };
     },
+  };
+}
+
+/** Have every query looked at before Cube does; only the SQL API may send expressions. */
+function refuseExpressions() {
+  const { getNormalizedQueries } = ApiGateway.prototype;
+
+  ApiGateway.prototype.getNormalizedQueries = async function getQueriesWithoutExpressions(input, context, ...options) {
+    const [, memberExpressions] = options;
+    const query = this.parseQueryParam(input);
+    const why = memberExpressions === true ? null : [query].flat().map(expressionRefusal).find((text) => text !== null);
+    if (why) throw new CubejsHandlerError(403, 'Forbidden', why);
+    return getNormalizedQueries.call(this, query, context, ...options);
   };
 }
 
