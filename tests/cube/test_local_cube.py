@@ -1,8 +1,10 @@
-"""`floe up --cube`: the real Cube beside a stack, from `floe run` to numbers, under the caller's own row filter."""
+"""`floe up --cube`: the real Cube beside a stack, and what docs/how-to/serve-through-cube.md has people type."""
 
 from __future__ import annotations
 
+import json
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -16,7 +18,11 @@ import pytest
 from cube_client import CubeClient
 from cube_home import CONFIGURATION, CubeHome
 
-EXAMPLE: Final = Path(__file__).parents[2] / "examples" / "orders"
+ROOT: Final = Path(__file__).parents[2]
+EXAMPLE: Final = ROOT / "examples" / "orders"
+PAGE: Final = ROOT / "docs" / "how-to" / "serve-through-cube.md"
+ELSEWHERE: Final = ("docker", "npm ci", "floe up")
+"""What is not run here: images, packages with install scripts, and the stack that the fixture runs."""
 FLOE: Final = Path(sys.executable).with_name("floe")
 SHIM: Final = Path(__file__).with_name("native_shim.cjs")
 QUERY: Final = {"measures": ["fct_orders.count"], "dimensions": ["fct_orders.brand"]}
@@ -38,13 +44,24 @@ class Up:
 
     def client(self, *claims: str) -> CubeClient:
         """A caller whose token the command signed."""
-        named = [part for claim in claims for part in ("--claim", claim)]
-        return CubeClient(self.cube, self.floe("semantic", "token", str(self.folder), *named).strip())
+        return CubeClient(self.cube, self.floe("semantic", "token", str(self.folder), *claims).strip())
+
+    def typed(self, commands: str) -> str:
+        """What a block of the page says, typed for this product and its Cube."""
+        here = commands.replace("examples/orders", str(self.folder)).replace("http://127.0.0.1:4000", self.cube)
+        environment = self.environment | {"PATH": f"{FLOE.parent}{os.pathsep}{self.environment['PATH']}"}
+        shell = ["bash", "-euo", "pipefail", "-c", here]
+        done = subprocess.run(
+            shell, capture_output=True, text=True, env=environment, cwd=self.folder.parent, timeout=300, check=False
+        )
+        assert done.returncode == 0, commands + done.stdout + done.stderr
+        return done.stdout
 
 
-@pytest.fixture
-def up(cube_home: CubeHome, tmp_path: Path) -> Iterator[Up]:
-    home, folder = tmp_path / "cube", tmp_path / "orders"
+@pytest.fixture(scope="module")
+def up(cube_home: CubeHome, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Up]:
+    below = tmp_path_factory.mktemp("up")
+    home, folder = below / "cube", below / "orders"
     shutil.copytree(CONFIGURATION, home)
     (home / "node_modules").symlink_to(cube_home.folder / "node_modules")
     shutil.copytree(EXAMPLE, folder, ignore=shutil.ignore_patterns(".floe"))
@@ -67,16 +84,38 @@ def up(cube_home: CubeHome, tmp_path: Path) -> Iterator[Up]:
     assert stack.wait(60) == 0
 
 
-def test_numbers_of_the_example_under_the_callers_row_filter(up: Up) -> None:
-    folder = str(up.folder)
-    up.floe("run", folder)
-    up.floe("semantic", "sync", folder, "-e", "dev")
-    aurora = up.client("brand=aurora").load(QUERY)
-    assert [row["fct_orders.brand"] for row in aurora.data] == ["aurora"]
-    assert int(aurora.data[0]["fct_orders.count"]) > 0
+def test_what_the_page_has_people_type(up: Up) -> None:
+    blocks = re.findall(r"^```sh\n(.*?)^```$", PAGE.read_text(), re.DOTALL | re.MULTILINE)
+    rendering, numbers, status, going_back = (block for block in blocks if not any(each in block for each in ELSEWHERE))
+    assert "model/cubes/fct_orders.yml" in up.typed(rendering)
+    assert (up.folder.parent / "orders-bundle" / "model" / "cubes" / "fct_orders.yml").is_file()
+
+    up.floe("run", str(up.folder))
+    up.floe("semantic", "sync", str(up.folder), "-e", "dev")
+    said = up.typed(numbers)
+    [row] = json.loads(said[said.rindex('{"query":') :])["data"]
+    assert (row["fct_orders.brand"], int(row["fct_orders.count"]) > 0) == ("aurora", True)
+    assert "orders in dev  in sync" in up.typed(status)
+    run = up.floe("status", str(up.folder)).partition("  run ")[2].split()[0]
+    assert "Cube answered with its " in up.floe("trace", run, str(up.folder))
+
+    marts = up.folder / "dbt" / "models" / "marts" / "marts.yml"
+    before, exposed, after = marts.read_text().rpartition(", expose: true")
+    marts.write_text(before + after)
+    assert exposed
+    up.floe("compile", str(up.folder))
+    up.floe("semantic", "sync", str(up.folder), "-e", "dev")
+    said = up.typed(going_back)
+    assert said.splitlines()[0].startswith("no difference")
+    assert said.count("served   by ") == 2
+
+
+def test_who_sees_what_of_the_example(up: Up) -> None:
+    up.floe("run", str(up.folder))
+    up.floe("semantic", "sync", str(up.folder), "-e", "dev")
     assert up.client().load(QUERY).body.get("data", []) == []
-    assert "Cube answered with its " in up.floe("trace", _newest_run(up.floe("status", folder)), folder)
-
-
-def _newest_run(status: str) -> str:
-    return status.partition("  run ")[2].split()[0]
+    emails = {"dimensions": ["dim_customers.email"], "limit": 1}
+    aurora = ("--claim", "brand=aurora")
+    assert [row["dim_customers.email"] for row in up.client(*aurora).load(emails).data] == ["[masked]"]
+    [row] = up.client(*aurora, "--role", "data_owner").load(emails).data
+    assert "@" in row["dim_customers.email"]
