@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import signal
+import threading
 from collections.abc import Callable, Iterator
+from http.server import BaseHTTPRequestHandler
 from typing import Any
 
 import duckdb
@@ -183,6 +185,31 @@ def test_what_cannot_be_told_waits_for_the_service(served: Served, told: Asked) 
         bundles.fault = None
     cube.eventually(lambda: len(records(bundles)) >= before + 5, "all are told")
     assert cube.log().count("are not told to the semantic service") == 1
+
+
+def test_a_service_that_hangs_holds_no_query_up(served: Served, told: Asked) -> None:
+    cube, bundles = served
+    hanging, over = threading.Event(), threading.Event()
+
+    def hang(handler: BaseHTTPRequestHandler) -> None:
+        if handler.path == "/v1/cube/queries":
+            hanging.set()
+            over.wait(60)
+        reply(handler, *bundles.answer(handler))
+
+    def ask() -> None:
+        bundles.fault = hang
+        try:
+            assert caller(cube).load({"dimensions": ["customers.segment"]}).status == 200
+            cube.eventually(hanging.is_set, "Cube tells of it")
+            for _ in range(20):
+                assert caller(cube).load({"dimensions": ["customers.segment"]}).status == 200
+            assert not over.is_set()
+        finally:
+            bundles.fault = None
+            over.set()
+
+    assert len(told(ask)) == 21
 
 
 def test_what_waits_is_told_when_cube_stops(served: Served) -> None:

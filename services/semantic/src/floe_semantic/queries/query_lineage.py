@@ -97,6 +97,8 @@ class QueryLineage:
                 continue
             if record.announced:
                 await self._open.forget(query)
+                if key in self._recent:  # the same batch came twice at once
+                    continue
             self._recent[key] = None
             if len(self._recent) > _MOST_RECENT:
                 self._recent.popitem(last=False)
