@@ -12,7 +12,7 @@ from floe_chassis.bus import Bus
 from floe_chassis.key_values import entries_below
 from floe_chassis.service import Service
 from floe_chassis.testing import all_handled, eventually
-from floe_chassis.topology import ARTIFACTS, CUBE_INSTANCES_BUCKET, SEMANTIC
+from floe_chassis.topology import ARTIFACTS, CUBE_INSTANCES_BUCKET, SEMANTIC, SEMANTIC_STATES_BUCKET
 from floe_contracts.cloudevents import Received
 from floe_contracts.events import SemanticSynced, SemanticSyncFailed, SemanticWithdrawn, SourceReference
 from floe_contracts.nodes import NodeGraph
@@ -365,3 +365,56 @@ async def test_the_service_is_ready_when_it_knows_the_states(semantic: Service) 
         return set((await semantic.readiness()).values()) == {"ok"}
 
     await eventually(ready)
+
+
+async def test_lost_states_come_back_from_the_artifacts(
+    bus: Bus,
+    start: Start,
+    session: aiohttp.ClientSession,
+    publish: Publisher,
+    shop: NodeGraph,
+    without_orders: NodeGraph,
+    served: Served,
+    state: State,
+) -> None:
+    refs = {"prod": ("main",), "dev": ("feature",)}
+    both: dict[str, Any] = {"environments": {"prod": {}, "dev": {}}, "refs": refs}
+    dev = Place("default", "dev", "shop")
+    async with start() as service:
+        cube = PlayedCube(session, str(service.http_address), environment="prod", product="shop")
+        await publish.compiled("older", without_orders, source=source("refs/heads/main"), **both)
+        await publish.compiled("feature", without_orders, source=source("refs/heads/feature"), **both)
+        await publish.compiled("main", shop, source=source("refs/heads/main"), **both)
+        await eventually(lambda: all_handled(bus, ARTIFACTS, SEMANTIC))
+        assert await cube.poll() == 200
+        cube.serving = cube.bundle["bundle_digest"]
+        before = (await state()).offered, (await state(dev)).offered
+    await bus.js.purge_stream(f"KV_{SEMANTIC_STATES_BUCKET}")
+    async with start() as service:
+        cube.address = str(service.http_address)
+        await eventually(lambda: polled(cube, 304))
+
+        async def back() -> bool:
+            found = (await state()).served, (await state(dev)).offered
+            return [item and item.bundle_digest for item in found] == [item and item.bundle_digest for item in before]
+
+        await eventually(back)
+
+
+async def test_what_was_retired_does_not_come_back(
+    bus: Bus, start: Start, session: aiohttp.ClientSession, publish: Publisher, shop: NodeGraph
+) -> None:
+    async with start():
+        await publish.compiled("a", shop, environments={"prod": {}, "staging": {}})
+        await publish.retired("b")
+        await publish.compiled("c", shop, environments={"prod": {}, "dev": {}})
+        await publish.compiled("d", shop, environments={"dev": {}})
+        await eventually(lambda: all_handled(bus, ARTIFACTS, SEMANTIC))
+    await bus.js.purge_stream(f"KV_{SEMANTIC_STATES_BUCKET}")
+    async with start() as service:
+        cube = PlayedCube(session, str(service.http_address), environment="dev", product="shop")
+        await eventually(lambda: polled(cube, 200))
+        assert cube.bundle["environment"] == "dev"
+        for environment in ("prod", "staging"):
+            cube.query = {"environment": environment, "product": "shop"}
+            assert await cube.poll() == 404

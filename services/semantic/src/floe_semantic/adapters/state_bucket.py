@@ -16,7 +16,7 @@ from floe_chassis.bus import Bus
 from floe_chassis.key_values import entries_below
 from floe_chassis.stream_follower import Gap, Start, StreamFollower
 from floe_chassis.topology import SEMANTIC_STATES_BUCKET
-from floe_contracts.errors import Unreachable
+from floe_contracts.errors import Transient, Unreachable
 from floe_contracts.openlineage.naming import Place
 from floe_contracts.semantic_states import SemanticState, semantic_state_key
 from floe_contracts.subjects import escape
@@ -51,7 +51,7 @@ class SemanticStates:
         while True:
             try:
                 await self._follow()
-            except (Unreachable, NatsError, OSError, TimeoutError) as error:
+            except (Transient, NatsError, OSError, TimeoutError) as error:
                 _log.warning("states.not_followed", error=str(error))
                 await asyncio.sleep(_LOOK_SECONDS)
 

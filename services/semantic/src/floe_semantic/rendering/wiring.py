@@ -9,6 +9,7 @@ from floe_contracts.events import ArtifactCompiled, ArtifactRetired
 from floe_contracts.semantic_requests import RENDER_BUNDLE
 from floe_semantic.rendering.handlers import Artifacts
 from floe_semantic.rendering.previews import render_bundle
+from floe_semantic.rendering.restoring import Restoring
 from floe_semantic.wiring import Parts
 
 
@@ -20,6 +21,7 @@ def render_artifacts(parts: Parts) -> None:
         {ArtifactCompiled: artifacts.compiled, ArtifactRetired: artifacts.retired},
         concurrency=parts.settings.concurrency,
     )
+    parts.service.task("restoring", Restoring(parts.service.bus, parts.states, artifacts).run)
 
 
 def answer_previews(parts: Parts) -> None:

@@ -36,6 +36,7 @@ class OutcomeTeller:
         self._blobs = blobs
         self._states = states
         self._seen: dict[str, float] = {}
+        self._complaint: str | None = None
 
     async def tell(self, state: SemanticState | None) -> None:
         """Announce what a state has to tell; what cannot be now is announced later by `run`."""
@@ -49,7 +50,9 @@ class OutcomeTeller:
             told = frozenset(item.id for item in state.untold)
             await self._states.change(state.place, partial(_struck, told=told))
         except FloeError as error:
-            _log.warning("outcome.not_told", place=str(state.place), error=str(error))
+            if (text := str(error)) != self._complaint:  # it is tried each second
+                self._complaint = text
+                _log.warning("outcome.not_told", place=str(state.place), error=text)
 
     async def run(self) -> None:
         """Announce what was left over, by a service that was killed or a bus that was away, until it is cancelled."""

@@ -88,7 +88,12 @@ def abandoned(state: SemanticState, sequence: int, source: SourceReference | Non
     """Whether the ref that once brought the product to this environment has an artifact now that is not for it."""
     if state.artifact_digest is None or state.artifact_sequence >= sequence:
         return False
-    return _origin(state.source) == _origin(source)
+    return same_origin(state.source, source)
+
+
+def same_origin(one: SourceReference | None, other: SourceReference | None) -> bool:
+    """Whether two artifacts came from the same ref of the same repository, or both from none."""
+    return _origin(one) == _origin(other)
 
 
 def withdrawn(before: SemanticState | None, place: Place, sequence: int, cause: str) -> SemanticState | None:

@@ -1,0 +1,103 @@
+"""Brings back what Cube is to serve where the states were lost, or there were none yet: FLOE_ARTIFACTS tells it."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterable
+from typing import Final, TypeAlias
+
+import structlog
+from nats.errors import Error as NatsError
+
+from floe_chassis.bus import Bus
+from floe_chassis.stream_reader import read_stream
+from floe_chassis.topology import ARTIFACTS, SEMANTIC
+from floe_contracts import subjects
+from floe_contracts.artifacts import read_artifact
+from floe_contracts.cloudevents import Received, decode
+from floe_contracts.digests import canonical_json
+from floe_contracts.errors import Permanent, Transient
+from floe_contracts.events import ArtifactCompiled, ArtifactRetired
+from floe_contracts.live_products import live_environments
+from floe_contracts.subjects import EventKind
+from floe_semantic.adapters.state_bucket import SemanticStates
+from floe_semantic.core.sync.states import same_origin
+from floe_semantic.rendering.handlers import Artifacts
+
+Compiled: TypeAlias = Received[ArtifactCompiled]
+Announcement: TypeAlias = Received[ArtifactCompiled | ArtifactRetired]
+
+_AGAIN_SECONDS: Final = 5.0
+
+_log = structlog.get_logger("floe.semantic")
+
+
+class Restoring:
+    """Renders again what was handled before; what waits in the consumer comes by itself."""
+
+    def __init__(self, bus: Bus, states: SemanticStates, artifacts: Artifacts) -> None:
+        self._bus = bus
+        self._states = states
+        self._artifacts = artifacts
+
+    async def run(self) -> None:
+        """Bring back what is live, if nothing is known to be. Twice at a time changes nothing."""
+        await self._states.current.wait()
+        if self._states.known():
+            return None
+        while True:
+            try:
+                return await self._restore()
+            except (Transient, NatsError, OSError, TimeoutError) as error:
+                _log.warning("states.not_restored", error=str(error))
+                await asyncio.sleep(_AGAIN_SECONDS)
+
+    async def _restore(self) -> None:
+        # The newest first: an older one finds where it is not live any more, and leaves it.
+        for received in sorted(live_at_the_end(await self._handled()), key=lambda item: -(item.sequence or 0)):
+            try:
+                await self._artifacts.compiled(received)
+            except Permanent as error:  # it was a dead letter then, too
+                _log.warning("states.not_restored", product=received.event.product, error=str(error))
+
+    async def _handled(self) -> list[Announcement]:
+        floor = (await self._bus.js.consumer_info(ARTIFACTS, SEMANTIC)).ack_floor
+        last = (floor.stream_seq if floor else 0) or 0
+        found: list[Announcement] = []
+        for kind in (EventKind.ARTIFACT_COMPILED, EventKind.ARTIFACT_RETIRED) if last else ():
+            async for message in read_stream(self._bus.js, ARTIFACTS, subjects.pattern(kind)):
+                sequence = message.metadata.sequence.stream
+                if sequence > last:
+                    break
+                try:
+                    received = decode(message.subject, message.headers, message.data)
+                except Permanent as error:
+                    _log.warning("states.not_restored", subject=message.subject, error=str(error))
+                    continue
+                if isinstance(received.event, ArtifactCompiled | ArtifactRetired):
+                    found.append(Received(received.event, received.attributes, sequence))
+        return sorted(found, key=lambda item: item.sequence or 0)
+
+
+def live_at_the_end(announcements: Iterable[Announcement]) -> list[Compiled]:
+    """Those artifacts that are live somewhere after all these announcements, in their order."""
+    live: dict[tuple[str, str], dict[str, Compiled]] = {}
+    for received in announcements:
+        event = received.event
+        of_product = live.setdefault((event.tenant, event.product), {})
+        if isinstance(event, ArtifactRetired):
+            of_product.clear()
+            continue
+        try:
+            artifact = read_artifact(canonical_json(event.artifact), event.artifact_digest)
+            environments = live_environments(artifact, event.source)
+        except Permanent as error:
+            _log.warning("states.not_restored", product=event.product, error=str(error))
+            continue
+        for environment, before in tuple(of_product.items()):
+            if same_origin(before.event.source, event.source):
+                del of_product[environment]
+        compiled = Received(event, received.attributes, received.sequence)
+        of_product.update(dict.fromkeys(environments, compiled))
+    found = {item.sequence: item for of_product in live.values() for item in of_product.values()}
+    return [item for _, item in sorted(found.items(), key=lambda pair: pair[0] or 0)]
