@@ -34,6 +34,16 @@ def demo(tmp_path_factory: pytest.TempPathFactory) -> Demo:
     return Demo(copy_example(tmp_path_factory.mktemp("demo")))
 
 
+def test_the_tables_can_be_read_from_serve_duckdb_once_the_stack_has_ended(demo: Demo) -> None:
+    served = demo.folder / ".floe/serve/default/dev/orders/serve.duckdb"
+    with duckdb.connect(str(served), read_only=True) as reader:
+        shown = reader.execute("SELECT identifier, snapshot_id FROM floe_serve.tables").fetchall()
+        assert sorted(shown) == sorted((table["identifier"], table["snapshot_id"]) for table in demo.result["tables"])
+        for table in demo.result["tables"]:
+            name = table["identifier"].rpartition(".")[2]
+            assert reader.execute(f'SELECT count(*) FROM main."{name}"').fetchone() == (table["rows"],)
+
+
 def test_the_result_names_every_link_of_the_chain(demo: Demo) -> None:
     result = demo.result
     assert result["status"] == "completed"

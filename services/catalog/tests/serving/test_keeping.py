@@ -81,6 +81,21 @@ async def test_what_landed_while_the_service_was_away_is_shown_when_it_is_back(
         await shown(reading, [(7,)])
 
 
+async def test_what_was_told_is_shown_when_the_service_has_stopped(
+    bus: Bus, running, environment, compiled, land, committed, reading
+) -> None:
+    """As of a stack that ends with its run."""
+    async with running(environment):
+        await bus.publish(compiled(), id="c1")
+        land("run-1")
+
+        async def told() -> bool:
+            return len(await committed()) == 1
+
+        await eventually(told)
+    assert reading() == [(3,)]
+
+
 async def test_a_file_that_is_gone_or_broken_comes_back(service, bus, compiled, land, served: Path, reading) -> None:
     await bus.publish(compiled(), id="c1")
     land("run-1")

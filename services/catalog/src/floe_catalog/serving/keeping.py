@@ -50,30 +50,37 @@ class ServeKeeper:
         self._woken.set()
 
     async def run(self) -> None:
-        """Keep the files until cancelled."""
+        """Keep the files until cancelled; `finish` is to follow."""
         own = asyncio.current_task()
         loop = asyncio.get_running_loop()
         coming = loop.time()
+        # A cancellation that meets the bus's answer is swallowed by `asyncio.wait_for` of Python 3.11.
+        while own is not None and not own.cancelling():
+            if loop.time() >= coming:
+                await self._mark_all()
+                coming = loop.time() + self._seconds
+            self._begin()
+            try:
+                async with asyncio.timeout_at(coming):
+                    await self._woken.wait()
+            except TimeoutError:
+                continue
+
+    async def finish(self) -> None:
+        """Write what was seen already: a stack that ends with its run leaves the run's tables to its readers."""
         try:
-            # A cancellation that meets the bus's answer is swallowed by `asyncio.wait_for` of Python 3.11.
-            while own is not None and not own.cancelling():
-                if loop.time() >= coming:
-                    await self._mark_all()
-                    coming = loop.time() + self._seconds
-                self._woken.clear()
-                for place in self._marked - self._working.keys():
-                    self._marked.discard(place)
-                    self._working[place] = asyncio.create_task(self._work(place), name=f"serve {place}")
-                try:
-                    async with asyncio.timeout_at(coming):
-                        await self._woken.wait()
-                except TimeoutError:
-                    continue
+            while self._marked or self._working:
+                self._begin()
+                await asyncio.gather(*self._working.values(), return_exceptions=True)
         finally:
-            working = list(self._working.values())
-            for task in working:
+            for task in self._working.values():
                 task.cancel()
-            await asyncio.gather(*working, return_exceptions=True)
+
+    def _begin(self) -> None:
+        self._woken.clear()
+        for place in self._marked - self._working.keys():
+            self._marked.discard(place)
+            self._working[place] = asyncio.create_task(self._work(place), name=f"serve {place}")
 
     async def _mark_all(self) -> None:
         try:

@@ -24,3 +24,4 @@ def keep_serve_databases(parts: Parts) -> None:
     )
     parts.teller.on_change(keeper.mark)
     parts.service.task("serve", keeper.run)
+    parts.service.on_stop(keeper.finish)
