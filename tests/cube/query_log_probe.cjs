@@ -103,12 +103,12 @@ const cases = {
     status = 400;
     asks('one').begin();
     asks('one').fail('no');
-    await seconds(2);
+    await seconds(120);
     status = 202;
     asks('two').begin();
     asks('two').fail('no');
-    await seconds(5);
-    return {};
+    await seconds(60);
+    return { told_as_dropped: batches.reduce((sum, batch) => sum + batch.dropped, 0) };
   },
   async odd() {
     for (const params of [null, undefined, {}, { requestId: 7 }, { requestId: 'x', query: 3 }]) {
@@ -127,6 +127,14 @@ const cases = {
     log.observe('Load Request SQL', { ...common, query, sqlQuery: { memberNames: ['orders.count'], sql: ["select 'sec''ret', 42, \"c2\" from t where a = 4.5e3 and b1 > 7"] } });
     log.observe('Load Request Success', { ...common, query });
     await seconds(2);
+    return {};
+  },
+  async statement() {
+    const common = { requestId: 'statement-span-1', securityContext: context('ann'), apiType: 'sql' };
+    log.observe('Load Request', { ...common, query: { sql: "select 'secret'" } });
+    log.observe('Load Request SQL', { ...common, query: { measures: ['orders.count'] }, sqlQuery: { memberNames: ['orders.count'] } });
+    log.observe('Query completed', { requestId: common.requestId, query: 'select 1', duration: 3 });
+    await seconds(20);
     return {};
   },
   async product_unknown() {

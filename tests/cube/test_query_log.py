@@ -76,7 +76,8 @@ def test_a_refusal_after_the_success_is_a_failure_without_values(probe: Probe) -
 
 def test_what_the_service_refuses_is_not_sent_for_ever(probe: Probe) -> None:
     found = probe("refused_by_the_service")
-    assert [event["request"] for event in found["events"]] == ["two"]
+    assert ([event["request"] for event in found["events"]], found["told_as_dropped"]) == (["two"], 1)
+    assert len(found["warnings"]) == 2
     assert found["counts"] == {"waiting": 0, "open": 0, "dropped": 0}
 
 
@@ -91,6 +92,13 @@ def test_nothing_that_a_caller_writes_gets_out(probe: Probe) -> None:
     assert event["sql"] == ["select '?', ?, \"c2\" from t where a = ? and b1 > ?"]
     assert (event["user"], event["row_owners"]) == (None, {"org.unit": "7"})
     assert "secret" not in json.dumps(found["events"])
+
+
+def test_a_statement_of_the_sql_api_is_told_by_its_members_also_without_a_last_word(probe: Probe) -> None:
+    *_, event = probe("statement")["events"]
+    assert (event["kind"], event["api"]) == ("succeeded", "sql")
+    assert [shape["measures"] for shape in event["queries"]] == [["orders.count"]]
+    assert "secret" not in json.dumps(event)
 
 
 def test_queries_before_the_first_bundle_wait_until_it_is_known_whose_they_are(probe: Probe) -> None:

@@ -6,17 +6,15 @@
 'use strict';
 
 const { errorText, filteredMembers, listed, memberName, queryShape, restrictions, sqlText } = require('./query_records.js');
+const { makeSender, postTo } = require('./query_sender.js');
 
-const MOST_WAITING = 5000;
 const MOST_OPEN = 5000;
-const BATCH = 100;
 const TICK_MILLISECONDS = 1000;
 const ANNOUNCED_AFTER = 1000;
 const ANNOUNCED_AGAIN_AFTER = 60000;
 const ABANDONED_AFTER = 600000;
 const LOST_AFTER = 6 * 3600000;
-const MOST_BACKOFF = 30000;
-const POST_TIMEOUT = 10000;
+const SETTLED_AFTER = 10000;
 const MOST_CLAIM = 200;
 const MOST_SQLS = 4;
 const CACHED = new Set(['Using cache for', 'Found in memory cache entry']);
@@ -40,13 +38,17 @@ function makeQueryLog({ post, instance, environment, product, bundleDigest, clai
   // Request id -> what was told of its end, for a moment: an error may follow a success.
   let ended = new Map();
   let endedBefore = new Map();
-  let queue = [];
   let openCount = 0;
-  let dropped = 0;
-  let sending = null;
-  let backoff = 0;
-  let notBefore = 0;
-  let failing = false;
+  let unreadable = false;
+  const head = () =>
+    valueOf(product) && {
+      version: '1.0',
+      instance,
+      cube_version: version,
+      environment: valueOf(environment),
+      product: valueOf(product),
+    };
+  const sender = makeSender({ post, head, warn });
 
   const now = () => Date.now();
   const own = (context, path) => {
@@ -69,7 +71,7 @@ function makeQueryLog({ post, instance, environment, product, bundleDigest, clai
       return;
     }
     if (openCount >= MOST_OPEN) {
-      dropped += 1;
+      sender.lose();
       return;
     }
     const rowOwners = {};
@@ -121,6 +123,8 @@ function makeQueryLog({ post, instance, environment, product, bundleDigest, clai
 
   function translated(record, { query, sqlQuery }) {
     const sql = sqlQuery || {};
+    // A statement of the SQL API names its members only here.
+    if (record.api === 'sql') record.shape = [...record.shape.filter(namesMembers), queryShape(query)].slice(-MOST_SQLS);
     for (const name of listed(sql.memberNames)) record.members.add(memberName(name));
     for (const name of listed(Object.values(sql.aliasNameToMember || {}))) record.shown.add(memberName(name));
     filteredMembers(query).forEach((name) => record.filtered.add(name));
@@ -141,7 +145,7 @@ function makeQueryLog({ post, instance, environment, product, bundleDigest, clai
     const told = document(record, kind);
     if (error !== undefined) told.error = errorText(error, namedIn(told));
     ended.set(record.id, told);
-    push(told);
+    sender.push(told);
   }
 
   function document(record, kind) {
@@ -168,15 +172,6 @@ function makeQueryLog({ post, instance, environment, product, bundleDigest, clai
     };
   }
 
-  function push(told) {
-    if (queue.length >= MOST_WAITING) {
-      queue.shift();
-      dropped += 1;
-    }
-    queue.push(told);
-    if (queue.length >= BATCH) send();
-  }
-
   function see(message, params) {
     const id = typeof params.requestId === 'string' ? params.requestId.replace(SPAN, '').slice(0, MOST_CLAIM) : null;
     if (!id) return;
@@ -197,6 +192,7 @@ function makeQueryLog({ post, instance, environment, product, bundleDigest, clai
     those.forEach((record) => Object.assign(record, { seen: now() }));
     if (message === 'Load Request SQL') translated(those.find((record) => !record.translated) || those[0], params);
     else if (message === 'Load Request Success') end(those.find((record) => record.translated) || those[0], 'succeeded');
+    else if (message === 'Query completed') those.forEach((record) => Object.assign(record, { fetched: now() }));
     else if (message === 'Continue wait') {
       if (!params.securityContext) return; // the orchestrator's; the gateway's own follows
       those.forEach((record) => {
@@ -222,64 +218,15 @@ function makeQueryLog({ post, instance, environment, product, bundleDigest, clai
     for (const those of [...open.values()]) {
       for (const record of [...those]) {
         if (at - record.seen > (record.waits ? ABANDONED_AFTER : LOST_AFTER)) end(record, 'abandoned');
+        // Of a statement of the SQL API the native module has the last word, and may keep it to itself.
+        else if (record.api === 'sql' && at - record.fetched > SETTLED_AFTER) end(record, 'succeeded');
         else if (at - (record.announced || record.at + ANNOUNCED_AFTER - ANNOUNCED_AGAIN_AFTER) >= ANNOUNCED_AGAIN_AFTER) {
           record.announced = at;
-          push(document(record, 'started'));
+          sender.push(document(record, 'started'));
         }
       }
     }
-    if (at >= notBefore) send();
-  }
-
-  async function sendAll() {
-    while ((queue.length || dropped) && valueOf(product)) {
-      const batch = queue.slice(0, BATCH);
-      const lost = dropped;
-      const text = JSON.stringify({
-        version: '1.0',
-        instance,
-        cube_version: version,
-        environment: valueOf(environment),
-        product: valueOf(product),
-        dropped: lost,
-        events: batch,
-      });
-      let status = 0;
-      let reason = '';
-      try {
-        status = await post(text);
-      } catch (error) {
-        reason = String((error && error.message) || error);
-      }
-      const taken = status >= 200 && status < 300;
-      const refused = status >= 400 && status < 500 && ![401, 403, 408, 425, 429].includes(status);
-      if (!taken && !refused) {
-        backoff = Math.min(backoff ? backoff * 2 : TICK_MILLISECONDS, MOST_BACKOFF);
-        notBefore = now() + backoff * (0.5 + Math.random() / 2);
-        if (!failing) warn(`queries are not told to the semantic service: ${reason || `HTTP ${status}`}`);
-        failing = true;
-        return;
-      }
-      if (refused) warn(`the semantic service refuses ${batch.length} queries: HTTP ${status}`);
-      else if (failing) warn('queries are told to the semantic service again');
-      failing = refused;
-      backoff = 0;
-      // Those in front may have been dropped for newer ones meanwhile.
-      const sent = new Set(batch);
-      queue = queue.filter((told) => !sent.has(told));
-      dropped -= lost;
-      if (refused) dropped += batch.length;
-      if (refused) return;
-    }
-  }
-
-  function send() {
-    if (!sending && now() >= notBefore) {
-      sending = sendAll().finally(() => {
-        sending = null;
-      });
-    }
-    return sending;
+    sender.send();
   }
 
   const timer = setInterval(tick, TICK_MILLISECONDS);
@@ -291,20 +238,18 @@ function makeQueryLog({ post, instance, environment, product, bundleDigest, clai
       try {
         if (params) see(message, params);
       } catch (error) {
-        dropped += 1;
-        if (!failing) warn(`a query is not told: ${error && error.message}`);
-        failing = true;
+        sender.lose();
+        if (!unreadable) warn(`a query cannot be told: ${error && error.message}`);
+        unreadable = true;
       }
     },
     /** Send what waits, once, and no more after that. */
     async stop() {
       clearInterval(timer);
-      if (sending) await sending;
-      notBefore = 0;
-      await send();
+      await sender.stop();
     },
     /** How many wait, are open and were dropped. */
-    counts: () => ({ waiting: queue.length, open: openCount, dropped }),
+    counts: () => ({ ...sender.counts(), open: openCount }),
   };
 }
 
@@ -324,21 +269,9 @@ function claimNames(claims, before = '') {
   );
 }
 
-const valueOf = (value) => (typeof value === 'function' ? value() : value);
+const namesMembers = (shape) =>
+  [shape.measures, shape.dimensions, shape.segments, shape.time_dimensions].some((names) => names.length > 0);
 
-/** Posts batches to the semantic service at `url` with the bearer token that `token` gives. */
-function postTo(url, token) {
-  return async (text) => {
-    const bearer = token();
-    const response = await fetch(`${url.replace(/\/+$/, '')}/v1/cube/queries`, {
-      method: 'POST',
-      headers: { 'content-type': 'application/json', ...(bearer ? { authorization: `Bearer ${bearer}` } : {}) },
-      body: text,
-      signal: AbortSignal.timeout(POST_TIMEOUT),
-    });
-    await response.arrayBuffer();
-    return response.status;
-  };
-}
+const valueOf = (value) => (typeof value === 'function' ? value() : value);
 
 module.exports = { makeQueryLog, postTo };
