@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
 from collections import defaultdict
@@ -11,7 +12,7 @@ from typing import Any
 
 import duckdb
 import pytest
-from e2e_project import EXAMPLE, FLOE, copy_example, run_floe
+from e2e_project import EXAMPLE, FLOE, ROOT, copy_example, run_floe
 
 pytestmark = [pytest.mark.bus, pytest.mark.dbt]
 
@@ -42,6 +43,21 @@ def test_the_tables_can_be_read_from_serve_duckdb_once_the_stack_has_ended(demo:
         for table in demo.result["tables"]:
             name = table["identifier"].rpartition(".")[2]
             assert reader.execute(f'SELECT count(*) FROM main."{name}"').fetchone() == (table["rows"],)
+
+
+def test_the_guide_to_local_tables_shows_what_can_be_run(demo: Demo) -> None:
+    guide = (ROOT / "docs/how-to/query-local-tables.md").read_text()
+    (program,) = re.findall(r"```python\n(.*?)```", guide, re.DOTALL)
+    assert "examples/orders/" in program
+    done = subprocess.run(
+        [sys.executable, "-c", program.replace("examples/orders/", f"{demo.folder}/")],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    assert "aurora" in done.stdout
 
 
 def test_the_result_names_every_link_of_the_chain(demo: Demo) -> None:
