@@ -7,20 +7,33 @@ from typing import Any
 
 import pytest
 
+from floe_chassis.answers import Asked
 from floe_chassis.bus import Bus
 from floe_chassis.dead_letters import DeadLetter, bury
+from floe_chassis.service import Service
 from floe_chassis.settings import ChassisSettings
 from floe_chassis.testing import eventually
 from floe_chassis.topology import COMPILER, EXECUTOR, RUNS, SPECS
 from floe_cli.errors import RunGivenUp, SubmissionGivenUp
+from floe_cli.follow import follower as follower_module
 from floe_cli.follow.follower import Follower
 from floe_cli.follow.progress import Progress
 from floe_cli.follow.session import compile_product, run_product
 from floe_cli.products import Product, read_product
 from floe_cli.stack.connection import Connection
 from floe_contracts.cloudevents import decode
-from floe_contracts.events import ArtifactCompiled, LandedTable, RunCompleted, RunSeconds, SpecSubmitted, TableCommitted
+from floe_contracts.errors import Unreachable
+from floe_contracts.events import (
+    ArtifactCompiled,
+    LandedTable,
+    RunCompleted,
+    RunSeconds,
+    SemanticRendered,
+    SpecSubmitted,
+    TableCommitted,
+)
 from floe_contracts.openlineage.naming import Place
+from floe_contracts.semantic_requests import LIST_SERVED, ListServed, ServedList
 
 pytestmark = pytest.mark.bus
 
@@ -124,3 +137,40 @@ async def test_tables_that_dbt_wrote_itself_are_told_without_the_mark_of_a_run(c
 
     progress = await asyncio.wait_for(follower.until_told(rendered=False), 60)
     assert progress.committed == {("gold.orders", 7)}
+
+
+async def test_a_bundle_is_waited_for_as_long_as_a_semantic_service_is_there(
+    connection: Connection, compiled: ArtifactCompiled, bus_settings: ChassisSettings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Cube's own compiler may look at it for minutes."""
+    monkeypatch.setattr(follower_module, "_TELL_SECONDS", 0.0)
+    first = Progress(compiled=compiled)
+    follower = Follower(connection.bus, Place("default", "dev", "shop"), "s1", lambda _: None, first=first)
+    with pytest.raises(Unreachable, match="the semantic service did not tell"):
+        await follower.until_told(rendered=True)
+    asked = asyncio.Event()
+
+    async def listed(_: Asked[ListServed]) -> ServedList:
+        asked.set()
+        return ServedList(products=())
+
+    service = Service("semantic", bus_settings)
+    service.answer(LIST_SERVED, listed)
+    await service.start()
+    try:
+        waiting = asyncio.create_task(follower.until_told(rendered=True))
+        await asyncio.wait_for(asked.wait(), 60)
+        rendered = SemanticRendered(
+            tenant="default",
+            environment="dev",
+            product="shop",
+            artifact_digest=compiled.artifact_digest,
+            bundle_digest="sha256:00",
+            cubes=(),
+            views=(),
+            skipped=(),
+        )
+        await connection.bus.publish(rendered, id="rendered")
+        assert (await asyncio.wait_for(waiting, 60)).rendered == rendered
+    finally:
+        await service.stop()

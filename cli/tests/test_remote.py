@@ -250,10 +250,14 @@ async def test_the_status_shows_the_live_artifact_and_its_runs(chain: Chain, flo
     assert said.out.splitlines() == [
         f"shop  artifact {digest}",
         f"  completed dev  run {RUN}  attempt 1  2026-11-20T09:31:00+00:00",
+        f"  Cube      dev  bundle {short(chain.cubes)}, no Cube has answered with it yet",
     ]
     document = json.loads((await asyncio.to_thread(floe, "status", "--json")).out)
     assert document["products"] == {"shop": digest}
     assert [(run["run_id"], run["status"]) for run in document["runs"]] == [(RUN, "completed")]
+    assert [(one["product"], one["environment"], one["status"]) for one in document["served"]] == [
+        ("shop", "dev", "rendered")
+    ]
 
 
 async def test_every_link_of_a_run_is_verified(chain: Chain, floe: Floe, bus: Bus) -> None:

@@ -16,6 +16,7 @@ from nats.errors import Error as NatsError
 
 from floe_chassis.bus import Bus
 from floe_chassis.dead_letters import DeadLetter, read_dead_letter
+from floe_chassis.requests import ask
 from floe_chassis.stream_reader import read_stream
 from floe_chassis.topology import ARTIFACTS, DLQ, EVENTS, LINEAGE
 from floe_cli.errors import RunGivenUp, SubmissionGivenUp
@@ -23,7 +24,7 @@ from floe_cli.follow.listening import below, listening
 from floe_cli.follow.progress import Progress, after, after_lineage
 from floe_contracts import subjects
 from floe_contracts.cloudevents import decode
-from floe_contracts.errors import ContractError, Unreachable
+from floe_contracts.errors import ContractError, FloeError, Unreachable
 from floe_contracts.events import (
     ArtifactCompiled,
     ArtifactPlanned,
@@ -42,10 +43,13 @@ from floe_contracts.events import (
 )
 from floe_contracts.openlineage.envelope import RUN_HEADER
 from floe_contracts.openlineage.naming import Place, run_id
+from floe_contracts.semantic_requests import LIST_SERVED, ListServed
 from floe_contracts.subjects import EventKind
 
 _LOOK_AGAIN_SECONDS: Final = 2.0
 _TELL_SECONDS: Final = 20.0
+_RENDER_SECONDS: Final = 300.0
+_SEMANTIC: Final = "semantic"
 _AWAY_SECONDS: Final = 30.0
 _EVENT_ID: Final = "ce-id"
 _NO_SNAPSHOT: Final = -1
@@ -151,11 +155,14 @@ class Follower:
             Unreachable: the catalog or the semantic service does not answer.
         """
         kinds = (EventKind.TABLE_COMMITTED, EventKind.SEMANTIC_RENDERED, EventKind.SEMANTIC_FAILED)
-        deadline = time.monotonic() + _TELL_SECONDS
+        started, seconds = time.monotonic(), _TELL_SECONDS
         while missing := self._untold(rendered=rendered):
-            if time.monotonic() > deadline:
+            if time.monotonic() > started + seconds:
+                if missing == _SEMANTIC and seconds < _RENDER_SECONDS and await self._renders():
+                    seconds = _RENDER_SECONDS
+                    continue
                 raise Unreachable(
-                    f"the run has ended, but the {missing} service did not tell of it within {_TELL_SECONDS:.0f} s",
+                    f"the run has ended, but the {missing} service did not tell of it within {seconds:.0f} s",
                     hint=f"is the {missing} service running?",
                 )
             if not await self._news_came():
@@ -165,10 +172,19 @@ class Follower:
     def _untold(self, *, rendered: bool) -> str | None:
         """The service that has not told yet."""
         if rendered and self.progress.rendered is None:
-            return "semantic"
+            return _SEMANTIC
         tables = getattr(self.progress.outcome, "tables", ())
         landed = {(table.identifier, table.snapshot_id) for table in tables if table.snapshot_id != _NO_SNAPSHOT}
         return None if landed <= self.progress.committed else "catalog"
+
+    async def _renders(self) -> bool:
+        """Whether the semantic service is there: Cube's compiler, which it asks, takes its time with a large model."""
+        tenant, environment = self._place.tenant, self._place.environment
+        try:
+            await ask(self._bus, LIST_SERVED, ListServed(), tenant=tenant, environment=environment)
+        except FloeError:
+            return False
+        return True
 
     async def _news_came(self) -> bool:
         """Wait for news; False if there were none for a while.
