@@ -1,7 +1,7 @@
 """Takes what Cubes tell of their queries, and tells it on the lineage stream.
 
-What is taken waits in memory, bounded, until the bus has it; what is open in a window is lost when the service is
-killed, which a stop in order is not.
+A batch is answered once the bus has what is told of it at once, so that a Cube sends it again to whoever comes after a
+service that was killed. What is counted in an open window is lost then; a service that stops in order tells it.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from collections import OrderedDict, deque
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import datetime
+from itertools import islice
 from typing import Any, Final
 
 import structlog
@@ -38,6 +39,8 @@ _TICK_SECONDS: Final = 1.0
 _LOOK_SECONDS: Final = 30.0
 _AGAIN_SECONDS: Final = 1.0
 _LOGGED_EVERY: Final = 60.0
+_TOLD_WITHIN: Final = 5.0
+_AT_ONCE: Final = 32
 
 _log = structlog.get_logger("floe.semantic")
 
@@ -75,16 +78,32 @@ class QueryLineage:
         self._names = JobNames()
         self._waiting: deque[Telling] = deque()
         self._arrived = asyncio.Event()
+        self._added = 0
+        self._done = 0
+        self._progress = asyncio.Event()
         self._recent: OrderedDict[tuple[Any, ...], None] = OrderedDict()
         self._lost: dict[str, int] = {}
         self._logged_at = 0.0
 
     async def take(self, place: Place, batch: QueryBatch) -> None:
-        """Take a batch; a query that was taken before is passed over.
+        """Take a batch, and wait until the bus has what is told of it at once; what was taken before is passed over.
 
         Raises:
-            Unreachable: the bus is away, and as much waits as may; nothing of the rest is taken.
+            Unreachable: the bus is away; the batch is to be sent again, whether all of it was taken or not.
         """
+        await self._take(place, batch)
+        added = self._added
+        try:
+            async with asyncio.timeout(_TOLD_WITHIN):
+                while self._done < added:
+                    self._progress.clear()
+                    await self._progress.wait()
+        except TimeoutError as error:
+            raise Unreachable("the bus does not take the lineage of queries", hint="send it again") from error
+        self._lose(batch.dropped, names.DROPPED_BY_CUBE)
+        self._lose(batch.unreadable, names.UNREADABLE)
+
+    async def _take(self, place: Place, batch: QueryBatch) -> None:
         for record in batch.records:
             query = query_of(place, batch.instance, batch.cube_version, record)
             key = (place, batch.instance, record.request, record.started_at, query.digest)
@@ -103,8 +122,6 @@ class QueryLineage:
             if len(self._recent) > _MOST_RECENT:
                 self._recent.popitem(last=False)
             self._ended(query)
-        self._lose(batch.dropped, names.DROPPED_BY_CUBE)
-        self._lose(batch.unreadable, names.UNREADABLE)
 
     async def tell(self) -> None:
         """Tell what waits, until cancelled."""
@@ -113,12 +130,10 @@ class QueryLineage:
             self._arrived.clear()
             while self._waiting:
                 try:
-                    await self._tell(self._waiting[0])
+                    await self._tell_some()
                 except Transient as error:
                     _log.warning("query.untold_yet", waiting=len(self._waiting), error=str(error))
                     await asyncio.sleep(_AGAIN_SECONDS)
-                else:
-                    self._waiting.popleft()
 
     async def watch(self) -> None:
         """Close windows in time and find queries that have ended without a word, until cancelled."""
@@ -140,8 +155,7 @@ class QueryLineage:
             self._add(telling)
         try:
             while self._waiting:
-                await self._tell(self._waiting[0])
-                self._waiting.popleft()
+                await self._tell_some()
         except Transient as error:
             _log.warning("query.untold", runs=len(self._waiting), error=str(error))
 
@@ -156,6 +170,7 @@ class QueryLineage:
 
     def _add(self, telling: Telling) -> None:
         self._waiting.append(telling)
+        self._added += 1
         self._arrived.set()
 
     async def _end_silent(self) -> None:
@@ -165,6 +180,18 @@ class QueryLineage:
                 await self._open.forget(query)
         except Unreachable as error:
             _log.warning("query.open_unread", error=str(error))
+
+    async def _tell_some(self) -> None:
+        """Tell the first of those that wait; where one cannot be told, all of them are told again under their ids."""
+        some = list(islice(self._waiting, _AT_ONCE))
+        results = await asyncio.gather(*(self._tell(each) for each in some), return_exceptions=True)
+        for result in results:
+            if isinstance(result, BaseException):
+                raise result
+        for _ in some:
+            self._waiting.popleft()
+        self._done += len(some)
+        self._progress.set()
 
     async def _tell(self, telling: Telling) -> None:
         query = telling.query
