@@ -8,7 +8,8 @@ const { createNotices } = require('./floe/notices');
 const { createBundleSync } = require('./floe/bundle_sync');
 const { watchGateway } = require('./floe/gateway');
 const { createContexts } = require('./floe/contexts');
-const { createLogger } = require('./floe/logging');
+const { createLog } = require('./floe/logging');
+const { beforeEnding } = require('./floe/ending');
 
 const settings = readSettings(process.env);
 const notices = createNotices();
@@ -16,7 +17,13 @@ const service = createServiceClient(settings);
 const bundles = createBundleSync({ settings, service, notices });
 const contexts = createContexts({ settings, bundles });
 
+const log = createLog({ settings, bundles, notices });
 const gateway = watchGateway({ contexts, bundles });
+
+beforeEnding(() => {
+  bundles.stop();
+  return log.stop();
+});
 
 const warehouse = {};
 if (settings.serveDatabase !== null) {
@@ -29,7 +36,7 @@ module.exports = {
   telemetry: false,
   gracefulShutdown: settings.gracefulSeconds,
   compilerCacheSize: settings.keptCompilers,
-  logger: createLogger({ settings, bundles, notices }),
+  logger: log.logger,
   repositoryFactory: contexts.repository,
   contextToAppId: contexts.appId,
   contextToOrchestratorId: () => 'floe',

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import hashlib
 import json
+import socket
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any, Final
+from uuid import uuid4
 
 from cube_home import CubeHome  # found by the path that conftest.py adds
 from cube_server import CubeServer, cube_server
+from running_cube import SEMANTIC_PORT, URL, RunningCube, given_to_running_cube
 
 TOKEN: Final = "the token of every Cube in these tests"
 ENVIRONMENT: Final = "dev"
@@ -25,7 +28,7 @@ Fault = Callable[[BaseHTTPRequestHandler], None]
 class BundleServer:
     """What the semantic service's door for Cube is to a Cube; a test says what it offers and how it fails."""
 
-    def __init__(self) -> None:
+    def __init__(self, port: int = 0, salt: str = "") -> None:
         self.polls: list[dict[str, str | None]] = []
         self.verdicts: list[dict[str, Any]] = []
         self.batches: list[dict[str, Any]] = []
@@ -35,7 +38,9 @@ class BundleServer:
         self.withdrawn = False
         self._offer: dict[str, Any] | None = None
         self._offers = 0
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), _handler(self))
+        self._salt = salt
+        self.connections: set[socket.socket] = set()
+        self._server = ThreadingHTTPServer(("127.0.0.1", port), _handler(self))
         self._server.daemon_threads = True
         threading.Thread(target=self._server.serve_forever, args=(0.02,), daemon=True).start()
 
@@ -53,6 +58,7 @@ class BundleServer:
             "FLOE_ENVIRONMENT": ENVIRONMENT,
             "FLOE_PRODUCT": PRODUCT,
             "FLOE_CUBE_POLL_SECONDS": "0.05",
+            "FLOE_CUBE_ANSWER_SECONDS": "2",
             "FLOE_CUBE_INSTANCE": "cube-of-tests",
         }
 
@@ -66,9 +72,14 @@ class BundleServer:
         """
         listed = [{"path": path, "content": text} for path, text in sorted(files.items())]
         verification = {"roles": list(roles), "claims": dict(claims or {})}
-        digest = "sha256:" + hashlib.sha256(json.dumps([listed, verification]).encode()).hexdigest()
+        digest = "sha256:" + hashlib.sha256(json.dumps([listed, verification, self._salt]).encode()).hexdigest()
         self.offer_document({"bundle_digest": digest, "files": listed, "verification": verification})
         return digest
+
+    def is_served(self, digest: str) -> bool:
+        """Whether the Cube that asked last knows what is offered, and serves this bundle."""
+        last = self.polls[-1] if self.polls else {"known": None, "serving": None}
+        return last["serving"] == digest and last["known"] == f'"{digest}.{self._offers}"'
 
     def offer_document(self, document: Mapping[str, Any] | None) -> None:
         """Offer a document as it is, beside what every bundle says of itself; None offers nothing."""
@@ -80,6 +91,9 @@ class BundleServer:
         """Answer nobody any more."""
         self._server.shutdown()
         self._server.server_close()
+        for connection in list(self.connections):
+            with suppress(OSError):
+                connection.shutdown(socket.SHUT_RDWR)
 
     def answer(self, handler: BaseHTTPRequestHandler) -> tuple[int, dict[str, str], Any]:
         """Status, headers and document for a request that has the right token."""
@@ -108,6 +122,15 @@ class BundleServer:
 def _handler(server: BundleServer) -> type[BaseHTTPRequestHandler]:
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
+
+        def setup(self) -> None:
+            super().setup()
+            server.connections.add(self.connection)
+
+        def finish(self) -> None:
+            server.connections.discard(self.connection)
+            with suppress(OSError):
+                super().finish()
 
         def do_GET(self) -> None:
             if server.fault is not None:
@@ -138,9 +161,14 @@ def reply(handler: BaseHTTPRequestHandler, status: int, headers: Mapping[str, st
 
 
 @contextmanager
-def bundle_server() -> Iterator[BundleServer]:
-    """One that runs, and offers nothing yet."""
-    server = BundleServer()
+def bundle_server(port: int = 0, salt: str = "") -> Iterator[BundleServer]:
+    """One that runs, and offers nothing yet; by default at any free port.
+
+    Args:
+        port: where it listens.
+        salt: goes into every digest, so that a Cube that outlives tests takes the same files for another bundle.
+    """
+    server = BundleServer(port, salt)
     try:
         yield server
     finally:
@@ -157,9 +185,29 @@ def served_cube(
     claims: Mapping[str, Any] | None = None,
     environment: Mapping[str, str | None] | None = None,
 ) -> Iterator[tuple[CubeServer, BundleServer]]:
-    """A Cube with floe's cube.js that serves these model files, and the server that offered them."""
-    with bundle_server() as bundles:
-        bundles.offer(files, roles=roles, claims=claims)
-        with cube_server(home, folder, environment={**bundles.environment, **(environment or {})}) as cube:
-            cube.wait_until_ready()
-            yield cube, bundles
+    """A Cube with floe's cube.js that serves these model files, and the server that offered them.
+
+    With `CUBE_URL` it is the one that runs there.
+    """
+    started = _running(folder, environment or {}) if URL else _own(home, folder, environment or {})
+    with started as (cube, bundles):
+        digest = bundles.offer(files, roles=roles, claims=claims)
+        cube.eventually(lambda: bundles.is_served(digest), f"it serves {digest}")
+        yield cube, bundles
+
+
+@contextmanager
+def _own(
+    home: CubeHome, folder: Path, environment: Mapping[str, str | None]
+) -> Iterator[tuple[CubeServer, BundleServer]]:
+    with ExitStack() as started:
+        bundles = started.enter_context(bundle_server())
+        settings = {**bundles.environment, **environment}
+        yield started.enter_context(cube_server(home, folder, environment=settings)), bundles
+
+
+@contextmanager
+def _running(folder: Path, environment: Mapping[str, str | None]) -> Iterator[tuple[CubeServer, BundleServer]]:
+    given_to_running_cube(environment)
+    with bundle_server(SEMANTIC_PORT, salt=uuid4().hex) as bundles:
+        yield RunningCube(folder), bundles

@@ -14,6 +14,7 @@ from pathlib import Path
 from time import monotonic, sleep
 from typing import Any, Final, TypeVar
 
+import pytest
 from cube_client import CubeAnswer, CubeClient  # found by the path that conftest.py adds
 from cube_home import CONFIGURATION, CubeHome
 from tokens import SECRET, token
@@ -122,6 +123,29 @@ class CubeServer:
             process.kill()
             process.wait()
 
+    def kill(self) -> None:
+        """End it as a crash would, while others go on; `stop` has to be called before it starts again."""
+        os.kill(self.pid, signal.SIGKILL)
+
+    def printed(self, script: str) -> str:
+        """What a Node.js script prints that runs in Cube's place: in its folder and with its settings.
+
+        Raises:
+            AssertionError: it failed; the message has what it said.
+        """
+        command = [str(self._home.node), "-e", script]
+        done = subprocess.run(
+            command,
+            cwd=self._folder,
+            env=self._variables(),
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=_WITHIN,
+        )
+        assert done.returncode == 0, done.stderr
+        return done.stdout
+
     def _variables(self) -> dict[str, str]:
         own = {
             "PATH": f"{self._home.node.parent}{os.pathsep}{os.environ['PATH']}",
@@ -155,6 +179,8 @@ def cube_server(
         cube_js: the text of another cube.js.
         environment: settings beside the usual ones, or instead of them; None takes one away.
     """
+    if "CUBE_URL" in os.environ:
+        pytest.skip("the Cube at CUBE_URL is not this test's own: it wants one with other settings")
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "node_modules").symlink_to(home.folder / "node_modules")
     for name, text in (models or {}).items():

@@ -23,6 +23,7 @@ from floe_chassis.settings import load_settings
 ROOT = Path(__file__).parents[2]
 FILE = ROOT / "docker-compose.yml"
 SERVICES = ("gateway", "compiler", "executor", "catalog", "semantic", "lineage")
+CUBE = ("cube", "cubestore")
 WHERE = "docker compose v2 is not here: it comes with Docker's own packages, or from Debian 13's package docker-compose"
 
 
@@ -53,7 +54,7 @@ def plugin(environment: dict[str, str]) -> None:
 
 def test_every_service_that_can_be_installed_is_there(document: dict[str, Any]) -> None:
     assert {entry.name for entry in entry_points(group="floe.services")} == set(SERVICES)
-    assert set(document["services"]) == {"nats", "topology", *SERVICES}
+    assert set(document["services"]) == {"nats", "topology", *SERVICES, *CUBE}
     for service in SERVICES:
         assert document["services"][service]["command"] == [service]
         assert f"-{service}:${{FLOE_TAG:?" in document["services"][service]["image"]
@@ -74,10 +75,38 @@ def test_each_service_has_the_key_of_its_own_identity_alone(document: dict[str, 
     assert document["services"]["topology"]["secrets"] == [{"source": "operator", "target": "seed"}]
 
 
-def test_only_the_gateway_is_reached_from_outside_and_from_this_machine_alone(document: dict[str, Any]) -> None:
+def test_gateway_and_cube_are_reached_from_outside_and_from_this_machine_alone(document: dict[str, Any]) -> None:
     published = {name: service["ports"] for name, service in document["services"].items() if "ports" in service}
-    assert list(published) == ["gateway"]
-    assert all(port.startswith("127.0.0.1:") for port in published["gateway"])
+    assert list(published) == ["gateway", "cube"]
+    assert all(port.startswith("127.0.0.1:") for ports in published.values() for port in ports)
+
+
+def test_cube_is_the_version_that_tests_run_and_starts_where_it_is_asked_for(document: dict[str, Any]) -> None:
+    package = json.loads((ROOT / "deploy/cube/package.json").read_text())
+    version = package["devDependencies"]["@cubejs-backend/server"]
+    for name in CUBE:
+        assert document["services"][name]["image"] == f"cubejs/{name}:v{version}"
+        assert document["services"][name]["profiles"] == ["cube"]
+
+
+def test_cube_has_all_files_of_its_configuration_and_asks_the_semantic_service(document: dict[str, Any]) -> None:
+    cube, semantic = document["services"]["cube"], document["services"]["semantic"]
+    mounted = {volume.split(":")[0] for volume in cube["volumes"] if volume.startswith("./")}
+    assert mounted == {"./deploy/cube/cube.js", "./deploy/cube/floe"}
+    assert all((ROOT / path).exists() for path in mounted)
+    assert all(volume.endswith(":ro") for volume in cube["volumes"])
+    assert cube["environment"]["FLOE_SEMANTIC_URL"] == "http://semantic:8080"
+    assert semantic["environment"]["FLOE_HTTP_HOST"] == "0.0.0.0"  # noqa: S104 - inside its container
+    assert cube["environment"]["FLOE_CUBE_TOKEN"] == semantic["environment"]["FLOE_SEMANTIC_CUBE_TOKEN"]
+    settings = (ROOT / "deploy/cube/floe/settings.js").read_text()
+    assert all(name in settings for name in cube["environment"] if name.startswith("FLOE_"))
+
+
+def test_cube_reads_the_file_that_the_catalog_service_writes(document: dict[str, Any]) -> None:
+    written = document["services"]["catalog"]["environment"]["FLOE_CATALOG_SERVE_DIR"]
+    assert document["services"]["cube"]["environment"]["FLOE_SERVE_DATABASE"].startswith(f"{written}/")
+    assert f"serve:{written}" in document["services"]["catalog"]["volumes"]
+    assert f"serve:{written}:ro" in document["services"]["cube"]["volumes"]
 
 
 def test_every_variable_is_a_setting_of_its_service(document: dict[str, Any]) -> None:
@@ -129,6 +158,17 @@ def test_docker_compose_accepts_the_file(environment: dict[str, str]) -> None:
     assert resolved["compiler"]["image"] == "floe-compiler:0.1.0"
     assert resolved["gateway"]["ports"][0]["host_ip"] == "127.0.0.1"
     assert resolved["catalog"]["environment"]["FLOE_CATALOG_POLARIS_URI"] == ""
+    assert "cube" not in resolved
+
+
+@pytest.mark.usefixtures("plugin")
+def test_docker_compose_accepts_cube_where_it_is_asked_for(environment: dict[str, str]) -> None:
+    told = environment | {"FLOE_PRODUCT": "orders", "FLOE_CUBE_TOKEN": "a token", "CUBEJS_API_SECRET": "a secret"}
+    accepted = compose(told, "--profile", "cube", "config", "--format", "json")
+    assert accepted.returncode == 0, accepted.stderr
+    cube = json.loads(accepted.stdout)["services"]["cube"]
+    assert cube["environment"]["FLOE_SERVE_DATABASE"] == "/data/serve/default/dev/orders/serve.duckdb"
+    assert {port["host_ip"] for port in cube["ports"]} == {"127.0.0.1"}
 
 
 @pytest.mark.usefixtures("plugin")

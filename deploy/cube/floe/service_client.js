@@ -1,7 +1,6 @@
 // The semantic service over HTTP: its bundle, and what it is told.
 'use strict';
 
-const ANSWERS_WITHIN_MS = 10_000;
 const LARGEST_BUNDLE = 64 * 1024 * 1024;
 const LARGEST_PROBLEM = 64 * 1024;
 const TOLD_CHARACTERS = 500;
@@ -19,7 +18,7 @@ function createServiceClient(settings) {
   async function asked(path, options) {
     const headers = { accept: 'application/json', ...options.headers };
     if (settings.token) headers.authorization = `Bearer ${settings.token}`;
-    const signal = AbortSignal.timeout(ANSWERS_WITHIN_MS);
+    const signal = AbortSignal.timeout(settings.answerSeconds * 1000);
     let answer;
     try {
       answer = await fetch(settings.url + path, { ...options, headers, signal, redirect: 'error' });

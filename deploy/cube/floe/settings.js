@@ -12,8 +12,8 @@ class SettingsError extends Error {}
 /**
  * The settings, read once.
  *
- * Callers are let in with a token only: Cube itself lets everybody in unless NODE_ENV is production, and in its
- * development mode hands out tokens, so the one is set here and the other is refused.
+ * Callers are let in with a token only: Cube itself lets everybody in unless NODE_ENV is production, which is set here,
+ * and has two ways past the policies, its development mode and its playground, which are refused.
  *
  * @throws SettingsError if something is missing or would open Cube to anybody.
  */
@@ -25,10 +25,15 @@ function readSettings(environment) {
   if (environment.CUBEJS_DEV_MODE === 'true') {
     throw new SettingsError('CUBEJS_DEV_MODE=true hands tokens to anybody: take it away');
   }
+  if (environment.CUBEJS_PLAYGROUND_AUTH_SECRET) {
+    throw new SettingsError('CUBEJS_PLAYGROUND_AUTH_SECRET opens a door past all policies: take it away');
+  }
   if (!SIGNING.some((name) => environment[name])) {
     throw new SettingsError(`nobody could be let in: set one of ${SIGNING.join(', ')}`);
   }
   environment.NODE_ENV = 'production';
+  // What is proved of the policies is proved with this planner; Cube's other one is native.
+  environment.CUBEJS_TESSERACT_SQL_PLANNER ??= 'false';
   if (environment.FLOE_SERVE_DATABASE) environment.CUBEJS_DB_TYPE = 'duckdb';
   return Object.freeze({
     url,
@@ -40,6 +45,7 @@ function readSettings(environment) {
     claimsNamespace: environment.CUBEJS_JWT_CLAIMS_NAMESPACE || null,
     serveDatabase: environment.FLOE_SERVE_DATABASE || null,
     pollSeconds: seconds(environment, 'FLOE_CUBE_POLL_SECONDS', 1),
+    answerSeconds: seconds(environment, 'FLOE_CUBE_ANSWER_SECONDS', 10),
     gracefulSeconds: seconds(environment, 'CUBEJS_GRACEFUL_SHUTDOWN', 10),
     instance: environment.FLOE_CUBE_INSTANCE || `${os.hostname()}-${environment.PORT || 4000}`,
     keptCompilers: KEPT_COMPILERS,
