@@ -14,7 +14,7 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from floe_contracts.artifacts import CompiledArtifacts
-from floe_contracts.nodes import Column, DeclaredMeasure, Exposure, Node, NodeGraph
+from floe_contracts.nodes import Classification, Column, DeclaredMeasure, Exposure, Node, NodeGraph
 from floe_semantic.core.rendering.render import Bundle, render
 from floe_semantic.core.rendering.sql.dialects import DUCKDB, column_name, quoted
 
@@ -24,7 +24,7 @@ MakeArtifact = Callable[..., CompiledArtifacts]
 MakeNode = Callable[..., Node]
 MakeGraph = Callable[..., NodeGraph]
 
-EXAMPLES = int(os.environ.get("FLOE_FUZZ_BUNDLES", "12"))
+EXAMPLES = int(os.environ.get("FLOE_FUZZ_BUNDLES", "6"))
 """How many bundles are compiled; more where there is time."""
 FRAGMENTS = (
     "{", "}", "{{", "}}", "{%", "%}", "{#", "#}", "${", "`", '"', "'", '"""', "\\", "\\n", "\\{", "\\x7b", "\n",
@@ -33,8 +33,9 @@ FRAGMENTS = (
     "{securityContext.brand}", "{process.exit()}", "f'{1}'", "{'a'}", "{lambda: 1}", "=1+1", "=cmd|' /C calc'!A0",
     "@SUM(1)", "- x", "# x", ": ", "&a", "*a", "!!python/object", "yes", "null", "~", "1e3", "0x1F", "2026-01-01",
     "---", "...", "<<", "%", "constructor", "__proto__", "toString", "class", "from", "CUBE", "sql", "orders",
-    "count", " ", "  ", "a" * 300, "-- ", "/* */", "; drop table x", "%s", "?", "$1",
+    "count", " ", "  ", "a" * 80, "-- ", "/* */", "; drop table x", "%s", "?", "$1",
 )  # fmt: skip
+PERSONAL = Classification(classification="pii")
 TEXTS = st.lists(st.one_of(st.sampled_from(FRAGMENTS), st.text(max_size=8)), max_size=6).map("".join)
 # What a warehouse takes as a name: anything but nothing and NUL. A manifest is UTF-8, so it has no half of a pair.
 NAMES = TEXTS.map(lambda text: text.replace("\x00", "").encode("utf-8", "ignore").decode()).filter(str.strip)
@@ -79,7 +80,7 @@ def test_texts_come_out_as_they_went_in(
         tier=texts[3],
         tags=tuple(texts[4:6]),
         columns=tuple(
-            Column(name=name, data_type="varchar", description=text)
+            Column(name=name, data_type="varchar", description=text, classification=PERSONAL)
             for name, text in zip(columns, texts[6:14], strict=True)
         ),
         measures=(
@@ -100,7 +101,8 @@ def test_texts_come_out_as_they_went_in(
         description=texts[19],
         depends_on=(node.unique_id,),
     )
-    bundle = render(make_artifact(row_owner=None, prod={}), graph_of(node, exposures=(exposure,)), "prod")
+    roles = {"pii": ("mask", tuple(texts[4:6]))}
+    bundle = render(make_artifact(row_owner=None, prod=roles), graph_of(node, exposures=(exposure,)), "prod")
     compiled = cube_compiler.compile(bundle.files, [everything(bundle, "orders"), everything(bundle, bundle.views[0])])
     assert compiled["errors"] is None
     cubes = {cube["name"]: cube for cube in compiled["cubes"]}
