@@ -93,6 +93,7 @@ def test_a_product_that_is_withdrawn() -> None:
     assert "withdrawn" in shown(product(status="withdrawn", artifact_digest=None))
 
 
+GONE = CubeInstance(instance="gone", bundle_digest=OLD, seen_at="2026-11-21T11:59:10Z")
 OFFER = BundleOffered(product="shop", offered=bundle(NEW), changed=True)
 
 
@@ -104,12 +105,24 @@ OFFER = BundleOffered(product="shop", offered=bundle(NEW), changed=True)
         (product(offered=bundle(NEW), served=bundle(NEW), instances=(cube(NEW), cube(OLD, "b"))), None),
         (product(offered=bundle(NEW), served=bundle(NEW)), None),
         (product(offered=bundle(NEW), served=bundle(NEW), instances=(cube(NEW),)), "served"),
+        (product(offered=bundle(NEW), served=bundle(NEW), instances=(cube(NEW), GONE)), "served"),
         (product(status="pinned", offered=bundle(NEW), served=bundle(NEW), instances=(cube(NEW),)), "served"),
         (product(status="failed", offered=bundle(OLD), served=bundle(OLD), problems=(PROBLEM,)), "refused"),
         (product(status="failed", offered=None, problems=(PROBLEM,)), "refused"),
         (product(offered=bundle(OLD)), "replaced"),
     ],
-    ids=["offered", "old-one", "one-behind", "no-cube", "served", "pinned", "refused", "first-refused", "replaced"],
+    ids=[
+        "offered",
+        "old-one",
+        "one-behind",
+        "no-cube",
+        "served",
+        "one-ended",
+        "pinned",
+        "refused",
+        "first-refused",
+        "replaced",
+    ],
 )
 def test_what_became_of_an_offer(state: ServedProduct, outcome: Outcome | None) -> None:
     assert outcome_of(OFFER, state) == outcome

@@ -4,17 +4,22 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime, timedelta
 from typing import Final, Literal, TypeAlias
 
 from floe_cli.errors import CubeAbsent, CubeUndecided
 from floe_cli.semantic.asking import Semantic
 from floe_contracts.digests import short
 from floe_contracts.semantic_requests import LIST_SERVED, BundleOffered, ListServed, ServedProduct
+from floe_contracts.semantic_states import CubeInstance
 
 Outcome: TypeAlias = Literal["served", "refused", "replaced"]
 """replaced: something newer was offered before Cube had answered."""
 _LOOK_SECONDS: Final = 0.5
+_SILENT: Final = timedelta(seconds=30)
+"""A Cube that runs is written down each 20 seconds."""
 _ABSENT_SECONDS: Final = 5.0
 """Within this a Cube that runs has asked: it does so each second."""
 
@@ -63,8 +68,15 @@ def outcome_of(offer: BundleOffered, product: ServedProduct) -> Outcome | None:
     if given != digest or product.status == "failed":
         return "refused" if product.problems else "replaced"
     served = product.served is not None and product.served.bundle_digest == digest
-    running = {cube.bundle_digest for cube in product.instances}
+    running = {cube.bundle_digest for cube in heard_lately(product.instances)}
     return "served" if served and running == {digest} else None
+
+
+def heard_lately(instances: Sequence[CubeInstance]) -> list[CubeInstance]:
+    """Those that run: one that fell silent while others went on asking has ended, and is remembered for a while."""
+    seen = [datetime.fromisoformat(cube.seen_at) for cube in instances]
+    last = max(seen, default=None)
+    return [cube for cube, at in zip(instances, seen, strict=True) if last is None or (last - at) < _SILENT]
 
 
 async def _look(semantic: Semantic, offer: BundleOffered) -> ServedProduct:
