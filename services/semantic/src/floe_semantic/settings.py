@@ -23,7 +23,7 @@ class SemanticSettings(BaseSettings):
         "is offered; without it no compiler is asked.",
     )
     node: str = Field(default="node", description="Node's program, version 20 or newer, for Cube's compiler.")
-    gate_seconds: float = Field(default=120.0, gt=0, description="How long Cube's compiler may take for a bundle.")
+    gate_seconds: float = Field(default=600.0, gt=0, description="How long Cube's compiler may take for a bundle.")
     query_window_seconds: float = Field(
         default=300.0,
         ge=0,

@@ -28,8 +28,6 @@ OLDEST_NODE: Final = 20
 _SCRIPT: Final = Path(__file__).with_name("compile_bundle.cjs")
 _PACKAGE: Final = Path("node_modules", "@cubejs-backend", "schema-compiler", "package.json")
 _MEMORY_MEGABYTES: Final = 2048
-_NICE: Final = 5
-"""Polls and events go before."""
 _MOST_OUTPUT: Final = 1024 * 1024
 _MOST_SAID: Final = 4000
 _MOST_KEPT: Final = 256
@@ -110,12 +108,12 @@ class CubeCompiler:
 
     async def _start(self) -> Process:
         limit = f"--max-old-space-size={_MEMORY_MEGABYTES}"
-        command: tuple[str, ...] = (self._node, limit, str(_SCRIPT), str(self._home))
-        if (nice := shutil.which("nice")) is not None:
-            command = (nice, "-n", str(_NICE), *command)
         try:
             return await asyncio.create_subprocess_exec(
-                *command,
+                self._node,
+                limit,
+                str(_SCRIPT),
+                str(self._home),
                 stdin=PIPE,
                 stdout=PIPE,
                 stderr=PIPE,
