@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
+import http.client
 import json
 import signal
 import threading
 from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler
+from pathlib import Path
 from typing import Any
 
 import duckdb
@@ -222,3 +225,33 @@ def test_what_waits_is_told_when_cube_stops(served: Served) -> None:
     finally:
         cube.start()
         cube.wait_until_ready()
+
+
+SLOW = """
+cubes:
+  - name: slow
+    sql: select a.range as id from range(1000000) a, range(1000000) b where (a.range * b.range) % 7 = 3
+    dimensions:
+      - name: id
+        sql: id
+        type: number
+        primary_key: true
+    measures:
+      - name: count
+        type: count
+"""
+
+
+def test_a_query_that_cube_dies_over_was_told_to_run(cube_home: CubeHome, tmp_path: Path) -> None:
+    with served_cube(cube_home, tmp_path, {"slow.yml": SLOW}) as (cube, bundles):
+        threading.Thread(target=lambda: _ask_for_ever(cube), daemon=True).start()
+        cube.eventually(lambda: records(bundles), "it is told to run")
+        cube.stop(signal.SIGKILL)
+    [record] = records(bundles)
+    assert (record["kind"], record["announced"]) == ("started", True)
+    assert record["queries"][0]["measures"] == ["slow.count"]
+
+
+def _ask_for_ever(cube: CubeServer) -> None:
+    with contextlib.suppress(OSError, http.client.HTTPException):
+        cube.client({"sub": "ann"}).load({"measures": ["slow.count"]})
