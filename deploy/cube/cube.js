@@ -6,6 +6,7 @@ const { readSettings } = require('./floe/settings');
 const { createServiceClient } = require('./floe/service_client');
 const { createNotices } = require('./floe/notices');
 const { createBundleSync } = require('./floe/bundle_sync');
+const { createRollupFilter } = require('./floe/rollups');
 const { watchGateway } = require('./floe/gateway');
 const { createContexts } = require('./floe/contexts');
 const { createLog } = require('./floe/logging');
@@ -14,7 +15,7 @@ const { beforeEnding } = require('./floe/ending');
 const settings = readSettings(process.env);
 const notices = createNotices();
 const service = createServiceClient(settings);
-const bundles = createBundleSync({ settings, service, notices });
+const bundles = createBundleSync({ settings, service, notices, buildable: createRollupFilter({ settings, notices }) });
 const contexts = createContexts({ settings, bundles });
 
 const log = createLog({ settings, bundles, notices });

@@ -11,8 +11,10 @@ const ASK_AGAIN = [401, 403, 408, 425, 429];
  *
  * An attempt is a bundle with an app of its own in Cube. One that was refused never serves, not even in part: offered
  * again, it is compiled afresh, because Cube's caches would leave out what was wrong and call the rest good.
+ *
+ * `buildable` gives the files that this Cube can compile and keep computed.
  */
-function createBundleSync({ settings, service, notices }) {
+function createBundleSync({ settings, service, notices, buildable }) {
   const kept = new Map(); // app id -> attempt: what serves, what is tried, and what requests may still be at
   let serving = null;
   let etag = null; // of the last bundle that was received, whatever became of it
@@ -76,6 +78,7 @@ function createBundleSync({ settings, service, notices }) {
     const attempt = { ...bundle, appId: `${bundle.digest}#${attempts}` };
     keep(attempt);
     try {
+      attempt.files = buildable(bundle.files);
       attempt.cubes = await verify(attempt);
       attempt.members = new Set(Object.entries(attempt.cubes).flatMap(([cube, names]) => names.map((name) => `${cube}.${name}`)));
     } catch (error) {

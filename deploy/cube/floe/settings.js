@@ -5,6 +5,7 @@ const fs = require('node:fs');
 const os = require('node:os');
 
 const SIGNING = ['CUBEJS_API_SECRET', 'CUBEJS_API_SECRETS', 'CUBEJS_JWT_KEY', 'CUBEJS_JWK_URL'];
+const CUBE_STORE = ['CUBEJS_CUBESTORE_HOST', 'CUBEJS_EXT_DB_TYPE', 'CUBEJS_EXT_DB_URL', 'CUBEJS_EXT_DB_HOST'];
 const KEPT_COMPILERS = 4;
 
 class SettingsError extends Error {}
@@ -44,6 +45,7 @@ function readSettings(environment) {
     userClaim: environment.FLOE_USER_CLAIM || 'sub',
     claimsNamespace: environment.CUBEJS_JWT_CLAIMS_NAMESPACE || null,
     serveDatabase: environment.FLOE_SERVE_DATABASE || null,
+    cubeStore: CUBE_STORE.some((name) => environment[name]),
     pollSeconds: seconds(environment, 'FLOE_CUBE_POLL_SECONDS', 1),
     answerSeconds: seconds(environment, 'FLOE_CUBE_ANSWER_SECONDS', 10),
     gracefulSeconds: seconds(environment, 'CUBEJS_GRACEFUL_SHUTDOWN', 10),
