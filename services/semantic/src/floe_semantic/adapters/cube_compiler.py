@@ -26,6 +26,7 @@ from floe_semantic.errors import BundleRefused, CompilerMissing, GateBroken, Gat
 
 OLDEST_NODE: Final = 20
 _SCRIPT: Final = Path(__file__).with_name("compile_bundle.cjs")
+_PARSE_ONCE: Final = Path(__file__).with_name("parse_once.cjs")
 _PACKAGE: Final = Path("node_modules", "@cubejs-backend", "schema-compiler", "package.json")
 _MEMORY_MEGABYTES: Final = 2048
 _MOST_OUTPUT: Final = 1024 * 1024
@@ -112,13 +113,19 @@ class CubeCompiler:
             return await asyncio.create_subprocess_exec(
                 self._node,
                 limit,
+                "--require",
+                str(_PARSE_ONCE),
                 str(_SCRIPT),
                 str(self._home),
                 stdin=PIPE,
                 stdout=PIPE,
                 stderr=PIPE,
                 # What Cube's packages read of an environment could change what they take.
-                env={"PATH": os.environ.get("PATH", ""), "NODE_ENV": "production"},
+                env={
+                    "PATH": os.environ.get("PATH", ""),
+                    "NODE_ENV": "production",
+                    "FLOE_GATE_CUBE_HOME": str(self._home),
+                },
                 start_new_session=True,
             )
         except OSError as error:
