@@ -8,13 +8,13 @@ from typing import Any, Final
 
 import pytest
 from access_product import CLAIM, artifact, graph, statements  # found by the path that conftest.py adds
-from access_server import duckdb_settings
 from bundle_server import served_cube
 from cube_client import CubeAnswer
 from cube_home import CubeHome
 from cube_server import CubeServer
 
 from floe_chassis.testing_postgres import PostgresDatabase, postgres_database, postgres_server
+from floe_contracts.artifacts import Compute
 from floe_contracts.compiled_product import CompiledPreAggregations
 from floe_semantic.core.rendering.render import Bundle, render
 
@@ -61,12 +61,9 @@ def made(settings: CompiledPreAggregations | None) -> Bundle:
         for model in graph().semantic_models
     )
     nodes = graph().model_copy(update={"saved_queries": saved, "semantic_models": models})
-    return render(product.model_copy(update={"serving": serving}), nodes, "dev")
-
-
-@pytest.fixture
-def duckdb_warehouse(tmp_path: Path) -> dict[str, str]:
-    return duckdb_settings(tmp_path)
+    compute = Compute(name="postgres", type="postgres", threads=1)
+    environment = product.environments["dev"].model_copy(update={"compute": compute})
+    return render(product.model_copy(update={"serving": serving, "environments": {"dev": environment}}), nodes, "dev")
 
 
 @pytest.fixture
@@ -82,18 +79,12 @@ def postgres_warehouse(postgres_database: PostgresDatabase) -> dict[str, str]:
     }
 
 
-@pytest.fixture(params=["duckdb", "postgres"])
-def warehouse(request: pytest.FixtureRequest) -> dict[str, str]:
-    settings: dict[str, str] = request.getfixturevalue(f"{request.param}_warehouse")
-    return settings
-
-
 def test_a_rollup_shows_everybody_what_the_tables_show_him(
-    cube_home: CubeHome, tmp_path: Path, warehouse: dict[str, str]
+    cube_home: CubeHome, tmp_path: Path, postgres_warehouse: dict[str, str]
 ) -> None:
     direct, kept = made(None), made(IN_THE_WAREHOUSE)
     # In production a refresh worker builds them; here whoever asks first.
-    settings = {**warehouse, "CUBEJS_PRE_AGGREGATIONS_BUILDER": "true"}
+    settings = {**postgres_warehouse, "CUBEJS_PRE_AGGREGATIONS_BUILDER": "true"}
     folder = tmp_path / "cube"
     with served_cube(
         cube_home, folder, direct.files, roles=direct.roles, claims=direct.claims, environment=settings

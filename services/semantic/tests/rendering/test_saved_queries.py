@@ -166,14 +166,23 @@ def test_a_rollup_over_a_join_has_the_row_owners_of_both_sides(
 ) -> None:
     graph = with_queries(shop, query(group_by=["Dimension('customer__email')"]))
     often = CompiledPreAggregations(refresh_schedule="*/30 * * * *", timezone="UTC", external=False)
-    bundle = render(make_artifact(pre_aggregations=often, prod={}), graph, "prod")
+    bundle = render(make_artifact(pre_aggregations=often, compute="postgres", prod={}), graph, "prod")
     rollup = parsed(bundle, "orders")["pre_aggregations"][0]
     assert rollup["dimensions"] == ["customers.brand", "customers.email", "orders.brand"]
     assert rollup["refresh_key"] == {"every": "30 minutes"}
     asked = {"measures": ["weekly.revenue"], "dimensions": ["weekly.customers_email"]}
-    compiled = cube_compiler.compile(bundle.files, [asked])
+    compiled = cube_compiler.compile(bundle.files, [asked], "postgres")
     # The compiler takes more schedules than the query builder, which is what reads the refresh key.
     assert [item["preAggregationId"] for item in compiled["sql"][0]["rollups"]] == ["orders.weekly"]
+
+
+def test_nothing_is_kept_in_a_file_that_cube_only_reads(
+    shop: NodeGraph, make_artifact: MakeArtifact, parsed: Parse
+) -> None:
+    inside = CompiledPreAggregations(refresh_schedule="0 6 * * *", timezone="UTC", external=False)
+    bundle = render(make_artifact(pre_aggregations=inside, prod={}), with_queries(shop, query()), "prod")
+    assert "pre_aggregations" not in parsed(bundle, "orders")
+    assert any("the DuckDB file that Cube reads is read-only" in told for told in bundle.skipped)
 
 
 @pytest.mark.parametrize("action", ["mask", "redact", "restrict", "synthesize"])

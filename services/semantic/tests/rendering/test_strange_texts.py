@@ -33,7 +33,7 @@ FRAGMENTS = (
     "{securityContext.brand}", "{process.exit()}", "f'{1}'", "{'a'}", "{lambda: 1}", "=1+1", "=cmd|' /C calc'!A0",
     "@SUM(1)", "- x", "# x", ": ", "&a", "*a", "!!python/object", "yes", "null", "~", "1e3", "0x1F", "2026-01-01",
     "---", "...", "<<", "%", "constructor", "__proto__", "toString", "class", "from", "CUBE", "sql", "orders",
-    "count", " ", "  ", "a" * 80, "-- ", "/* */", "; drop table x", "%s", "?", "$1",
+    "count", "f", "F", "Rf", "fr", "r", " ", "  ", "a" * 80, "-- ", "/* */", "; drop table x", "%s", "?", "$1",
 )  # fmt: skip
 PERSONAL = Classification(classification="pii")
 TEXTS = st.lists(st.one_of(st.sampled_from(FRAGMENTS), st.text(max_size=8)), max_size=6).map("".join)
@@ -58,6 +58,7 @@ def shown(text: str) -> str:
     names=st.lists(NAMES, min_size=10, max_size=10, unique_by=str.casefold),
 )
 @example(texts=list(FRAGMENTS[:20]), names=["{", "}", "{{", "}}", "{%", "%}", "{#", "#}", "${", "`"])
+@example(texts=["f", "F", "rf", "fR"] * 5, names=["f", "F_", "rf", "r", "b", "u", "fr", "f ", "off", "x"])
 @example(texts=list(FRAGMENTS[20:40]), names=["a-b", "a_b", "A_B", "count", "orders", "board", "1", "é", "_", "__"])
 @example(texts=list(FRAGMENTS[-20:]), names=['"', "''", "a.b", "a b", "a\\", "\\{", "{CUBE}", "`x`", "}}", "{{"])
 def test_texts_come_out_as_they_went_in(

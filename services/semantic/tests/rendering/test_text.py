@@ -23,6 +23,7 @@ TEXTS = st.text(max_size=60) | DIFFICULT
 
 
 ESCAPES = {"\\\\": "\\", "\\{": "{", "\\}": "}", "\\r": "\r", "\\x5c": "\\"}
+ESCAPES |= {f"\\x{ord(sign):02x}": sign for sign in "fFrR"}
 
 
 def read_by_cube(text: str) -> str:
@@ -56,6 +57,9 @@ def test_prose_is_shown_as_it_is_and_never_evaluated(text: str) -> None:
 
 
 @given(TEXTS)
+@example("f")
+@example("rF")
+@example("\r")
 def test_literal_changes_nothing_but_the_spelling(text: str) -> None:
     assert read_by_cube(literal(text)) == text
 
@@ -95,7 +99,16 @@ def test_names_are_legal_in_cube_python_and_javascript(name: str) -> None:
 
 @pytest.mark.parametrize(
     ("name", "legal"),
-    [("a-b", "a_b"), ("1st", "_1st"), ("class", "class_"), ("from", "from_"), ("__proto__", "__proto___"), ("", "_")],
+    [
+        ("a-b", "a_b"),
+        ("1st", "_1st"),
+        ("class", "class_"),
+        ("from", "from_"),
+        ("f", "f_"),
+        ("Rf", "Rf_"),
+        ("__proto__", "__proto___"),
+        ("", "_"),
+    ],
 )
 def test_names_that_are_not_legal(name: str, legal: str) -> None:
     assert cube_name(name) == legal

@@ -15,6 +15,7 @@ from floe_contracts.compiled_product import CompiledPreAggregations
 from floe_semantic.core.rendering.cubes.members import Cube, Refresh, Rollup
 from floe_semantic.core.rendering.metricflow.saved_queries import Query
 from floe_semantic.core.rendering.policies.access_policies import Rules, rules_over
+from floe_semantic.core.rendering.sql.dialects import DUCKDB
 from floe_semantic.core.rendering.sql.identifiers import cube_name, free_name
 from floe_semantic.core.rendering.untranslatable import Untranslatable
 
@@ -70,6 +71,8 @@ def _rollup(
     if len(roots) > 1:
         raise Untranslatable("its metrics stand in several cubes")
     root = roots.pop()
+    if not external and cubes[root].scope.dialect is DUCKDB:
+        raise Untranslatable("the DuckDB file that Cube reads is read-only; `external: true` keeps it in Cube Store")
     for node_id, names in query.members().items():
         cube = cubes[node_id]
         hidden = [item.name for item in cube.members if item.name in names and rules_over(item.columns, rules[node_id])]

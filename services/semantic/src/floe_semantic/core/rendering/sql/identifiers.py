@@ -32,8 +32,10 @@ _CUBE: Final = words(
     "CUBE TABLE FILTER_PARAMS FILTER_GROUP SECURITY_CONTEXT USER_CONTEXT COMPILE_CONTEXT SQL_UTILS security_context "
     "securityContext cubeName cubeObj __cubeName sql _objectWithResolvedProperties"
 )
+# Alone in a string, Cube takes them for an f-string that begins.
+_PREFIXES: Final = words("f F fr fR Fr FR rf rF Rf RF")
 _UNSPEAKABLE: Final = frozenset(keyword.kwlist) | _OBJECT_PROPERTIES
-RESERVED: Final = _UNSPEAKABLE | _JAVASCRIPT | _CUBE
+RESERVED: Final = _UNSPEAKABLE | _JAVASCRIPT | _CUBE | _PREFIXES
 
 
 def cube_name(name: str) -> str:
