@@ -41,6 +41,23 @@ async def test_a_query_is_not_waited_for_longer_than_its_time(cube: PlayedCube, 
     assert "ask the same again" in told
 
 
+async def test_a_query_that_cube_holds_beyond_its_time_is_unfinished_too(cube: PlayedCube, connect: Connect) -> None:
+    done = threading.Event()
+    usual = cube.answer
+
+    def hold(asked: Asked) -> tuple[int, Any]:
+        if asked.path.endswith("/load"):
+            done.wait(60)
+        return usual(asked)
+
+    cube.answer = hold
+    try:
+        async with connect(FLOE_MCP_QUERY_SECONDS=0.2) as client:
+            assert "FLOE-MCP-007" in await refusal(client, "query", **REVENUE)
+    finally:
+        done.set()
+
+
 @pytest.mark.parametrize(
     ("loaded", "code", "told"),
     [
