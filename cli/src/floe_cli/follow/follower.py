@@ -48,7 +48,8 @@ from floe_contracts.subjects import EventKind
 
 _LOOK_AGAIN_SECONDS: Final = 2.0
 _TELL_SECONDS: Final = 20.0
-_RENDER_SECONDS: Final = 300.0
+_RENDER_SECONDS: Final = 660.0
+"""Longer than the semantic service gives Cube's compiler, ten minutes unless its settings say otherwise."""
 _SEMANTIC: Final = "semantic"
 _AWAY_SECONDS: Final = 30.0
 _EVENT_ID: Final = "ce-id"
