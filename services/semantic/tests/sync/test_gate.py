@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import json
+import os
+import subprocess
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
@@ -14,6 +17,7 @@ import pytest
 from floe_chassis.testing import eventually
 from floe_contracts.nodes import NodeGraph
 from floe_contracts.semantic_states import SemanticState
+from floe_semantic.adapters import cube_compiler
 from floe_semantic.adapters.cube_compiler import CubeCompiler
 from floe_semantic.core.rendering.render import render
 from floe_semantic.core.rendering.serving import Rendering, Unrenderable, prepare
@@ -74,6 +78,38 @@ async def test_what_cube_cannot_read_is_refused_in_its_words(cube_home: Path, no
         with pytest.raises(BundleRefused) as refused:
             await compiler.check(BROKEN)
         assert "brace" in refused.value.message or "colour" in refused.value.message
+
+
+def test_what_is_parsed_once_is_taken_and_refused_as_ever(
+    cube_home: Path, node: str, shop: NodeGraph, make_artifact: Callable[..., Any]
+) -> None:
+    policies = {"pii": ("mask", ("data_owner",)), "financial": ("restrict", ("finance",))}
+    good = dict(render(make_artifact(prod=policies), shop, "prod").files)
+    unreadable = BROKEN["model/cubes/good.yml"] + "    description: an {!!open} brace\n"
+    twice = {f"model/cubes/{name}.yml": unreadable.replace("good", name) for name in ("one", "two")}
+    adapters = Path(cube_compiler.__file__).parent
+
+    def said(files: dict[str, str], *options: str) -> list[str]:
+        body = json.dumps({"files": [{"path": path, "content": text} for path, text in files.items()]})
+        done = subprocess.run(
+            [node, *options, str(adapters / "compile_bundle.cjs"), str(cube_home)],
+            input=body.encode(),
+            stdout=subprocess.PIPE,
+            check=True,
+            env={"PATH": os.environ["PATH"], "FLOE_GATE_CUBE_HOME": str(cube_home)},
+        )
+        errors: list[str] = json.loads(done.stdout)["errors"]
+        return errors
+
+    once = ("--require", str(adapters / "parse_once.cjs"))
+    assert said(good) == said(good, *once) == []
+    refused = said(twice, *once)
+    assert refused == said(twice)
+    for name in twice:
+        assert f"{Path(name).stem} cube" in str(refused)
+    undefined = said(BROKEN, *once)
+    assert undefined == said(BROKEN)
+    assert "brace is not defined" in str(undefined)
 
 
 @pytest.mark.bus

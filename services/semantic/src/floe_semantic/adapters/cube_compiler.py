@@ -84,7 +84,7 @@ class CubeCompiler:
                 self._passed.popitem(last=False)
         if errors:
             said = "\n".join(errors)
-            raise BundleRefused(said, hint="what Cube serves stays as it is; look at the model that it names")
+            raise BundleRefused(said, hint="what Cube serves stays as it is")
 
     async def _compiled(self, body: bytes) -> list[str]:
         process = await self._start()
