@@ -23,7 +23,7 @@ from floe_chassis.testing_postgres import PostgresDatabase, postgres_database, p
 
 __all__ = ["postgres_database", "postgres_server"]
 
-EVERY = int(os.environ.get("FLOE_ACCESS_EVERY", "3"))
+EVERY = int(os.environ.get("FLOE_ACCESS_EVERY", "8"))
 """Each caller asks one in so many questions, each another one; 1 for all."""
 AT_ONCE = 8
 
