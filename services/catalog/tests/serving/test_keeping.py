@@ -23,6 +23,7 @@ from floe_contracts.catalog_requests import (
     ExpireSnapshots,
     RemoveOrphans,
 )
+from floe_contracts.events import ArtifactRetired
 from floe_lakehouse.history.rollback import rollback_table
 
 pytestmark = pytest.mark.bus
@@ -94,6 +95,21 @@ async def test_what_was_told_is_shown_when_the_service_has_stopped(
 
         await eventually(told)
     assert reading() == [(3,)]
+
+
+async def test_what_is_shown_of_a_retired_product_stays(
+    service, bus, compiled, land, served: Path, reading, settled
+) -> None:
+    await bus.publish(compiled(), id="c1")
+    land("run-1")
+    await shown(reading, [(3,)])
+    retired = ArtifactRetired(tenant="default", product="shop-orders", submission="2", reason="removed")
+    await bus.publish(retired, id="c2")
+    await eventually(lambda: settled("FLOE_ARTIFACTS", "catalog"))
+    assert reading() == [(3,)]
+    land("run-2", rows=5)
+    await bus.publish(compiled(version="2.0.0"), id="c3")
+    await shown(reading, [(5,)])
 
 
 async def test_a_file_that_is_gone_or_broken_comes_back(service, bus, compiled, land, served: Path, reading) -> None:

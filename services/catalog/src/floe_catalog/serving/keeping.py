@@ -11,6 +11,7 @@ import structlog
 
 from floe_catalog.adapters.serve_databases import ServeDatabases
 from floe_catalog.adapters.snapshot_pins import SnapshotPins
+from floe_catalog.errors import ProductUnknown
 from floe_catalog.tables.products import Products
 from floe_contracts.errors import FloeError
 from floe_contracts.openlineage.naming import Place
@@ -95,6 +96,8 @@ class ServeKeeper:
             await self._pin(place, shown)
             if self._troubles.pop(place, None):
                 _log.info("serve.up_to_date", place=str(place), tables=len(shown))
+        except ProductUnknown:  # it was retired meanwhile; what is shown of it stays, as its tables do
+            self._pinned.pop(place, None)
         except Exception as error:  # noqa: BLE001 -- it is tried again, and other products go on
             self._complain(place, str(error))
             asyncio.get_running_loop().call_later(_RETRY_SECONDS, self.mark, place)
