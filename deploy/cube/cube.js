@@ -6,11 +6,14 @@ const { readSettings } = require('./floe/settings');
 const { createServiceClient } = require('./floe/service_client');
 const { createNotices } = require('./floe/notices');
 const { createBundleSync } = require('./floe/bundle_sync');
+const { parseTextsOnce } = require('./floe/parsing');
 const { createRollupFilter } = require('./floe/rollups');
 const { watchGateway } = require('./floe/gateway');
 const { createContexts } = require('./floe/contexts');
 const { createLog } = require('./floe/logging');
 const { beforeEnding } = require('./floe/ending');
+
+parseTextsOnce();
 
 const settings = readSettings(process.env);
 const notices = createNotices();
