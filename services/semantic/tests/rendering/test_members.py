@@ -54,6 +54,42 @@ def test_columns_without_a_type_are_told_of_and_those_of_a_strange_one_left_out(
     )
 
 
+def test_a_semantic_model_says_what_a_column_is(
+    make_node: MakeNode, make_artifact: MakeArtifact, graph_of: MakeGraph, parsed: Parse
+) -> None:
+    node = make_node("a", ("booked_at", None), ("size", "integer"), ("kind", "integer"))
+    dimensions = [
+        {"name": "booked_at", "type": "categorical"},
+        {"name": "size", "type": "categorical", "expr": "case when size > 3 then 'large' else 'small' end"},
+        {"name": "kind", "type": "categorical"},
+    ]
+    graph = graph_of(node, semantic_models=(model("a", dimensions=dimensions),))
+    bundle = render(make_artifact(row_owner=None, prod={}), graph, "prod")
+    found = members(parsed(bundle, "a"), "dimensions")
+    assert {name: item["type"] for name, item in found.items()} == {
+        "booked_at": "string",
+        "size": "string",
+        "kind": "number",
+    }
+
+
+def test_keys_and_row_owners_of_a_type_that_cube_does_not_have_are_text(
+    make_node: MakeNode, make_artifact: MakeArtifact, graph_of: MakeGraph, parsed: Parse
+) -> None:
+    node = make_node("a", ("id", "bytea"), ("brand", "json"), ("extra", "json"), primary_key=("id",))
+    bundle = render(make_artifact(prod={}), graph_of(node), "prod")
+    found = members(parsed(bundle, "a"), "dimensions")
+    assert {name: (item["type"], item.get("primary_key", False)) for name, item in found.items()} == {
+        "brand": ("string", False),
+        "id": ("string", True),
+    }
+    assert bundle.skipped == (
+        "model.shop.a: column brand: Cube has no type for json; served as text: rows are chosen or counted by it",
+        "model.shop.a: column extra: Cube has no type for json; left out",
+        "model.shop.a: column id: Cube has no type for bytea; served as text: rows are chosen or counted by it",
+    )
+
+
 def test_the_primary_entity_is_the_key_where_dbt_knows_none(
     make_node: MakeNode, make_artifact: MakeArtifact, graph_of: MakeGraph, parsed: Parse
 ) -> None:

@@ -81,6 +81,20 @@ def test_a_view_goes_along_the_joins_and_keeps_row_owners(
     assert view["access_policy"][0]["row_level"]["filters"][0]["member"] == "brand"
 
 
+def test_a_dimension_whose_name_is_taken_is_found_under_its_other_name(
+    shop: NodeGraph, make_artifact: MakeArtifact, parsed: Parse
+) -> None:
+    (orders,) = shop.semantic_models
+    dimensions = [*orders["dimensions"], {"name": "customers", "type": "categorical", "expr": "status || customer_id"}]
+    graph = with_queries(shop, query(group_by=["order__customers"]))
+    models = ({**orders, "dimensions": dimensions}, *graph.semantic_models[1:])
+    bundle = render(
+        make_artifact(row_owner=None, prod={}), graph.model_copy(update={"semantic_models": models}), "prod"
+    )
+    # A member named as a cube would be taken for the cube.
+    assert parsed(bundle, "weekly")["cubes"] == [{"join_path": "orders", "includes": ["customers_", "revenue"]}]
+
+
 @pytest.mark.parametrize(
     ("parameters", "told"),
     [

@@ -39,11 +39,15 @@ def dimensions_of(
     """
     keys = primary_key(node, models, skipped)
     dimensions = _columns(node, keys, owner, scope, reserved, skipped)
+    untyped = {column.name.casefold() for column in node.columns if not column.data_type}
     protected = {*keys, *([owner.casefold()] if owner else [])}
     for model in models:
         for spec in model.dimensions:
             try:
                 dimension = _semantic(spec, dimensions, scope, protected, reserved)
+                if spec.type != "time" and dimension.type == "time" and dimension.columns <= untyped:
+                    # Only its name said so.
+                    dimension = replace(dimension, type="string")
             except Untranslatable as reason:
                 skipped.append(f"{model.unique_id}: dimension {spec.name}: {reason}")
             else:
@@ -70,7 +74,7 @@ def _columns(
             if column.name != owner and column.name.casefold() not in keys:
                 skipped.append(f"{told}; left out")
                 continue
-            skipped.append(f"{told}; served as text, because rows are chosen or counted by it")
+            skipped.append(f"{told}; served as text: rows are chosen or counted by it")
         dimensions[name.casefold()] = Dimension(
             name=name,
             sql=scope.column(column.name).sql,
@@ -124,7 +128,7 @@ def _semantic(
     return replace(
         present,
         sql=expression.sql,
-        type="time" if spec.type == "time" else present.type,
+        type="time" if spec.type == "time" else _type_like(expression, dimensions),
         columns=expression.columns,
         title=title,
         description=description or present.description,

@@ -162,6 +162,9 @@ def _entity(model: SemanticModel, path: str) -> str | None:
 def _member(cube: Cube, name: str, *, by_column: bool = False) -> str | None:
     if by_column:
         return next((item.name for item in cube.dimensions if item.sql == cube.scope.column(name).sql), None)
-    # A name that is taken elsewhere has an underscore behind it.
+    # A name that is taken elsewhere has underscores behind it.
+    names = {item.name.casefold(): item.name for item in cube.dimensions}
     wanted = cube_name(name).casefold()
-    return next((item.name for item in cube.dimensions if item.name.casefold().rstrip("_") == wanted.rstrip("_")), None)
+    while wanted not in names and any(taken.startswith(f"{wanted}_") for taken in names):
+        wanted += "_"
+    return names.get(wanted)
