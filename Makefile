@@ -44,13 +44,14 @@ EVENTS ?= 20000
 BURST ?= 1000
 SUBSCRIBERS ?= 1,10,100
 JOBS ?= 20000
+MODELS ?= 10,200,2000
 # Much of a test is waiting, so one more than there are processors.
 WORKERS ?= $(shell echo $$(($$(getconf _NPROCESSORS_ONLN) + 1)))
 export UV_PYTHON_DOWNLOADS = never
 # Without bytecode at hand every process here takes nearly twice the time to start, and tests start hundreds.
 export PYTHONDONTWRITEBYTECODE =
 
-.PHONY: help setup demo stack test test-adapters test-cube cube test-faults test-stack test-receivers check bench bench-compile bench-executor bench-landing bench-lineage bench-maintenance lock generate coverage clean $(SERVICES:%=venv-%)
+.PHONY: help setup demo stack test test-adapters test-cube cube test-faults test-stack test-receivers check bench bench-compile bench-executor bench-landing bench-lineage bench-maintenance bench-semantic lock generate coverage clean $(SERVICES:%=venv-%)
 .DEFAULT_GOAL := help
 
 help: ## list the targets
@@ -96,8 +97,8 @@ test-cube: $(CUBE_STAMP) ## everything that a real Cube shows, access matrix and
 cube: $(CUBE_STAMP) ## install Cube from npm into .cube (390 MB), for tests, the compiler gate and a Cube without Docker
 
 # Its install scripts would download Cube Store and the native module, which the tests do without.
-$(CUBE_STAMP): deploy/cube/package.json deploy/cube/package-lock.json $(STAMP)
-	@mkdir -p $(CUBE)
+$(CUBE_STAMP): deploy/cube/package.json deploy/cube/package-lock.json | $(STAMP)
+	@mkdir -p $(CUBE) && rm -f $@
 	@cp deploy/cube/package.json deploy/cube/package-lock.json $(CUBE)/
 	@node=$(NODE) && PATH="$$node/bin:$$PATH" node $$node/lib/node_modules/npm/bin/npm-cli.js \
 	  ci --prefix $(CUBE) --include=dev --ignore-scripts --no-audit --no-fund --loglevel error
@@ -155,6 +156,11 @@ bench-maintenance: setup ## measure compaction (beside DuckDB, pyiceberg, Spark)
 	@$(BIN)/python benchmarks/maintenance/memory.py --megabytes $(MEGABYTES)
 	@$(BIN)/python benchmarks/maintenance/expiry.py --snapshots $(SNAPSHOTS) --rounds $(ROUNDS)
 	@$(BIN)/python benchmarks/maintenance/commits.py --kinds $(CATALOGS) --writers $(WRITERS)
+
+bench-semantic: $(CUBE_STAMP) ## measure rendering, Cube's compiler, the way to Cube, and policies; MODELS=10,200 ROUNDS=1 is short
+	@$(BIN)/python benchmarks/semantic/rendering.py --models $(MODELS) --rounds $(ROUNDS)
+	@$(BIN)/python benchmarks/semantic/serving.py --models 10,200 --rounds $(ROUNDS)
+	@$(BIN)/python benchmarks/semantic/policies.py --rounds $(ROUNDS)
 
 $(SPARK_STAMP): requirements/spark.txt
 	@bash deploy/setup.sh $(SPARK)
