@@ -184,7 +184,7 @@ def test_only_contract_errors_ever_escape(kind: EventKind, headers: dict[str, st
 def test_every_kind_has_one_model_one_type_and_one_schema() -> None:
     assert set(EVENTS) == set(EventKind)
     assert len({event_type(kind) for kind in EventKind}) == len(EventKind)
-    assert schema_uri(EventKind.RUN_STARTED) == "https://floe.dev/schemas/events/run.started/1.3.json"
+    assert schema_uri(EventKind.RUN_STARTED) == "https://floe.dev/schemas/events/run.started/1.4.json"
 
 
 def test_only_some_kinds_have_a_detail_in_their_subject() -> None:
