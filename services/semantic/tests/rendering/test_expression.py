@@ -13,7 +13,8 @@ from floe_semantic.core.rendering.untranslatable import Untranslatable
 
 SCOPE = Scope(
     columns={name.casefold(): name for name in ("amount", "Email", "status", "order")},
-    relations=frozenset({"orders"}),
+    relations=frozenset({"orders", "bigcustomers"}),
+    others=frozenset({"amount", "note", "age", "year", "month", "date", "end"}),
     names={"net": Expression("{net}", frozenset({"amount"}))},
 )
 
@@ -41,6 +42,16 @@ SCOPE = Scope(
         ),
         ("net / 2", "{net} / 2", {"amount"}),
         ("net", "{net}", {"amount"}),
+        ("amount * quantity", "{CUBE}.amount * quantity", {"amount"}),
+        # A bare word would be the column of a joined cube that has one of that name.
+        ("max(note)", "max({CUBE}.note)", {"note"}),
+        ("amount * Age", "{CUBE}.amount * {CUBE}.Age", {"amount", "age"}),
+        ("substring(note from 2)", "substring({CUBE}.note from 2)", {"note"}),
+        ("case when amount > 1 then 2 end", "case when {CUBE}.amount > 1 then 2 end", {"amount"}),
+        ("extract(year from amount)", "extract(year from {CUBE}.amount)", {"amount"}),
+        ("amount + interval 1 month", "{CUBE}.amount + interval 1 month", {"amount"}),
+        ("cast(amount as date)", "cast({CUBE}.amount as date)", {"amount"}),
+        ("amount::date > date '2026-01-01'", "{CUBE}.amount::date > date '2026-01-01'", {"amount"}),
     ],
 )
 def test_columns_are_qualified_and_recorded(sql: str, carried: str, columns: set[str]) -> None:
@@ -58,6 +69,10 @@ def test_columns_are_qualified_and_recorded(sql: str, carried: str, columns: set
         "max(columns('em.*'))",
         "struct_pack(*)",
         "to_json(orders)",
+        "big_customers::varchar",
+        "max(BigCustomers::varchar)",
+        "(big_customers).note",
+        "date_trunc(month, amount)",
         "customers.email || ''",
         "#2 + 1",
         "amount -- email",

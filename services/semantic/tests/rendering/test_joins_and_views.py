@@ -11,6 +11,8 @@ from floe_contracts.artifacts import CompiledArtifacts
 from floe_contracts.nodes import Check, Exposure, Node, NodeGraph
 from floe_semantic.core.rendering.render import Bundle, render
 
+from .cube_compiler import CubeCompiler
+
 MakeArtifact = Callable[..., CompiledArtifacts]
 MakeNode = Callable[..., Node]
 MakeGraph = Callable[..., NodeGraph]
@@ -85,6 +87,17 @@ def test_joins_from_entities(
     assert cube["joins"] == [{"name": "b", "sql": "{CUBE}.customer_id = {b}.id", "relationship": "many_to_one"}]
 
 
+def test_a_join_to_itself_is_told(
+    make_node: MakeNode, make_artifact: MakeArtifact, graph_of: MakeGraph, parsed: Parse
+) -> None:
+    graph = graph_of(
+        make_node("a", ("id",), ("boss",), primary_key=("id",), checks=(relationship("boss", "a", "id"),)),
+    )
+    bundle = render(make_artifact(row_owner=None, prod={}), graph, "prod")
+    assert "joins" not in parsed(bundle, "a")
+    assert bundle.skipped == ("model.shop.a: no join to a by test.shop.boss.a: Cube joins no cube to itself",)
+
+
 def test_two_cubes_have_one_join(
     make_node: MakeNode, make_artifact: MakeArtifact, graph_of: MakeGraph, parsed: Parse
 ) -> None:
@@ -99,7 +112,7 @@ def test_two_cubes_have_one_join(
 
 
 def test_views_stand_around_cubes_that_none_leads_to(
-    make_node: MakeNode, make_artifact: MakeArtifact, graph_of: MakeGraph, parsed: Parse
+    make_node: MakeNode, make_artifact: MakeArtifact, graph_of: MakeGraph, parsed: Parse, cube_compiler: CubeCompiler
 ) -> None:
     checks = (relationship("b_id", "b", "id"),)
     graph = graph_of(
@@ -118,10 +131,25 @@ def test_views_stand_around_cubes_that_none_leads_to(
     assert bundle.views == ("c_view", "two_b", "two_c")
     assert parsed(bundle, "c_view")["cubes"] == [
         {"join_path": "a", "includes": ["b_code", "b_id", "count", "id"]},
-        {"join_path": "a.b", "prefix": True, "includes": ["count"]},
+        {
+            "join_path": "a.b",
+            "prefix": True,
+            "includes": [{"name": "code", "alias": "code_"}, "count", {"name": "id", "alias": "key"}],
+        },
     ]
     assert "exposure.shop.three: no view, because none of its models can stand in one" in bundle.skipped
-    assert [line for line in bundle.skipped if line.startswith("view c_view: b.code is left out")]
+    assert [line for line in bundle.skipped if line.startswith("view c_view")] == [
+        "view c_view: b.code is b_code_ there: another member is named b_code",
+        "view c_view: b.id is b_key there: another member is named b_id",
+    ]
+    assert {"b_code_", "b_id", "b_key"} < set(bundle.shown.views["c_view"])
+    asked = {"dimensions": ["c_view.b_id", "c_view.b_key", "c_view.b_code_"]}
+    compiled = cube_compiler.compile(bundle.files, [asked])
+    assert compiled["errors"] is None
+    assert compiled["sql"][0]["sql"].split("FROM")[0].split() == [
+        "SELECT",
+        '"a".b_id', '"c_view__b_id",', '"b".id', '"c_view__b_key",', '"b".code', '"c_view__b_code_"',
+    ]  # fmt: skip
 
 
 def test_joins_in_a_circle_still_give_a_view(

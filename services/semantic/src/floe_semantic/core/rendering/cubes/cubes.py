@@ -15,7 +15,7 @@ from floe_semantic.core.rendering.metricflow.measures import semantic_measure
 from floe_semantic.core.rendering.metricflow.metrics import Place, add_metrics
 from floe_semantic.core.rendering.metricflow.semantic_models import SemanticLayer, read_elements
 from floe_semantic.core.rendering.sql.dialects import Dialect
-from floe_semantic.core.rendering.sql.expression import Scope
+from floe_semantic.core.rendering.sql.expression import Scope, relation_key
 from floe_semantic.core.rendering.sql.identifiers import cube_name, free_name
 from floe_semantic.core.rendering.untranslatable import Untranslatable
 
@@ -62,10 +62,14 @@ def cubes_of(
     """
     names = _names([item.node for item in served.values()])
     reserved = {name.casefold() for name in names.values()}
+    nodes = [item.node for item in served.values()]
+    called = {*names.values(), *(node.identifier for node in nodes), *(node.name for node in nodes)}
+    relations = frozenset(map(relation_key, called))
+    columns = frozenset(column.name.casefold() for node in nodes for column in node.columns)
     cubes: dict[str, Cube] = {}
     places: dict[str, Place] = {}
     for node_id, item in served.items():
-        scope = _scope(item, names[node_id])
+        scope = _scope(item, relations, columns)
         cube = _with_dimensions(item, names[node_id], layer.models[node_id], scope, reserved, skipped)
         cubes[node_id] = cube
         places[node_id] = Place(scope, reserved | {one.name.casefold() for one in cube.dimensions}, {})
@@ -92,11 +96,12 @@ def _names(nodes: Iterable[Node]) -> dict[str, str]:
     return names
 
 
-def _scope(item: ServedModel, name: str) -> Scope:
+def _scope(item: ServedModel, relations: frozenset[str], others: frozenset[str]) -> Scope:
     node = item.node
     return Scope(
         columns={column.name.casefold(): column.name for column in node.columns},
-        relations=frozenset({node.identifier.casefold(), node.name.casefold(), name.casefold()}),
+        relations=relations,
+        others=others,
         quoted=frozenset(column.name for column in node.columns if column.quoted),
         dialect=item.dialect,
     )

@@ -42,7 +42,7 @@ def _joins(cube: Cube, cubes: Mapping[str, Cube], layer: SemanticLayer, skipped:
     stated = (*_foreign_keys(cube.node, cubes), *_tested(cube.node), *_shared_entities(cube.node.unique_id, layer))
     for link in stated:
         target = cubes.get(link.target)
-        if target is None or target is cube:
+        if target is None:
             continue
         reason = _obstacle(cube, target, link, links.get(target.name), layer)
         if reason is not None:
@@ -64,6 +64,8 @@ def _condition(cube: Cube, target: Cube, link: _Link) -> str:
 
 
 def _obstacle(cube: Cube, target: Cube, link: _Link, present: _Link | None, layer: SemanticLayer) -> str | None:
+    if target is cube:
+        return "Cube joins no cube to itself"
     for side in (cube, target):
         if not side.key_columns:
             return f"{side.node.unique_id} has no primary key"

@@ -80,7 +80,7 @@ def views_of(
         wanted: by the dbt project.
         cubes: all of the bundle, by unique id; a view has none of their names.
         viewable: the unique ids of those that views may stand on.
-        skipped: is told what no view has.
+        skipped: is told what no view has, and what has another name there.
     """
     members = {item.name.casefold() for cube in cubes.values() for item in cube.members}
     taken = members | {cube.name.casefold() for cube in cubes.values()}
@@ -135,18 +135,34 @@ def _included(
         if name not in by_name:
             continue
         cube = by_name[name]
-        names = wanted.members[cube.node.unique_id]
-        prefix = "" if cube is root else f"{name}_"
-        members: dict[str, str] = {}
-        for member in cube.members:
-            # Rows are chosen by their owner, so a view has it whether it was asked for or not.
-            if names is not None and member.name not in names and member.name != cube.row_owner:
-                continue
-            shown = prefix + member.name
-            if shown.casefold() in taken:
-                skipped.append(f"view {view}: {name}.{member.name} is left out: another member is named {shown}")
-                continue
-            taken.add(shown.casefold())
-            members[member.name] = shown
-        included.append(Included(cube, path, members))
+        asked = wanted.members[cube.node.unique_id]
+        # Rows are chosen by their owner, so a view has it whether it was asked for or not.
+        members = [item for item in cube.members if asked is None or item.name in asked or item.name == cube.row_owner]
+        names = _names(cube, [item.name for item in members], "" if cube is root else f"{name}_", taken)
+        for member, (plain, shown) in names.items():
+            if shown != plain:
+                skipped.append(f"view {view}: {name}.{member} is {shown} there: another member is named {plain}")
+        included.append(Included(cube, path, {member: shown for member, (_, shown) in names.items()}))
     return tuple(included)
+
+
+def _names(cube: Cube, members: list[str], prefix: str, taken: set[str]) -> dict[str, tuple[str, str]]:
+    """The members of a cube in a view, each with the name that it would have and the one that it has.
+
+    Args:
+        cube: theirs.
+        members: their names in the cube.
+        prefix: stands before all of them.
+        taken: casefolded names of the view's members so far; those of these are added.
+    """
+    plain = {member: prefix + member for member in members}
+    shown = {member: name for member, name in plain.items() if name.casefold() not in taken}
+    taken.update(name.casefold() for name in shown.values())
+    keys = [item.name for item in cube.dimensions if item.primary_key]
+    for member in members:
+        if member not in shown:
+            # `b_id` of a cube `a` and `id` of the cube `b`, to which it points, is the usual case.
+            wish = f"{prefix}key" if keys == [member] else f"{plain[member]}_"
+            shown[member] = free_name(wish, taken)
+            taken.add(shown[member].casefold())
+    return {member: (plain[member], shown[member]) for member in members}

@@ -2,7 +2,8 @@
 
 Columns become `{CUBE}.<column>`, so that joined cubes do not make them ambiguous, and are recorded, so that a member
 inherits the policies of everything that it is computed from. What cannot be accounted for in that way (subqueries,
-whole rows, columns by position, comments) is refused.
+whole rows, columns by position, comments) is refused. A word that stands for nothing here is left as it is, unless a
+warehouse could take it for something of a cube that is joined.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
+from floe_semantic.core.rendering.sql.bare_words import is_operand, is_unit
 from floe_semantic.core.rendering.sql.dialects import DUCKDB, Dialect, column_name
 from floe_semantic.core.rendering.untranslatable import Untranslatable
 from floe_semantic.core.rendering.writing.cube_text import literal
@@ -49,7 +51,10 @@ class Scope:
 
     Attributes:
         columns: the model's columns; casefolded -> as documented.
-        relations: casefolded names of the model's own table, which stand for its whole row.
+        relations: the names of all tables that may stand in a query, which mean their whole rows there; as from
+            `relation_key`.
+        others: the casefolded columns of all models. A query may join them, so what is one of theirs and none of
+            `columns` is taken for an undocumented column of this model.
         names: other names that mean something here -> what they mean.
         quoted: the columns whose names dbt quotes, as documented.
         dialect: the SQL that the model's warehouse speaks.
@@ -57,6 +62,7 @@ class Scope:
 
     columns: Mapping[str, str]
     relations: frozenset[str] = frozenset()
+    others: frozenset[str] = frozenset()
     names: Mapping[str, Expression] = field(default_factory=dict)
     quoted: frozenset[str] = frozenset()
     dialect: Dialect = DUCKDB
@@ -75,6 +81,11 @@ class Scope:
     def _reference(self, name: str, *, as_spelled: bool) -> Expression:
         sql = column_name(name, self.dialect, as_spelled=as_spelled)
         return Expression("{CUBE}." + literal(sql), frozenset({name.casefold()}))
+
+
+def relation_key(name: str) -> str:
+    """`name` without what Cube and the warehouses change about the names of tables: case and underscores."""
+    return name.replace("_", "").casefold()
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,9 +114,7 @@ def translate(sql: str, scope: Scope) -> Expression:
             parts.append(" ")
             continue
         position += 1
-        before = significant[position - 1].text if position else ""
-        after = significant[position + 1].text if position + 1 < len(significant) else ""
-        carried = _carry(token, before, after, scope)
+        carried = _carry(significant, position, scope)
         parts.append(carried.sql)
         columns |= carried.columns
     return Expression("".join(parts).strip(), frozenset(columns))
@@ -151,7 +160,10 @@ def _single(token: _Token, scope: Scope) -> Expression:
     return scope.column(name)
 
 
-def _carry(token: _Token, before: str, after: str, scope: Scope) -> Expression:
+def _carry(tokens: list[_Token], position: int, scope: Scope) -> Expression:
+    token = tokens[position]
+    before = tokens[position - 1].text if position else ""
+    after = tokens[position + 1].text if position + 1 < len(tokens) else ""
     if token.text == "*" and before in _OPENING:
         raise Untranslatable("SQL that speaks of all columns at once")
     if token.kind not in {"word", "quoted"} or before == ".":
@@ -165,19 +177,24 @@ def _carry(token: _Token, before: str, after: str, scope: Scope) -> Expression:
             raise Untranslatable(f"SQL with {name.upper()} in it")
         if after == "(":
             return Expression(name)
-    return _column(token, name, after, scope)
-
-
-def _column(token: _Token, name: str, after: str, scope: Scope) -> Expression:
     if name.casefold() in scope.columns:
         return scope.quoted_column(name) if token.kind == "quoted" else scope.column(name)
     if after == ".":
         raise Untranslatable(f"a qualified name: {name}.")
     if token.kind == "quoted":
         return scope.quoted_column(name)
-    if name.casefold() in scope.relations:
+    extracted = position > 1 and before == "(" and tokens[position - 2].text.lower() == "extract"
+    return Expression(name) if extracted or not is_operand(name, before, after) else _undocumented(name, scope)
+
+
+def _undocumented(name: str, scope: Scope) -> Expression:
+    if relation_key(name) in scope.relations:
         raise Untranslatable(f"SQL that speaks of the whole row: {name}")
-    return Expression(name)
+    if name.casefold() not in scope.others:
+        return Expression(name)
+    if is_unit(name):
+        raise Untranslatable(f"SQL with {name} in it, which is a column of another model")
+    return scope.column(name)
 
 
 def _name(token: _Token) -> str:

@@ -7,7 +7,7 @@ from typing import Any
 
 from floe_contracts.nodes import Node
 from floe_semantic.core.rendering.cubes.members import Cube, Dimension, Join, Measure, Rollup
-from floe_semantic.core.rendering.cubes.views import View
+from floe_semantic.core.rendering.cubes.views import Included, View
 from floe_semantic.core.rendering.policies.access_policies import (
     MASK,
     RowFilter,
@@ -78,7 +78,7 @@ def view_document(view: View, rules: Mapping[str, Mapping[str, Rules]], claim: s
         entry: dict[str, Any] = {"join_path": part.path}
         if part.prefixed:
             entry["prefix"] = True
-        cubes.append({**entry, "includes": sorted(part.members)})
+        cubes.append({**entry, "includes": [_include(part, name) for name in sorted(part.members)]})
     document = {
         "name": view.name,
         **_described(view.wanted.title, view.wanted.description),
@@ -87,6 +87,11 @@ def view_document(view: View, rules: Mapping[str, Mapping[str, Rules]], claim: s
         "access_policy": access_policies(members, _row_filter(root.cube, claim)),
     }
     return {"views": [document]}
+
+
+def _include(part: Included, member: str) -> str | dict[str, str]:
+    named = part.members[member].removeprefix(f"{part.cube.name}_") if part.prefixed else part.members[member]
+    return member if named == member else {"name": member, "alias": named}
 
 
 def member_rules(cube: Cube, rules: Mapping[str, Rules]) -> dict[str, Rules]:
