@@ -263,6 +263,9 @@ COMPUTED: Final[Mapping[str, Mapping[str, Callable[[dict[str, list[Any]]], Any]]
         "buyers": lambda values: len(set(values["customer_id"])),
         "orders_": lambda values: len(set(values["customer_id"])),
         "average_order": _average_order,
+        "large_orders": lambda values: len(
+            {buyer for buyer, amount in zip(values["customer_id"], values["amount"], strict=True) if amount > 400}
+        ),
     },
     "customers": {
         "oldest": lambda values: max(values["age"], default=None),

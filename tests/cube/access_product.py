@@ -163,6 +163,7 @@ METRICS: Final[Mapping[str, Mapping[str, frozenset[str]]]] = {
         "average_order": frozenset({"amount", "customer_id"}),
         "twice": frozenset({"amount"}),
         "revenue_so_far": frozenset({"amount"}),
+        "large_orders": frozenset({"customer_id", "amount"}),
     }
 }
 """table -> metric -> the columns in it."""
@@ -205,6 +206,7 @@ def graph() -> NodeGraph:
             _metric("twice", "derived", expr="2 * revenue_", metrics=[{"name": "revenue_"}]),
             _metric("revenue_", "simple", measure={"name": "revenue"}),
             _metric("orders_", "simple", measure={"name": "buyers"}),
+            {**_metric("large_orders", "simple", measure={"name": "buyers"}), "filter": _where("is_large", "large")},
             _metric(
                 "revenue_so_far", "cumulative", measure={"name": "revenue"}, cumulative_type_params={"window": None}
             ),
@@ -273,6 +275,11 @@ def _semantic_model(table: str) -> dict[str, Any]:
 
 def _metric(name: str, kind: str, **parameters: Any) -> dict[str, Any]:
     return {"unique_id": f"metric.shop.{name}", "name": name, "type": kind, "type_params": parameters}
+
+
+def _where(dimension: str, value: str) -> dict[str, Any]:
+    template = f"{{{{ Dimension('order__{dimension}') }}}} = '{value}'"
+    return {"where_filters": [{"where_sql_template": template}]}
 
 
 def artifact() -> CompiledArtifacts:

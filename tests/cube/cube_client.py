@@ -88,6 +88,10 @@ class CubeClient:
         request.add_header("Content-Type", "application/json")
         return self._patiently(request)
 
+    def delete(self, path: str) -> CubeAnswer:
+        """The same, with DELETE."""
+        return self._patiently(urllib.request.Request(self.url + path, method="DELETE"))  # noqa: S310 - as above
+
     def _patiently(self, request: urllib.request.Request) -> CubeAnswer:
         if self.token is not None:
             request.add_header("Authorization", self.token)

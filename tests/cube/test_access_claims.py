@@ -27,7 +27,7 @@ from tokens import SECRET, token, unsigned
 IDS = {"dimensions": ["orders.order_id"], "order": {"orders.order_id": "asc"}}
 EVERYTHING = {"dimensions": ["orders.order_id", "orders.note", "orders.amount", "orders.label"]}
 _BODY, _SIGNATURE = token({CLAIM: "globex"}).rpartition(".")[0], token({CLAIM: "acme"}).rpartition(".")[2]
-ISSUER, AUDIENCE = "https://issuer.test/", "cube"
+ISSUER, AUDIENCE, NAMESPACE = "https://issuer.test/", "cube", "https://shop.test/claims"
 
 
 @pytest.fixture(scope="module")
@@ -101,6 +101,13 @@ def test_without_a_usable_claim_there_is_nothing(cube: CubeServer, claims: dict[
 def test_the_claim_is_compared_with_the_owner_as_it_is(cube: CubeServer, claim: Any, rows: list[int]) -> None:
     answer = cube.client({CLAIM: claim}).load(IDS)
     assert (ids(answer) if answer.status == 200 else []) == rows
+
+
+@pytest.mark.parametrize("claim", [0, "0"], ids=repr)
+def test_an_owner_may_be_called_0(cube: CubeServer, claim: Any) -> None:
+    client = cube.client({CLAIM: claim})
+    assert client.load(IDS).data == []
+    assert client.load({"measures": ["orders.count"]}).data == [{"orders.count": "0"}]
 
 
 @pytest.mark.parametrize(
@@ -227,7 +234,7 @@ def jwks_cube(
         "CUBEJS_JWT_ALGS": "RS256",
         "CUBEJS_JWT_ISSUER": ISSUER,
         "CUBEJS_JWT_AUDIENCE": AUDIENCE,
-        "CUBEJS_JWT_CLAIMS_NAMESPACE": "https://shop.test/claims",
+        "CUBEJS_JWT_CLAIMS_NAMESPACE": NAMESPACE,
         "FLOE_ROLES_CLAIM": "realm_access.roles",
     }
     try:
@@ -240,8 +247,8 @@ def jwks_cube(
 
 def issued(key: Any, kid: str | None = "known", algorithm: str = "RS256", **claims: Any) -> str:
     now = int(time.time())
-    own = {"iss": ISSUER, "aud": AUDIENCE, "iat": now, "exp": now + 600, "realm_access": {"roles": ["finance"]}}
-    named = {"https://shop.test/claims": {CLAIM: "acme"}}
+    own = {"iss": ISSUER, "aud": AUDIENCE, "iat": now, "exp": now + 600}
+    named = {NAMESPACE: {CLAIM: "acme", "realm_access": {"roles": ["finance"]}}}
     return jwt.encode({**own, **named, **claims}, key, algorithm=algorithm, headers={"kid": kid} if kid else None)
 
 
@@ -258,8 +265,19 @@ def test_the_keys_of_an_identity_provider_let_in(
 def test_a_namespaced_claim_is_not_looked_for_elsewhere(
     jwks_cube: CubeServer, keys: dict[str, rsa.RSAPrivateKey]
 ) -> None:
-    forged = issued(keys["known"], **{"https://shop.test/claims": {CLAIM: ["acme"]}})
-    assert CubeClient(jwks_cube.url, forged).load(IDS).status == 403
+    for inner in ({CLAIM: ["acme"]}, {}, [], "acme", None):
+        forged = issued(keys["known"], **{NAMESPACE: inner, CLAIM: "acme"})
+        assert CubeClient(jwks_cube.url, forged).load(IDS).status == 403
+
+
+def test_claims_beside_the_namespace_open_nothing(jwks_cube: CubeServer, keys: dict[str, rsa.RSAPrivateKey]) -> None:
+    """An issuer may let others write those."""
+    roles = {"roles": ["finance", "data-owner"]}
+    beside = {CLAIM: "globex", "realm_access": roles, "realm_access.roles": roles["roles"], **roles}
+    client = CubeClient(jwks_cube.url, issued(keys["known"], **{NAMESPACE: {CLAIM: "acme"}}, **beside))
+    answer = client.load(EVERYTHING)
+    assert ids(answer) == [1, 2, 3, 6]
+    assert told(answer, secrets_of("prod", Caller("acme", frozenset()))) == set()
 
 
 @pytest.mark.parametrize(
@@ -284,6 +302,6 @@ def test_other_tokens_of_an_identity_provider_are_refused(
 def test_a_public_key_is_no_shared_secret(jwks_cube: CubeServer, keys: dict[str, rsa.RSAPrivateKey]) -> None:
     public = keys["known"].public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo).decode()
     for secret in (public, public.strip(), SECRET):
-        claims = {"iss": ISSUER, "aud": AUDIENCE, "https://shop.test/claims": {CLAIM: "acme"}}
+        claims = {"iss": ISSUER, "aud": AUDIENCE, NAMESPACE: {CLAIM: "acme"}}
         assert CubeClient(jwks_cube.url, token(claims, secret=secret)).load(IDS).status == 403
     assert CubeClient(jwks_cube.url, unsigned({CLAIM: "acme"})).load(IDS).status == 403

@@ -56,6 +56,22 @@ def expression(kind: Any) -> dict[str, Any]:
         ),
         pytest.param({"measures": [expression(["orders", "return `1`"])]}, {}, ROLES, MEMBERS, None, id="SQL API"),
         pytest.param(
+            {"filters": [{"member": "orders.count", "operator": "measureFilter"}]},
+            {},
+            ROLES,
+            MEMBERS,
+            "no filter of rows",
+            id="the filters of a measure",
+        ),
+        pytest.param(
+            {"filters": [{"or": [], "and": [{"or": [{"member": "orders.count", "operator": "Measure_filter"}]}]}]},
+            {},
+            ROLES,
+            MEMBERS,
+            "no filter of rows",
+            id="the filters of a measure, deep and spelled otherwise",
+        ),
+        pytest.param(
             {"measures": [expression({"type": "PatchMeasure", "sourceMeasure": "orders.count"})]},
             {},
             ROLES,

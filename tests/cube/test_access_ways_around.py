@@ -150,6 +150,33 @@ def test_no_filter_opens_the_rows_of_others(client: CubeClient, filters: list[di
     assert client.load({"measures": ["orders.count"], "filters": filters}).data == [{"orders.count": "4"}]
 
 
+@pytest.mark.parametrize(
+    "filters",
+    [
+        [{"member": "orders.large_orders", "operator": "measureFilter"}],
+        [{"dimension": "orders.large_orders", "operator": "measureFilter"}],
+        [{"or": [{"and": [{"member": "orders.large_orders", "operator": "measureFilter"}]}]}],
+        [{"member": "board.large_orders", "operator": "measureFilter"}],
+        [{"member": "orders.large_orders", "operator": "measure_filter"}],
+    ],
+    ids=str,
+)
+def test_the_filters_of_a_measure_are_no_filter_of_rows(cube: CubeServer, filters: list[dict[str, Any]]) -> None:
+    """They are SQL over columns that the caller may not see, past any mask."""
+    for more in ({"dimensions": ["orders.order_id"]}, {"measures": ["orders.count"]}, {"measures": ["board.count"]}):
+        query = {**more, "filters": filters}
+        for client in (client_of(cube, NOBODY), client_of(cube, EVERYBODY)):
+            for answer in (
+                client.load(query),
+                client.load(query, queryType="multi"),
+                client.load({**query, "total": True}),
+                client.get("/cubejs-api/v1/load", {"query": json.dumps(query)}),
+                client.sql(query),
+                client.dry_run(query),
+            ):
+                assert (answer.status, answer.error) == (403, "a measure is no filter of rows"), answer
+
+
 def test_joins_that_the_caller_chooses_pass_over_nobody(client: CubeClient) -> None:
     """Order 3 belongs to the caller, and its customer to another owner."""
     query = {"dimensions": ["orders.order_id", "customers.segment"]}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -59,6 +60,28 @@ def test_a_web_socket_is_closed_to_others(cube: CubeServer) -> None:
     assert "rows have owners" in answer["message"]["error"]
 
 
+def test_a_web_socket_ends_with_its_token(cube: CubeServer) -> None:
+    ends_at = int(time.time()) + 3
+    with connect(cube.url.replace("http", "ws"), proxy=None) as socket:
+
+        def asked(message: dict[str, Any]) -> dict[str, Any]:
+            socket.send(json.dumps(message))
+            while True:
+                answer: dict[str, Any] = json.loads(socket.recv(timeout=60))
+                if "messageProcessedId" not in answer and answer.get("message", {}).get("error") != "Continue wait":
+                    return answer
+
+        login = {"authorization": token({"tenant_id": "acme", "exp": ends_at})}
+        assert asked(login) == {"handshake": True}
+        answers = []
+        while not answers or answers[-1]["status"] == 200:
+            asked_at = int(time.time())
+            answers.append(asked(asked_for(TOTAL)))
+            assert asked_at < ends_at or answers[-1]["status"] != 200
+    assert (answers[-1]["status"], answers[-1]["message"]["error"]) == (403, "the token has ended")
+    assert int(time.time()) >= ends_at
+
+
 def test_expressions_of_the_sql_api_do_not_come_over_a_web_socket(cube: CubeServer) -> None:
     expression = {"expression": ["orders", "return `1`"], "name": "x", "expressionName": "x", "cubeName": "orders"}
     answer = over_a_web_socket(
@@ -106,6 +129,12 @@ def test_callers_of_the_sql_api_bring_their_token_as_the_password(cube_home: Cub
     assert answers["forged"] == "Invalid token"
     assert answers["none"] == answers["empty"] == "the password must be a token"
     assert answers["switching"] is False
+
+
+def test_nobody_cancels_the_queries_of_others(cube: CubeServer) -> None:
+    """Cube cancels by the id of a request, whoever's it is."""
+    for path in ("/cubejs-api/v1/running-query/one", "/CUBEJS-API//v1/Running-Query/one/"):
+        assert cube.client({"tenant_id": "acme"}).delete(path).status == 404
 
 
 @pytest.mark.parametrize("path", ["graphql-to-json", "pre-aggregations/can-use"])

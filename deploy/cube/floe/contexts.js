@@ -2,7 +2,7 @@
 'use strict';
 
 const { CubejsHandlerError } = require('@cubejs-backend/api-gateway');
-const { isObject, liftedClaims, rolesIn, securityContext } = require('./caller');
+const { isObject, rolesIn, securityContext, trustedClaims, userIn, withOwnersAsText } = require('./caller');
 const { callerRefusal, refusal } = require('./second_lock');
 
 const NOTHING_YET = 'floe: Cube has no bundle to serve; its log says why';
@@ -42,10 +42,16 @@ function createContexts({ settings, bundles }) {
 
     /** A request has one bundle from its beginning to its end, and the security context that policies expect. */
     async extended(request) {
-      if (!isObject(request.securityContext)) throw new CubejsHandlerError(403, 'Forbidden', 'the token has no claims');
-      const claims = liftedClaims(request.securityContext, settings.claimsNamespace);
-      const security = securityContext(claims, rolesIn(claims, settings.rolesClaim));
+      const token = request.securityContext;
+      if (!isObject(token)) throw new CubejsHandlerError(403, 'Forbidden', 'the token has no claims');
+      // Cube checks the token of a web socket, and of a connection of the SQL API, when it is opened.
+      if (token.exp !== undefined && !(Date.now() / 1000 < token.exp)) {
+        throw new CubejsHandlerError(403, 'Forbidden', 'the token has ended');
+      }
       const { appId: app, verification } = serving();
+      const claims = withOwnersAsText(trustedClaims(token, settings.claimsNamespace), verification.claims);
+      const user = userIn(settings.userClaim, claims, token);
+      const security = securityContext(claims, rolesIn(claims, settings.rolesClaim), user);
       // Cube asks about a query only if the policies let it pass; else it is said here why there is nothing to see.
       const why = callerRefusal(security, verification.claims);
       if (why !== null) throw new CubejsHandlerError(403, 'Forbidden', why);

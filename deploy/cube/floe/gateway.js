@@ -5,8 +5,9 @@ const { ApiGateway, CubejsHandlerError } = require('@cubejs-backend/api-gateway'
 const { NOTHING_YET } = require('./contexts');
 const { expressionRefusal } = require('./second_lock');
 
-// The first keeps a GraphQL schema of what its first caller may see, for all callers; the other asks for no rights.
-const UNSERVED = ['/v1/graphql-to-json', '/v1/pre-aggregations/can-use'];
+// The first keeps a GraphQL schema of what its first caller may see, for all callers; the next asks for no rights;
+// the last cancels the queries of others, whose ids are what they called their requests.
+const UNSERVED = ['/v1/graphql-to-json', '/v1/pre-aggregations/can-use', '/v1/running-query'];
 
 /**
  * Take the gateway as soon as Cube makes it, and put routes before its own.

@@ -16,7 +16,7 @@ function createLog({ settings, bundles, notices }) {
     product: told('product'),
     bundleDigest: told('digest'),
     claims: () => bundles.serving()?.verification.claims ?? {},
-    userClaim: settings.userClaim,
+    userClaim: 'floe.user',
     version,
     warn: (text) => notices.fact(text),
   });

@@ -22,10 +22,11 @@ const isOwner = (value) => (typeof value === 'string' && value !== '') || Number
 // Cube checks the form of a query itself, and later.
 const list = (value) => (Array.isArray(value) ? value : []);
 
+/** The filters of a query that are not made of others, at any depth. */
 const leaves = (filters) =>
   list(filters).flatMap((filter) => {
-    const inner = own(filter, 'and') || own(filter, 'or');
-    return inner ? leaves(inner) : [own(filter, 'member') || own(filter, 'dimension')];
+    const [all, any] = [own(filter, 'and'), own(filter, 'or')];
+    return all || any ? [...leaves(all), ...leaves(any)] : [filter];
   });
 
 const namedMembers = (query) => [
@@ -33,8 +34,15 @@ const namedMembers = (query) => [
   ...list(own(query, 'dimensions')),
   ...list(own(query, 'segments')),
   ...list(own(query, 'timeDimensions')).map((item) => own(item, 'dimension')),
-  ...leaves(own(query, 'filters')),
+  ...leaves(own(query, 'filters')).map((filter) => own(filter, 'member') || own(filter, 'dimension')),
 ];
+
+/** An operator that writes a measure's own filters into WHERE: as they are, whatever policies hide of their columns. */
+const filtersByMeasure = (query) =>
+  leaves(own(query, 'filters')).some(
+    (filter) => String(own(filter, 'operator')).replace(/[^A-Za-z]/g, '').toLowerCase() === 'measurefilter');
+
+const NO_FILTER = 'a measure is no filter of rows';
 
 /** Why a caller is refused whatever he asks for, or null. */
 function callerRefusal(securityContext, claims) {
@@ -55,7 +63,8 @@ function callerRefusal(securityContext, claims) {
  */
 function expressionRefusal(query) {
   const objects = namedMembers(query).some((member) => typeof member !== 'string');
-  return objects || own(query, 'subqueryJoins') ? 'members are named by text' : null;
+  if (objects || own(query, 'subqueryJoins')) return 'members are named by text';
+  return filtersByMeasure(query) ? NO_FILTER : null;
 }
 
 /** Why a query is refused, or null. */
@@ -63,6 +72,7 @@ function refusal(query, securityContext, bundle) {
   if (!bundle) return 'there is no model yet';
   const why = callerRefusal(securityContext, bundle.claims);
   if (why !== null) return why;
+  if (filtersByMeasure(query)) return NO_FILTER;
   const members = namedMembers(query);
   // Cube applies no mask to a measure that a query changes.
   if (members.some((member) => own(own(member, 'expression'), 'type') === 'PatchMeasure')) {
