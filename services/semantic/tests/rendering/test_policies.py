@@ -1,15 +1,17 @@
-"""Access policies: exactly one matches every caller, and it shows what the rules let him see."""
+"""Access policies: those that match a caller show him, together, what the rules let him see, of his own rows."""
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Literal
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from floe_semantic.core.rendering.policies.access_policies import RowFilter, Rule, Rules, access_policies
+from floe_semantic.core.rendering.shown import shown
 from floe_semantic.core.rendering.sql.identifiers import role_key
 
 ROLES = ["finance", "data-owner", "constructor", "hr"]
@@ -45,21 +47,41 @@ def matching(policies: list[dict[str, Any]], roles: frozenset[str], claims: Mapp
     return found
 
 
+def granting(
+    policies: list[dict[str, Any]], members: Mapping[str, Rules], kind: Literal["shown", "masked"]
+) -> dict[str, int]:
+    """How many of `policies` show or mask each member, read as Cube reads them."""
+
+    def listed(names: Any) -> set[str]:
+        return set(members) if names == "*" else set(names)
+
+    found = Counter[str]()
+    for policy in policies:
+        level = policy["member_level"]
+        if kind == "shown":
+            found.update(listed(level.get("includes", "*")) - listed(level.get("excludes", ())))
+        else:
+            found.update(listed(policy.get("member_masking", {"includes": ()})["includes"]))
+    return dict(found)
+
+
 @given(MEMBERS, CALLERS)
-def test_exactly_one_policy_matches_and_shows_what_the_rules_allow(
-    members: dict[str, Rules], roles: frozenset[str]
-) -> None:
-    row_filter = RowFilter("owner", "tenant")
-    (policy,) = matching(access_policies(members, row_filter), roles, {"tenant": "t0"})
-    hidden = policy["member_level"].get("excludes", [])
-    masked = policy.get("member_masking", {}).get("includes", [])
-    for name, rules in members.items():
-        unmet = [rule for rule in rules if not rule.roles & roles]
-        assert (name in hidden) is bool(unmet)
-        assert (name in masked) is (bool(unmet) and all(rule.action != "restrict" for rule in unmet))
-    assert policy["row_level"]["filters"] == [
-        {"member": "owner", "operator": "equals", "values": ["{ securityContext.tenant }"]}
-    ]
+def test_a_caller_sees_what_the_rules_allow(members: dict[str, Rules], roles: frozenset[str]) -> None:
+    policies = matching(access_policies(members, RowFilter("owner", "tenant")), roles, {"tenant": "t0"})
+    unmet = {name: [rule for rule in rules if not rule.roles & roles] for name, rules in members.items()}
+    # Once each: what one policy masks and another shows, Cube would mask in part.
+    assert granting(policies, members, "shown") == {name: 1 for name, hidden in unmet.items() if not hidden}
+    assert granting(policies, members, "masked") == {
+        name: 1 for name, hidden in unmet.items() if hidden and all(rule.action != "restrict" for rule in hidden)
+    }
+
+
+@given(MEMBERS)
+def test_all_policies_choose_the_same_rows(members: dict[str, Rules]) -> None:
+    # A policy without the filter would lift it from every member that it grants, or from all of them below a view.
+    rows = {"filters": [{"member": "owner", "operator": "equals", "values": ["{ securityContext.tenant }"]}]}
+    assert all(policy["row_level"] == rows for policy in access_policies(members, RowFilter("owner", "tenant")))
+    assert all(policy["row_level"] == {"allow_all": True} for policy in access_policies(members, None))
 
 
 @given(MEMBERS, CALLERS, st.sampled_from([{}, {"tenant": None}, {"tenant": ""}]))
@@ -73,20 +95,41 @@ def test_nobody_sees_anything_without_the_claim(
 def test_what_a_view_stands_on_is_masked_instead_of_excluded_alone(
     members: dict[str, Rules], roles: frozenset[str]
 ) -> None:
-    (policy,) = matching(access_policies(members, None, in_view=True), roles, {})
-    hidden = policy["member_level"].get("excludes", [])
-    assert policy.get("member_masking", {}).get("includes", []) == hidden
+    policies = matching(access_policies(members, None, in_view=True), roles, {})
+    hidden = {name for name, rules in members.items() if any(not rule.roles & roles for rule in rules)}
+    assert granting(policies, members, "masked") == dict.fromkeys(hidden, 1)
+    assert granting(policies, members, "shown") == dict.fromkeys(set(members) - hidden, 1)
 
 
-def test_a_view_over_all_classifications_has_few_policies() -> None:
-    rules = {f"m{n}": frozenset({Rule("mask", frozenset({f"r{n}", f"s{n}"}))}) for n in range(5)}
-    assert len(access_policies(rules, None)) == 32
+@given(MEMBERS)
+def test_who_has_every_role_is_shown_what_anybody_sees(members: dict[str, Rules]) -> None:
+    policies = access_policies(members, None)
+    document = {"name": "a", "dimensions": [{"name": name} for name in members], "access_policy": policies}
+    found = matching(policies, frozenset(ROLES), {})
+    seen = granting(found, members, "shown") | granting(found, members, "masked")
+    assert shown([{"cubes": [document]}]).cubes["a"] == tuple(sorted(seen))
 
 
-def test_roles_that_include_each_other_make_no_impossible_policies() -> None:
+@pytest.mark.parametrize("count", [1, 12, 40])
+def test_policies_grow_with_the_rules_and_no_faster(count: int) -> None:
+    rules = {f"m{n}": frozenset({Rule("mask", frozenset({f"r{n}", f"s{n}"}))}) for n in range(count)}
+    assert len(access_policies(rules, None)) == 1 + 2 * count
+    restricted = {f"m{n}": frozenset({Rule("restrict", frozenset({f"r{n}"}))}) for n in range(count)}
+    assert len(access_policies(restricted, None)) == 1 + count
+
+
+def test_members_with_the_same_rules_share_their_policies() -> None:
+    rules = frozenset({Rule("mask", frozenset({"hr"}))})
+    of_all, masked, shown_to_hr = access_policies({"b": rules, "a": rules, "c": frozenset()}, None)
+    assert of_all["member_level"] == {"excludes": ["a", "b"]}
+    assert shown_to_hr["member_level"] == {"includes": ["a", "b"]}
+    assert masked["member_masking"] == {"includes": ["a", "b"]}
+
+
+def test_conditions_name_no_role_that_follows_from_another() -> None:
     members = {
-        "a": frozenset({Rule("mask", frozenset({"owner"}))}),
-        "b": frozenset({Rule("mask", frozenset({"owner", "finance"}))}),
+        "a": frozenset({Rule("mask", frozenset({"owner"})), Rule("mask", frozenset({"owner", "finance"}))}),
+        "b": frozenset({Rule("mask", frozenset({"owner"}))}),
     }
     assert len(access_policies(members, None)) == 3
 

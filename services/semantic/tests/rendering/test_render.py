@@ -55,7 +55,7 @@ def test_environments_differ_by_their_policies_alone(
     artifact = make_artifact(dev={}, prod=PROD)
     dev, prod = (parsed(render(artifact, shop, name), "customers") for name in ("dev", "prod"))
     assert len(dev["access_policy"]) == 1
-    assert len(prod["access_policy"]) == 2
+    assert len(prod["access_policy"]) == 3
     assert "mask" not in members(dev, "dimensions")["email"]
     assert members(prod, "dimensions")["email"]["mask"] == {"sql": "'[masked]'"}
 

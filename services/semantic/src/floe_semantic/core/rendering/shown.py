@@ -70,7 +70,11 @@ def _visible(item: Mapping[str, Any], members: set[str]) -> tuple[str, ...]:
     found: set[str] = set()
     for policy in policies:
         level = policy.get("member_level", {})
-        excluded = set(level.get("excludes", ())) - set(policy.get("member_masking", {}).get("includes", ()))
-        included = level.get("includes", "*")
-        found |= (members if included == "*" else members & set(included)) - excluded
+        included, excluded = level.get("includes", "*"), level.get("excludes", ())
+        found |= _listed(included, members) - _listed(excluded, members)
+        found |= _listed(policy.get("member_masking", {}).get("includes", ()), members)
     return tuple(sorted(found))
+
+
+def _listed(names: str | Iterable[str], members: set[str]) -> set[str]:
+    return members if names == "*" else members & set(names)

@@ -1,14 +1,14 @@
 """Who sees what: the access policies of cubes and views, deny by default.
 
-Cube grants the union of all policies that match, which makes overlapping ones show too much or too little. So each cube
-and view has one policy for every set of cleared rules, with conditions by which exactly one of them can match a caller.
+Cube grants the union of all policies that match. What one of them masks and another shows under a row filter stays null
+in aggregates, though. So no two policies that match one caller speak of the same member: one shows it to those who have
+the roles for it, one masks it for the others. All policies of a cube choose the same rows.
 """
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Collection, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Final, Literal
 
 from floe_contracts.artifacts import CompiledPolicy
@@ -38,6 +38,16 @@ class RowFilter:
 
 
 Rules = frozenset[Rule]
+Conditions = tuple[str, ...]
+"""What must hold of a caller, all of it, as Cube reads it."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Granted:
+    """The members that one policy shows, and those that it masks."""
+
+    shown: list[str] = field(default_factory=list)
+    masked: list[str] = field(default_factory=list)
 
 
 def column_rules(
@@ -88,7 +98,7 @@ def is_masked(rules: Rules) -> bool:
 def access_policies(
     members: Mapping[str, Rules], row_filter: RowFilter | None, *, in_view: bool = False
 ) -> list[dict[str, Any]]:
-    """The `access_policy` of one cube or view.
+    """The `access_policy` of one cube or view: one for everybody, and at most two for each combination of rules.
 
     Args:
         members: every member with its rules.
@@ -97,46 +107,63 @@ def access_policies(
             the cube, even for members that it takes from the cube itself; masks hold. So what such a cube restricts
             is null in it, and absent from the view.
     """
-    sets = sorted({rule.roles for rules in members.values() for rule in rules if rule.roles}, key=sorted)
-    return [
-        _policy(members, row_filter, sets, cleared, in_view=in_view)
-        for size in range(len(sets) + 1)
-        for cleared in itertools.combinations(sets, size)
-        if _possible(sets, cleared)
-    ]
+    protected = sorted(name for name, rules in members.items() if rules)
+    granted: dict[Conditions, _Granted] = {(): _Granted()}
+    for name in protected:
+        shown, masked = _shown_if(members[name]), _masked_if(members[name], in_view=in_view)
+        if shown is not None:
+            granted.setdefault(shown, _Granted()).shown.append(name)
+        if masked is not None:
+            granted.setdefault(masked, _Granted()).masked.append(name)
+    return [_policy(conditions, granted[conditions], row_filter, protected=protected) for conditions in sorted(granted)]
 
 
-def _possible(sets: list[Roles], cleared: tuple[Roles, ...]) -> bool:
-    return not any(one <= other and other not in cleared for one in cleared for other in sets)
+def _shown_if(rules: Rules) -> Conditions | None:
+    """Of whom a member is not hidden by any of `rules`; None if there can be nobody."""
+    wanted = {rule.roles for rule in rules}
+    return _having(wanted) if all(wanted) else None
+
+
+def _masked_if(rules: Rules, *, in_view: bool) -> Conditions | None:
+    """For whom none of `rules` restricts a member, and another hides it; None if there can be nobody."""
+    restricting = {rule.roles for rule in rules if rule.action == "restrict" and not in_view}
+    hiding = {rule.roles for rule in rules if not any(roles <= rule.roles for roles in restricting)}
+    if not all(restricting) or not hiding:
+        return None
+    lacking = " or ".join(f"not ({_any_of(roles)})" for roles in _fewest(hiding))
+    return (*_having(restricting), *([f"{{ {lacking} }}"] if all(hiding) else []))
+
+
+def _fewest(sets: Collection[Roles]) -> list[Roles]:
+    """Those of `sets` by which a caller who has a role of each has one of each of the others as well."""
+    return sorted((roles for roles in sets if not any(other < roles for other in sets)), key=sorted)
+
+
+def _having(sets: Collection[Roles]) -> Conditions:
+    # Doubly negated, because Cube takes nothing but true and false, and a role that nobody has is undefined.
+    return tuple(f"{{ not not ({_any_of(roles)}) }}" for roles in _fewest(sets))
+
+
+def _any_of(roles: Roles) -> str:
+    return " or ".join(f"securityContext.floe.has.{role_key(role)}" for role in sorted(roles))
 
 
 def _policy(
-    members: Mapping[str, Rules],
-    row_filter: RowFilter | None,
-    sets: list[Roles],
-    cleared: tuple[Roles, ...],
-    *,
-    in_view: bool,
+    conditions: Conditions, granted: _Granted, row_filter: RowFilter | None, *, protected: list[str]
 ) -> dict[str, Any]:
-    open_rules = {name: [rule for rule in rules if rule.roles not in cleared] for name, rules in members.items()}
-    hidden = sorted(name for name, rules in open_rules.items() if rules)
-    masked = [name for name in hidden if in_view or all(rule.action != "restrict" for rule in open_rules[name])]
-    conditions = [f"{{ not not securityContext.{row_filter.claim} }}"] if row_filter else []
-    conditions += [_condition(roles, wanted=roles in cleared) for roles in sets]
+    owned = [f"{{ not not securityContext.{row_filter.claim} }}"] if row_filter else []
     policy: dict[str, Any] = {"group": "*"}
-    if conditions:
-        policy["conditions"] = [{"if": condition} for condition in conditions]
-    policy["member_level"] = {"excludes": hidden} if hidden else {"includes": "*"}
-    if masked:
-        policy["member_masking"] = {"includes": masked}
+    if owned or conditions:
+        policy["conditions"] = [{"if": condition} for condition in (*owned, *conditions)]
+    if not conditions:
+        policy["member_level"] = {"excludes": protected} if protected else {"includes": "*"}
+    else:
+        # An empty list of inclusions would be one slip away from Cube's default, which is to include all.
+        policy["member_level"] = {"includes": granted.shown} if granted.shown else {"excludes": "*"}
+    if granted.masked:
+        policy["member_masking"] = {"includes": granted.masked}
     policy["row_level"] = _row_level(row_filter)
     return policy
-
-
-def _condition(roles: Roles, *, wanted: bool) -> str:
-    # Doubly negated, because Cube takes nothing but true and false, and a role that nobody has is undefined.
-    alternatives = " or ".join(f"securityContext.floe.has.{role_key(role)}" for role in sorted(roles))
-    return f"{{ not {'not ' if wanted else ''}({alternatives}) }}"
 
 
 def _row_level(row_filter: RowFilter | None) -> dict[str, Any]:
