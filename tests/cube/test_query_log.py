@@ -70,7 +70,7 @@ def test_rows_that_nobody_comes_for_are_told_as_abandoned(probe: Probe) -> None:
 def test_a_refusal_after_the_success_is_a_failure_without_values(probe: Probe) -> None:
     [event] = probe("refused_after_success")["events"]
     assert (event["kind"], event["denied"]) == ("failed", ["orders"])
-    assert event["error"] == "You requested hidden member: 'orders__status'. '?' of '?' and ?"
+    assert event["error"] == "You requested hidden member: '?' and ?"
     assert event["row_owners"] == {"brand": "acme", "org.unit": "7"}
 
 
@@ -92,6 +92,78 @@ def test_nothing_that_a_caller_writes_gets_out(probe: Probe) -> None:
     assert event["sql"] == ["select '?', ?, \"c2\" from t where a = ? and b1 > ?"]
     assert (event["user"], event["row_owners"]) == (None, {"org.unit": "7"})
     assert "secret" not in json.dumps(found["events"])
+
+
+RECORDS = """
+const { errorText, sqlText } = require(process.argv[1]);
+const [kind, text] = JSON.parse(process.argv[2]);
+const known = (name) => name === 'orders.status';
+process.stdout.write(JSON.stringify(kind === 'error' ? errorText(text, known) : sqlText(text, true)));
+"""
+
+
+@pytest.fixture
+def told(cube_home: CubeHome) -> Callable[[str, str], str | None]:
+    """What is told of an error or of SQL that a caller wrote."""
+
+    def run(kind: str, text: str) -> str | None:
+        module = str(_MODULE.with_name("query_records.js"))
+        command = [str(cube_home.node), "-e", RECORDS, module, json.dumps([kind, text])]
+        answer: str | None = json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
+        return answer
+
+    return run
+
+
+@pytest.mark.parametrize(
+    ("error", "text"),
+    [
+        (
+            "Error: Conversion Error: Could not convert string 'Ann O'Brien, ann@x.test' to INT32",
+            "Conversion Error: Could not convert string '?' to INT32",
+        ),
+        (
+            'invalid input syntax for type timestamp with time zone: "he said "call Ann Smith" today"',
+            "invalid input syntax for type timestamp with time zone: '?'",
+        ),
+        ("Could not convert string 'it's Ann's diagnosis' to DOUBLE", "Could not convert string '?' to DOUBLE"),
+        (
+            'Could not parse string "5 o\'clock Ann" according to format',
+            "Could not parse string '?' according to format",
+        ),
+        ("Could not convert string 'Ann\nO'Brien' to INT32", "Could not convert string '?'"),
+        ("Could not convert string 'O'Brien\nAnn' to INT32\nLINE 1: SELECT 1", "Could not convert string '?'"),
+        ("ungültige Eingabesyntax für Typ integer: »Ann«", "ungültige Eingabesyntax für Typ integer: '?'"),
+        ("no 'orders__status' and no \"orders.status\"", "no 'orders__status' and no \"orders.status\""),
+        ("no 'orders__status' of 'Ann'", "no '?'"),
+        ("no 'orders__status' of 'Ann", "no '?'"),
+        ("Can't find join path to join 'orders', 'payments' of 7", "Can't find join path to join '?' of ?"),
+        ("Can't be", "Can't be"),
+    ],
+)
+def test_what_an_error_quotes_is_not_told(told: Callable[[str, str], str | None], error: str, text: str) -> None:
+    """Warehouses quote values of rows, and escape no quote in them."""
+    assert told("error", error) == text
+
+
+@pytest.mark.parametrize(
+    ("sql", "text"),
+    [
+        ("select 'Ann''s', 4.5e3, 0x1F, -12 from t.c1", "select '?', ?, ?, -? from t.c1"),
+        ("select 1 where a = 'C:\\' and name = 'Ann Smith' and x = 'y'", None),
+        ("select 1 where a = E'\\'' and name = 'Ann Smith'", None),
+        ("select 1 where a = $$Ann Smith$$", None),
+        ("select 1 where a = $q1$Ann Smith$q1$", None),
+        ("select 1 where a = $1 and b = $2", "select ? where a = $1 and b = $2"),
+        ("select a as \"it's\" where b = 'Ann Smith' and c = 'd'", "select a as \"?\" where b = '?' and c = '?'"),
+        ('select "orders".a, `b c` where b = \'"\'', "select \"orders\".a, `b c` where b = '?'"),
+        ("select 1 -- it's\n where b = 'Ann Smith'", None),
+        ("select /* it's */ 1 where b = 'Ann Smith'", None),
+        ("select 1 where b = 'Ann Smith", None),
+    ],
+)
+def test_literals_of_callers_are_not_told(told: Callable[[str, str], str | None], sql: str, text: str | None) -> None:
+    assert told("sql", sql) == text
 
 
 def test_a_statement_of_the_sql_api_is_told_by_its_members_also_without_a_last_word(probe: Probe) -> None:

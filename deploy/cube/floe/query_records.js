@@ -8,6 +8,15 @@ const MOST_DEPTH = 10;
 const MEMBER = /^[A-Za-z_]\w*(\.[A-Za-z_]\w*){1,2}$/;
 const WORD = /^[A-Za-z_]\w*$/;
 const UNNAMED = '?';
+const QUOTED = /'(?:[^']|'')*'|"(?:[^"]|"")*"|`[^`]*`/g;
+/** What literals cannot be told by: escapes, which some warehouses have and others not, quotes of dollars, comments. */
+const UNCERTAIN = /\\|\$\w*\$|--|\/\*/;
+const QUOTES = '[\'"`\u2018-\u201f\u00ab\u00bb\u2039\u203a]';
+const ANY_QUOTE = new RegExp(QUOTES);
+/** Of `can't find 'x'`, the second. */
+const FIRST_QUOTE = new RegExp(`(?!(?<=n)'t\\b)${QUOTES}`);
+/** All up to the last quote, and on to the end if a word follows, as if that one opened. */
+const UP_TO_LAST_QUOTE = new RegExp(`^.*${QUOTES}(?:[\\p{L}\\p{N}_].*)?`, 'su');
 
 const listed = (value) => (Array.isArray(value) ? value.slice(0, MOST_MEMBERS) : []);
 
@@ -77,27 +86,35 @@ function filteredMembers(query) {
 function sqlText(sql, writtenByCaller) {
   if (typeof sql !== 'string') return null;
   const text = writtenByCaller ? withoutLiterals(sql) : sql;
-  return text.length > MOST_SQL ? null : text;
+  return text === null || text.length > MOST_SQL ? null : text;
 }
 
+/** SQL without its literals; null where it is not certain what they are. */
 function withoutLiterals(sql) {
+  if (UNCERTAIN.test(sql) || ANY_QUOTE.test(sql.replace(QUOTED, ''))) return null;
+  const hidden = (quoted) => (quoted.includes("'") ? `${quoted[0]}?${quoted[0]}` : quoted);
   return sql
-    .replace(/'(?:[^'\\]|''|\\.)*'/gs, "'?'")
-    .replace(/(?<![\w".$])\d+(?:\.\d+)?(?:[eE][+-]?\d+)?/g, '?');
+    .replace(QUOTED, hidden)
+    .replace(/(?<![\w".$])\d\w*(?:\.\d+)?(?:[eE][+-]?\d+)?/g, '?');
 }
 
-/** The first line of an error, without what it quotes or counts; names that `known` takes stay. */
+/** The first line of an error, without what it quotes or counts, unless `known` takes all that it quotes. */
 function errorText(error, known) {
   const text = error instanceof Error ? error.message : String((error && error.error) || error || 'failed');
-  const [line] = text.replace(/^Error: /, '').split('\n');
-  const named = (quoted, ...inside) => {
-    const name = inside.slice(0, 3).find((part) => part !== undefined);
-    return known(name.replace(/__/g, '.')) ? quoted : "'?'";
-  };
-  return line
-    .replace(/'((?:[^']|'')*)'|"((?:[^"]|"")*)"|`([^`]*)`/g, named)
+  const [line, ...others] = text.replace(/^Error: /, '').split('\n');
+  return withoutQuoted(line, others.length > 0, known)
     .replace(/(?<!\w)\d[\d.,:-]*/g, '?')
     .slice(0, MOST_ERROR);
+}
+
+/** Warehouses quote values of rows and escape no quote in them: what stands between two quotes may be inside a value. */
+function withoutQuoted(line, goesOn, known) {
+  const first = line.search(FIRST_QUOTE);
+  if (first < 0) return line;
+  const quoted = line.slice(first);
+  const unknown = quoted.replace(QUOTED, (whole) => (known(whole.slice(1, -1).replace(/__/g, '.')) ? '' : whole));
+  if (!ANY_QUOTE.test(unknown)) return line;
+  return line.slice(0, first) + (goesOn ? "'?'" : quoted.replace(UP_TO_LAST_QUOTE, "'?'"));
 }
 
 /** Members that policies masked in a query, and cubes whose policies grant it nothing. */
