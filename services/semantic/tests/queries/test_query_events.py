@@ -15,7 +15,7 @@ from floe_contracts.openlineage.naming import Place
 from floe_contracts.openlineage.query_facets import AlikeQueries
 from floe_semantic.core.queries.events import query_events
 from floe_semantic.core.queries.job_names import OTHER
-from floe_semantic.core.queries.pseudonyms import pseudonyms
+from floe_semantic.core.queries.pseudonyms import pseudonymous, pseudonyms
 from floe_semantic.core.queries.records import QueryRecord
 from floe_semantic.core.queries.relations import relations_of
 from floe_semantic.core.queries.served_members import read_cube, read_view
@@ -33,9 +33,10 @@ class Schemas(Protocol):
 
 
 def events(record: QueryRecord, bundle: ServedBundle | None, *, key: str | None = KEY) -> tuple[dict[str, Any], ...]:
-    telling = QueryWindows(0).take(query_of(PLACE, "cube-1", "1.7.43", record), now=0.0)
+    told = pseudonymous(record, PLACE.tenant, pseudonyms(key))
+    telling = QueryWindows(0).take(query_of(PLACE, "cube-1", "1.7.43", told), 0.0, record.user)
     assert isinstance(telling, Telling)
-    return query_events(telling, bundle, pseudonyms(key))
+    return query_events(telling, bundle)
 
 
 def made_of(event: dict[str, Any]) -> dict[str, list[tuple[str, str, str, bool]]]:
@@ -231,17 +232,22 @@ def test_a_file_that_is_no_cube_is_told(text: str) -> None:
 def test_queries_without_a_job_of_their_own_are_told_as_others(
     make_record: Any, served_bundle: ServedBundle, openlineage: Schemas
 ) -> None:
-    query = query_of(PLACE, "cube-1", "1.7.43", make_record())
+    query = query_of(PLACE, "cube-1", "1.7.43", make_record(user=None, row_owners={}))
     own, other = (
-        query_events(Telling(each, AlikeQueries("2026-11-21T19:11:29Z", 1, 0, 0)), served_bundle, pseudonyms(None))[1]
+        query_events(Telling(each, AlikeQueries("2026-11-21T19:11:29Z", 1, 0, 0)), served_bundle)[1]
         for each in (query, replace(query, named=OTHER))
     )
     assert openlineage.problems(other) == []
     assert other["job"]["name"] == other["outputs"][0]["name"] == "shop.cube.orders.other"
     assert "beyond" in other["job"]["facets"]["documentation"]["description"]
     assert other["run"]["runId"] == own["run"]["runId"]
-    refused = query_of(PLACE, "cube-1", "1.7.43", make_record(kind="failed", members=[], error="no such member"))
+    refused = query_of(
+        PLACE,
+        "cube-1",
+        "1.7.43",
+        make_record(kind="failed", members=[], user=None, row_owners={}, error="no such member"),
+    )
     telling = Telling(refused, AlikeQueries("2026-11-21T19:11:29Z", 1, 0, 0))
-    _, failed = query_events(telling, served_bundle, pseudonyms(None))
+    _, failed = query_events(telling, served_bundle)
     assert (failed["job"]["name"], failed["inputs"]) == ("shop.cube.query.refused", [])
     assert failed["run"]["facets"]["floe_query"]["members"] == ["orders.revenue", "orders.status"]

@@ -32,6 +32,7 @@ from floe_contracts.openlineage.naming import Place
 from floe_lineage.app import create_app as create_lineage_app
 from floe_semantic.adapters.open_queries import SILENT_FOR, OpenQueries
 from floe_semantic.app import create_app
+from floe_semantic.core.queries.pseudonyms import pseudonymous, pseudonyms
 from floe_semantic.core.queries.records import QueryRecord
 from floe_semantic.core.queries.windows import query_of
 from floe_semantic.queries import query_lineage
@@ -288,6 +289,9 @@ async def test_a_long_query_is_remembered_until_it_ends_also_by_another_service(
     bucket = await bus.key_value(OPEN_QUERIES_BUCKET)
     (key,) = await keys_below(bucket, ">")
     assert key.startswith("default.prod.shop.cube-1.")
+    kept = (await bucket.get(key)).value or b""
+    assert b"ann@example.com" not in kept
+    assert b"acme" not in kept
     async with running(settings) as other:
         other.bundle_digest = await eventually(other.bundle) or ""
         await other.post(make_event(announced=True))
@@ -299,8 +303,14 @@ async def test_a_query_that_nothing_is_heard_of_any_more_is_aborted(
     client: Client, bus: Bus, lineage: Lineage, make_event: MakeEvent, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(query_lineage, "_LOOK_SECONDS", 0.1)
+    make = pseudonyms("a key that only the service has")
     lost, alive = (
-        query_of(PLACE, "cube-1", "1.7.43", QueryRecord.model_validate({**make_event(kind="started"), "request": name}))
+        query_of(
+            PLACE,
+            "cube-1",
+            "1.7.43",
+            pseudonymous(QueryRecord.model_validate(make_event(kind="started", request=name)), PLACE.tenant, make),
+        )
         for name in ("lost", "alive")
     )
     open_queries, now = OpenQueries(bus), datetime.now(UTC)
@@ -318,6 +328,8 @@ async def test_a_query_that_nothing_is_heard_of_any_more_is_aborted(
         start, aborted = await lineage(2)
     assert (start["eventType"], aborted["eventType"]) == ("START", "ABORT")
     assert start["run"]["runId"] == aborted["run"]["runId"]
+    told = aborted["run"]["facets"]["floe_query"]
+    assert (told["user"], told["rowOwners"]) == (lost.record.user, lost.record.row_owners)
     assert aborted["run"]["facets"]["errorMessage"]["message"] == "nothing was heard of its end"
     assert len(await keys_below(await bus.key_value(OPEN_QUERIES_BUCKET), ">")) == 1
 

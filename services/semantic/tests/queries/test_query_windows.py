@@ -12,7 +12,7 @@ PLACE = Place("default", "prod", "shop")
 
 
 def taken(windows: QueryWindows, record: Any, now: float, place: Place = PLACE) -> Telling | None:
-    return windows.take(query_of(place, "cube-1", "1.7.43", record), now)
+    return windows.take(query_of(place, "cube-1", "1.7.43", record), now, record.user)
 
 
 def test_the_first_is_told_at_once_and_the_last_with_their_number(make_record: Any) -> None:

@@ -27,7 +27,7 @@ from floe_contracts.openlineage.naming import Place
 from floe_semantic.adapters.open_queries import OpenQueries
 from floe_semantic.core.queries.events import query_events
 from floe_semantic.core.queries.job_names import JobNames
-from floe_semantic.core.queries.pseudonyms import Pseudonym
+from floe_semantic.core.queries.pseudonyms import Pseudonym, pseudonymous
 from floe_semantic.core.queries.records import QueryBatch
 from floe_semantic.core.queries.windows import Query, QueryWindows, Telling, query_of
 from floe_semantic.queries.query_metrics import QueryMetrics
@@ -105,7 +105,8 @@ class QueryLineage:
 
     async def _take(self, place: Place, batch: QueryBatch) -> None:
         for record in batch.records:
-            query = query_of(place, batch.instance, batch.cube_version, record)
+            told = pseudonymous(record, place.tenant, self._pseudonym)
+            query = query_of(place, batch.instance, batch.cube_version, told)
             key = (place, batch.instance, record.request, record.started_at, query.digest)
             if key in self._recent:
                 continue
@@ -121,7 +122,7 @@ class QueryLineage:
             self._recent[key] = None
             if len(self._recent) > _MOST_RECENT:
                 self._recent.popitem(last=False)
-            self._ended(query)
+            self._ended(query, record.user)
 
     async def tell(self) -> None:
         """Tell what waits, until cancelled."""
@@ -159,12 +160,12 @@ class QueryLineage:
         except Transient as error:
             _log.warning("query.untold", runs=len(self._waiting), error=str(error))
 
-    def _ended(self, query: Query) -> None:
+    def _ended(self, query: Query, caller: str | None) -> None:
         self._metrics.query("denied" if query.record.denied else query.record.kind)
         now = time.monotonic()
         if query.named == query.digest:
             query = replace(query, named=self._names.name(query.place, query.served, query.digest, now))
-        telling = self._windows.take(query, now)
+        telling = self._windows.take(query, now, caller)
         if telling is not None:
             self._add(telling)
 
@@ -176,7 +177,7 @@ class QueryLineage:
     async def _end_silent(self) -> None:
         try:
             for query in await self._open.silent(self._now()):
-                self._ended(query)
+                self._ended(query, query.record.user)
                 await self._open.forget(query)
         except Unreachable as error:
             _log.warning("query.open_unread", error=str(error))
@@ -196,7 +197,7 @@ class QueryLineage:
     async def _tell(self, telling: Telling) -> None:
         query = telling.query
         bundle = await self._bundles.find(query.place, query.record, query.served)
-        for event in query_events(telling, bundle, self._pseudonym):
+        for event in query_events(telling, bundle):
             envelope = read_envelope(event)
             subject = message_subject(envelope, query.place)
             try:

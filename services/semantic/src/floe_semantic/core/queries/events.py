@@ -12,7 +12,6 @@ from floe_contracts.openlineage.facet import Facet
 from floe_contracts.openlineage.naming import query_job, query_result, query_run_id
 from floe_contracts.openlineage.query_facets import QUERIED, QueryTold, by_semantic
 from floe_semantic.core.queries.job_names import OTHER
-from floe_semantic.core.queries.pseudonyms import Pseudonym
 from floe_semantic.core.queries.shapes import described, named_members
 from floe_semantic.core.queries.uses import ServedBundle, Uses, uses_of
 from floe_semantic.core.queries.windows import Query, Telling
@@ -22,20 +21,19 @@ _NOTHING: Final = Uses((), {}, ())
 _LONGEST_SQL: Final = 30_000
 
 
-def query_events(telling: Telling, bundle: ServedBundle | None, pseudonym: Pseudonym) -> tuple[dict[str, Any], ...]:
+def query_events(telling: Telling, bundle: ServedBundle | None) -> tuple[dict[str, Any], ...]:
     """START, and COMPLETE, FAIL or ABORT of a query.
 
     Args:
         telling: the query, and those that it stands for.
         bundle: what it was served with; None if that is not known, and so neither are the tables.
-        pseudonym: makes pseudonyms.
     """
     query, record = telling.query, telling.query.record
     uses = uses_of(record, bundle) if bundle is not None and not record.denied else _NOTHING
     inputs = [dataset_facets.dataset(name, {}) for name in uses.relations]
     ended = _outcome(query)
     outputs = [_answer(query, uses)] if ended == "COMPLETE" and uses.fields else []
-    facets = _run_facets(telling, bundle, pseudonym)
+    facets = _run_facets(telling, bundle)
     told = by_semantic([("errorMessage", _error(query, ended))])
     job = _job_facets(query, bundle)
     ran = by_semantic([("sql", _sql(query, bundle))])
@@ -95,10 +93,8 @@ def _error(query: Query, ended: EventType) -> Facet | None:
     return run_facets.error_message(message)
 
 
-def _run_facets(telling: Telling, bundle: ServedBundle | None, pseudonym: Pseudonym) -> dict[str, Facet]:
+def _run_facets(telling: Telling, bundle: ServedBundle | None) -> dict[str, Facet]:
     query, record = telling.query, telling.query.record
-    tenant = query.place.tenant
-    owners = {claim: pseudonym(tenant, claim, owner) for claim, owner in sorted(record.row_owners.items())}
     members = record.members or tuple(sorted(named_members(record.queries)))
     told = QueryTold(
         api=record.api,
@@ -110,8 +106,8 @@ def _run_facets(telling: Telling, bundle: ServedBundle | None, pseudonym: Pseudo
         denied=tuple(sorted(record.denied)),
         cached=record.cached,
         pre_aggregations=tuple(sorted(record.pre_aggregations)),
-        user=pseudonym(tenant, "user", record.user) if record.user else None,
-        row_owners={claim: owner for claim, owner in owners.items() if owner is not None},
+        user=record.user,
+        row_owners=record.row_owners,
         alike=telling.alike,
     )
     engine = run_facets.processing_engine("cube", query.cube_version or _UNKNOWN_VERSION)

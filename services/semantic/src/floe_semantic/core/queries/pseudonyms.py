@@ -9,10 +9,13 @@ from typing import Final, TypeAlias
 
 import orjson
 
+from floe_semantic.core.queries.records import QueryRecord
+
 Pseudonym: TypeAlias = Callable[[str, str, str], str | None]
 """(tenant, sort, name) -> its pseudonym; None where none are made."""
 
 _DIGITS: Final = 32
+_USER: Final = "user"
 
 
 def pseudonyms(key: str | None) -> Pseudonym:
@@ -31,3 +34,14 @@ def pseudonyms(key: str | None) -> Pseudonym:
         return hmac.new(key.encode(), content, hashlib.sha256).hexdigest()[:_DIGITS]
 
     return make
+
+
+def pseudonymous(record: QueryRecord, tenant: str, pseudonym: Pseudonym) -> QueryRecord:
+    """A record with pseudonyms of the caller and the row owners; without those who have none."""
+    owners = {claim: pseudonym(tenant, claim, owner) for claim, owner in sorted(record.row_owners.items())}
+    return record.model_copy(
+        update={
+            "user": pseudonym(tenant, _USER, record.user) if record.user else None,
+            "row_owners": {claim: owner for claim, owner in owners.items() if owner is not None},
+        }
+    )

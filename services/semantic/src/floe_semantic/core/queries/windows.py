@@ -34,7 +34,7 @@ class Query:
         place: whose it is.
         instance: the Cube that answered it.
         cube_version: its version.
-        record: what that Cube says.
+        record: what that Cube says, with pseudonyms of those who ask.
         served: the cube or view that it is asked of.
         digest: of what it asks for, without values.
         named: the digest that its job is named by.
@@ -91,10 +91,16 @@ class QueryWindows:
         self.uncounted = 0
         """Queries that were not told because too many jobs were new at once."""
 
-    def take(self, query: Query, now: float) -> Telling | None:
-        """What is to be told at once."""
+    def take(self, query: Query, now: float, caller: str | None = None) -> Telling | None:
+        """What is to be told at once.
+
+        Args:
+            query: it has ended.
+            now: seconds of a clock that is never set back.
+            caller: who asked; counted, and told nowhere.
+        """
         if self._seconds <= 0:
-            return Telling(query, _alone(query))
+            return Telling(query, _alone(query, caller))
         key = _key(query)
         window = self._windows.get(key)
         if window is None:
@@ -102,14 +108,14 @@ class QueryWindows:
                 self.uncounted += 1
                 return None
             self._windows[key] = _Window(now)
-            return Telling(query, _alone(query))
+            return Telling(query, _alone(query, caller))
         record = query.record
         window.since = window.since or record.started_at.isoformat()
         window.last = query
         window.queries += 1
         window.cached += record.cached is True
-        if record.user is not None and len(window.users) < MOST_USERS:
-            window.users.add(record.user)
+        if caller is not None and len(window.users) < MOST_USERS:
+            window.users.add(caller)
         return None
 
     def close(self, now: float | None) -> Iterator[Telling]:
@@ -126,9 +132,9 @@ class QueryWindows:
                 yield Telling(window.last, alike)
 
 
-def _alone(query: Query) -> AlikeQueries:
+def _alone(query: Query, caller: str | None) -> AlikeQueries:
     record = query.record
-    return AlikeQueries(record.started_at.isoformat(), 1, int(record.cached is True), int(record.user is not None))
+    return AlikeQueries(record.started_at.isoformat(), 1, int(record.cached is True), int(caller is not None))
 
 
 def _key(query: Query) -> Alike:
