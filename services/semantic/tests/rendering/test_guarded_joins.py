@@ -5,17 +5,25 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+import duckdb
 import pytest
 
 from floe_contracts.artifacts import CompiledArtifacts
 from floe_contracts.nodes import Check, Node, NodeGraph
 from floe_semantic.core.rendering.render import Bundle, render
 
+from .cube_compiler import CubeCompiler
+
 MakeArtifact = Callable[..., CompiledArtifacts]
 MakeNode = Callable[..., Node]
 MakeGraph = Callable[..., NodeGraph]
 Parse = Callable[[Bundle, str], dict[str, Any]]
-POLICIES = {"place": ("mask", ("hr",)), "key": ("restrict", ("hr",)), "other": ("redact", ("finance",))}
+POLICIES = {
+    "place": ("mask", ("hr",)),
+    "key": ("restrict", ("hr",)),
+    "other": ("redact", ("finance",)),
+    "pii": ("mask", ("sales",)),
+}
 
 
 @pytest.fixture
@@ -81,3 +89,53 @@ def test_a_text_under_a_mask_and_a_redaction_is_null(
     masks = {item["name"]: item.get("mask") for item in parsed(bundle, "a")["dimensions"]}
     assert masks["name"] == {"sql": "'[masked]'"}
     assert masks["both"] is None
+
+
+@pytest.mark.parametrize(
+    ("hidden", "answer"),
+    [
+        (["orders.buyer", "customers.email"], [(None, 3)]),
+        (["orders.buyer"], [(None, 3)]),
+        (["customers.email"], [(None, 3)]),
+        ([], [("gold", 1), ("silver", 1), (None, 1)]),
+    ],
+    ids=["both", "own", "other", "none"],
+)
+def test_hidden_texts_match_nothing(
+    hidden: list[str],
+    answer: list[tuple[str | None, int]],
+    make_node: MakeNode,
+    make_artifact: MakeArtifact,
+    graph_of: MakeGraph,
+    parsed: Parse,
+    cube_compiler: CubeCompiler,
+) -> None:
+    points = Check(
+        unique_id="test.shop.r", name="relationships", column="buyer", to_node="model.shop.customers", to_column="email"
+    )
+    unique = Check(unique_id="test.shop.u", name="unique", column="email")
+    orders = make_node("orders", ("id",), ("buyer", "varchar", "place"), primary_key=("id",), checks=(points,))
+    customers = make_node(
+        "customers", ("id",), ("email", "varchar", "pii"), ("segment",), primary_key=("id",), checks=(unique,)
+    )
+    bundle = render(make_artifact(row_owner=None, prod=POLICIES), graph_of(orders, customers), "prod")
+    assert parsed(bundle, "orders")["joins"][0]["sql"] == "{CUBE.buyer} = {customers.email}"
+    assert [line for line in bundle.skipped if "redact instead of mask" in line] == [
+        f"model.shop.{column}: redact instead of mask, because a join compares it with a column that others may see"
+        for column in ("customers: email", "orders: buyer")
+    ]
+    # Cube's server finds out what is masked for the caller, and says it so.
+    asked = {
+        "measures": ["orders.count"],
+        "dimensions": ["customers.segment"],
+        "maskedMembers": [{"member": one} for one in hidden],
+    }
+    compiled = cube_compiler.compile(bundle.files, [asked])
+    assert compiled["errors"] is None
+    warehouse = duckdb.connect()
+    warehouse.execute("create table orders as from (values (1, 'ann'), (2, 'bob'), (3, '[masked]')) t(id, buyer)")
+    warehouse.execute(
+        "create table customers as from (values (1, 'ann', 'gold'), (2, 'bob', 'silver')) t(id, email, segment)"
+    )
+    found = warehouse.execute(compiled["sql"][0]["sql"]).fetchall()
+    assert sorted(found, key=str) == sorted(answer, key=str)

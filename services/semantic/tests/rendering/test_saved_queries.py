@@ -9,7 +9,7 @@ import pytest
 
 from floe_contracts.artifacts import CompiledArtifacts
 from floe_contracts.compiled_product import CompiledPreAggregations
-from floe_contracts.nodes import NodeGraph
+from floe_contracts.nodes import Classification, Node, NodeGraph
 from floe_semantic.core.rendering.cubes.rollups import refresh_of
 from floe_semantic.core.rendering.render import Bundle, render
 
@@ -215,6 +215,31 @@ def test_nothing_is_kept_that_somebody_may_not_see(
         "saved_query.shop.emails: no pre-aggregation: not everybody may see customers.email",
         "saved_query.shop.sums: no pre-aggregation: not everybody may see orders.revenue",
     ]
+
+
+@pytest.mark.parametrize("one_side", [True, False], ids=["one-side", "both-sides"])
+def test_nothing_is_kept_over_a_join_that_some_have_not(
+    one_side: bool, shop: NodeGraph, make_artifact: MakeArtifact, parsed: Parse
+) -> None:
+    graph = with_queries(shop, query(group_by=["Dimension('customer__email')"]))
+    customers, orders = graph.nodes
+    place = Classification(classification="place")
+
+    def classified(node: Node) -> Node:
+        columns = [
+            column.model_copy(update={"classification": place if column.name == "customer_id" else None})
+            for column in node.columns
+        ]
+        return node.model_copy(update={"columns": tuple(columns)})
+
+    graph = graph.model_copy(update={"nodes": (customers if one_side else classified(customers), classified(orders))})
+    policies = {"place": ("mask", ("finance",))}
+    bundle = render(make_artifact(pre_aggregations=HOURLY, prod=policies), graph, "prod")
+    kept = parsed(bundle, "orders").get("pre_aggregations", [])
+    # Hidden on both sides from the same, the rows are joined for everybody.
+    assert len(kept) == (0 if one_side else 1)
+    told = "saved_query.shop.weekly: no pre-aggregation: the join of orders to customers is not there for everybody"
+    assert (told in bundle.skipped) == one_side
 
 
 @pytest.mark.parametrize(

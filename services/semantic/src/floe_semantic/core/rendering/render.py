@@ -16,7 +16,7 @@ from floe_semantic.core.rendering.cubes.views import View, exposed, queried, vie
 from floe_semantic.core.rendering.metricflow.saved_queries import saved_queries
 from floe_semantic.core.rendering.metricflow.semantic_models import semantic_layer
 from floe_semantic.core.rendering.policies.access_policies import Rules, column_rules, rules_over
-from floe_semantic.core.rendering.policies.guarded_joins import with_guarded_joins
+from floe_semantic.core.rendering.policies.guarded_joins import with_guarded_joins, without_masks_in_joins
 from floe_semantic.core.rendering.policies.row_owner import owner_column
 from floe_semantic.core.rendering.shown import Shown, claims, shown
 from floe_semantic.core.rendering.sql.dialects import DUCKDB, Dialect, dialect_of
@@ -74,6 +74,7 @@ def render(artifact: CompiledArtifacts, graph: NodeGraph, environment: str) -> B
         for node_id, item in served.items()
     }
     cubes = with_guarded_joins(cubes, rules, skipped)
+    rules = without_masks_in_joins(cubes, rules, skipped)
     queries = saved_queries(graph.saved_queries, layer, cubes, found.metrics, skipped)
     if artifact.serving.pre_aggregations is not None:
         cubes = with_rollups(cubes, queries, rules, artifact.serving.pre_aggregations, skipped)

@@ -15,6 +15,7 @@ from floe_contracts.compiled_product import CompiledPreAggregations
 from floe_semantic.core.rendering.cubes.members import Cube, Refresh, Rollup
 from floe_semantic.core.rendering.metricflow.saved_queries import Query
 from floe_semantic.core.rendering.policies.access_policies import Rules, rules_over
+from floe_semantic.core.rendering.policies.guarded_joins import is_guarded
 from floe_semantic.core.rendering.sql.dialects import DUCKDB
 from floe_semantic.core.rendering.sql.identifiers import cube_name, free_name
 from floe_semantic.core.rendering.untranslatable import Untranslatable
@@ -34,11 +35,12 @@ def with_rollups(
 ) -> dict[str, Cube]:
     """`cubes` (by unique id) with a rollup for every saved query over the measures of one of them.
 
-    A rollup is built for nobody in particular. So it has no member that a policy hides from anybody, and the row
-    owners of all its cubes, since Cube answers from a rollup only what it can filter there.
+    A rollup is built for nobody in particular. So it has no member that a policy hides from anybody, passes no join
+    that is there for some callers only, and has the row owners of all its cubes, since Cube answers from a rollup only
+    what it can filter there.
 
     Args:
-        cubes: with joins.
+        cubes: with guarded joins.
         queries: what is kept computed.
         rules: of the columns of each model, casefolded, by unique id.
         settings: how it is kept fresh, and where.
@@ -79,6 +81,7 @@ def _rollup(
         if hidden:
             raise Untranslatable(f"not everybody may see {', '.join(f'{cube.name}.{name}' for name in sorted(hidden))}")
     passed = _passed(cubes[root], {cubes[node_id].name for node_id in query.members()}, cubes)
+    _refuse_guarded_joins(passed, cubes, rules)
     owners = {f"{cube.name}.{cube.row_owner}" for cube in passed if cube.row_owner is not None}
     plain = {f"{cubes[item.node_id].name}.{item.member}" for item in query.groupings if item.grain is None}
     times = {(f"{cubes[item.node_id].name}.{item.member}", item.grain) for item in query.groupings if item.grain}
@@ -93,19 +96,33 @@ def _rollup(
 
 
 def _passed(root: Cube, wanted: set[str], cubes: Mapping[str, Cube]) -> list[Cube]:
-    """The cubes on the ways from `root` to the wanted ones, both ends included."""
+    """The cubes on the shortest ways from `root` to the wanted ones, both ends included."""
     by_name = {cube.name: cube for cube in cubes.values()}
-    ways: dict[str, tuple[str, ...]] = {root.name: (root.name,)}
+    steps = {root.name: 0}
+    ways: dict[str, frozenset[str]] = {root.name: frozenset({root.name})}
     queue = [root]
     for cube in queue:
         for join in cube.joins:
-            if join.target not in ways:
-                ways[join.target] = (*ways[cube.name], join.target)
+            if join.target not in steps:
+                steps[join.target] = steps[cube.name] + 1
                 queue.append(by_name[join.target])
+            if steps[join.target] == steps[cube.name] + 1:
+                ways[join.target] = ways.get(join.target, frozenset({join.target})) | ways[cube.name]
     apart = sorted(wanted - set(ways))
     if apart:
         raise Untranslatable(f"no join leads from {root.name} to {', '.join(apart)}")
     return [by_name[name] for name in sorted({name for one in wanted for name in ways[one]})]
+
+
+def _refuse_guarded_joins(
+    passed: list[Cube], cubes: Mapping[str, Cube], rules: Mapping[str, Mapping[str, Rules]]
+) -> None:
+    by_name = {cube.name: node_id for node_id, cube in cubes.items()}
+    for cube in passed:
+        for join in cube.joins:
+            target = cubes[by_name[join.target]]
+            if target in passed and is_guarded(join, rules[by_name[cube.name]], rules[by_name[join.target]]):
+                raise Untranslatable(f"the join of {cube.name} to {target.name} is not there for everybody")
 
 
 def refresh_of(schedule: str, timezone: str, skipped: list[str]) -> Refresh:

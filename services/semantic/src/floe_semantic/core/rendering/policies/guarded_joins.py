@@ -8,10 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
+from typing import Final
 
 from floe_semantic.core.rendering.cubes.members import Cube, Join
-from floe_semantic.core.rendering.policies.access_policies import Roles, Rules
+from floe_semantic.core.rendering.policies.access_policies import Roles, Rule, Rules, is_masked
 from floe_semantic.core.rendering.untranslatable import Untranslatable
+
+_OTHERS: Final = "because a join compares it with a column that others may see"
 
 
 def with_guarded_joins(
@@ -36,13 +39,65 @@ def with_guarded_joins(
     }
 
 
+def without_masks_in_joins(
+    cubes: Mapping[str, Cube], rules: Mapping[str, Mapping[str, Rules]], skipped: list[str]
+) -> dict[str, dict[str, Rules]]:
+    """`rules` (by unique id) where columns that joins name as members are null to whom they are hidden from.
+
+    A text that stands in for hidden values equals the one on the other side, and every row would match every other.
+
+    Args:
+        cubes: with guarded joins.
+        rules: of the columns of each model, casefolded.
+        skipped: is told of columns that are null instead of that text.
+    """
+    by_name = {cube.name: node_id for node_id, cube in cubes.items()}
+    found = {node_id: dict(of_columns) for node_id, of_columns in rules.items()}
+    for node_id, cube in cubes.items():
+        for join in cube.joins:
+            target_id = by_name[join.target]
+            for own, other in _guarded_pairs(join, rules[node_id], rules[target_id]):
+                _unmask(cube, own, found[node_id], skipped)
+                _unmask(cubes[target_id], other, found[target_id], skipped)
+    return found
+
+
+def is_guarded(join: Join, rules: Mapping[str, Rules], target_rules: Mapping[str, Rules]) -> bool:
+    """Whether `join` is there for some callers only, by the rules of the columns of both sides."""
+    return bool(_guarded_pairs(join, rules, target_rules))
+
+
+def _guarded_pairs(join: Join, rules: Mapping[str, Rules], target_rules: Mapping[str, Rules]) -> list[tuple[str, str]]:
+    def seen_by(column: str, of_columns: Mapping[str, Rules]) -> frozenset[Roles]:
+        return frozenset(rule.roles for rule in of_columns.get(column.casefold(), frozenset()))
+
+    return [(own, other) for own, other in join.pairs if seen_by(own, rules) != seen_by(other, target_rules)]
+
+
+def _unmask(cube: Cube, column: str, rules: dict[str, Rules], skipped: list[str]) -> None:
+    name = column.casefold()
+    present = rules.get(name, frozenset())
+    if not is_masked(present):
+        return
+    rules[name] = frozenset(Rule("redact", rule.roles) if rule.action == "mask" else rule for rule in present)
+    # What is no text is null under a mask anyway.
+    if any(item.type == "string" and name in item.columns for item in cube.dimensions):
+        skipped.append(f"{cube.node.unique_id}: {column}: redact instead of mask, {_OTHERS}")
+
+
 def _guarded_joins(
     cube: Cube, rules: Mapping[str, Rules], cubes: Mapping[str, tuple[Cube, Mapping[str, Rules]]], skipped: list[str]
 ) -> Iterator[Join]:
     for join in cube.joins:
         target, target_rules = cubes[join.target]
+        guarded = _guarded_pairs(join, rules, target_rules)
         try:
-            sides = [_sides(cube, rules, target, target_rules, pair) for pair in join.pairs]
+            sides = [
+                _sides(cube, rules, target, target_rules, pair)
+                if pair in guarded
+                else (cube.scope.column(pair[0]).sql, _column(target, pair[1]))
+                for pair in join.pairs
+            ]
         except Untranslatable as reason:
             skipped.append(f"{cube.node.unique_id}: no join to {join.target}: {reason}")
             continue
@@ -58,18 +113,10 @@ def _sides(
     cube: Cube, rules: Mapping[str, Rules], target: Cube, target_rules: Mapping[str, Rules], pair: tuple[str, str]
 ) -> tuple[str, str]:
     own, other = pair
-    of_own = rules.get(own.casefold(), frozenset())
-    of_other = target_rules.get(other.casefold(), frozenset())
-    if _seen_by(of_own) == _seen_by(of_other):
-        return cube.scope.column(own).sql, _column(target, other)
     return (
-        _member(cube, "CUBE", own) if of_own else cube.scope.column(own).sql,
-        _member(target, target.name, other) if of_other else _column(target, other),
+        _member(cube, "CUBE", own) if rules.get(own.casefold()) else cube.scope.column(own).sql,
+        _member(target, target.name, other) if target_rules.get(other.casefold()) else _column(target, other),
     )
-
-
-def _seen_by(rules: Rules) -> frozenset[Roles]:
-    return frozenset(rule.roles for rule in rules)
 
 
 def _column(target: Cube, column: str) -> str:
