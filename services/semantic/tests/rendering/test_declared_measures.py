@@ -56,3 +56,20 @@ def test_declared_measures(
         "model.shop.orders: measure status: its name is taken or not legal; served as status_measure",
         "model.shop.orders: measure worst: SQL with SELECT in it",
     )
+
+
+def test_measures_see_nothing_of_other_models(
+    make_node: MakeNode, make_artifact: MakeArtifact, graph_of: MakeGraph, parsed: Parse
+) -> None:
+    declared = (
+        DeclaredMeasure(name="column", type="max", sql="lower(email)"),
+        DeclaredMeasure(name="row", type="max", sql="big_customers::varchar"),
+    )
+    orders = make_node("orders", ("amount", "integer"), measures=declared)
+    # Cube writes its table as big_customers.
+    customers = make_node("BigCustomers", ("email", "varchar", "pii"))
+    artifact = make_artifact(row_owner=None, prod={"pii": ("restrict", ())})
+    bundle = render(artifact, graph_of(orders, customers), "prod")
+    measures = {item["name"]: item.get("sql") for item in parsed(bundle, "orders")["measures"]}
+    assert measures == {"column": "lower({CUBE}.email)", "count": None}
+    assert "model.shop.orders: measure row: SQL that speaks of the whole row: big_customers" in bundle.skipped
