@@ -89,6 +89,13 @@ def test_a_product_that_cube_refuses() -> None:
     assert "none asks for it" in text
 
 
+def test_a_product_that_waits() -> None:
+    state = product(wanted=bundle(NEW), offered=bundle(NEW), served=bundle(NEW))
+    assert "waiting: no Cube has asked for it" in shown(state)
+    some = state.model_copy(update={"instances": (cube(OLD),)})
+    assert "waiting: not every Cube serves the wanted bundle yet" in shown(some)
+
+
 def test_a_product_that_is_withdrawn() -> None:
     assert "withdrawn" in shown(product(status="withdrawn", artifact_digest=None))
 
@@ -179,6 +186,11 @@ WITHDRAWN = SemanticWithdrawn(**PLACE, bundle_digest=NEW)
 OTHER = SYNCED.model_copy(update={"bundle_digest": OLD})
 
 
+def elsewhere(event: Event) -> Event:
+    """As it is told of a push to another branch."""
+    return event.model_copy(update={"live": False})
+
+
 @pytest.mark.parametrize(
     ("events", "line"),
     [
@@ -189,8 +201,10 @@ OTHER = SYNCED.model_copy(update={"bundle_digest": OLD})
         ([RENDERED, REFUSED], f"bundle {short(NEW)}, refused by Cube: orders: the is not defined"),
         ([FAILED], "cannot be rendered: orders: the is not defined"),
         ([SYNCED, WITHDRAWN], "withdrawn"),
+        ([SYNCED, elsewhere(FAILED)], f"bundle {short(NEW)}, served by Cube"),
+        ([OTHER, elsewhere(RENDERED)], f"bundle {short(OLD)}, served by Cube"),
     ],
-    ids=["rendered", "served", "again", "newer", "refused", "failed", "withdrawn"],
+    ids=["rendered", "served", "again", "newer", "refused", "failed", "withdrawn", "branch-fails", "branch"],
 )
 def test_what_is_served_by_the_events(events: list[Event], line: str) -> None:
     served: Served = {}

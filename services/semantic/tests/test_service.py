@@ -243,16 +243,29 @@ async def test_artifacts_that_break_their_contract_are_dead_letters(
 
 
 @pytest.mark.parametrize("content", [b"no json", b'{"project": "shop"}'])
-async def test_a_node_graph_that_breaks_its_contract_is_a_dead_letter(
+async def test_a_node_graph_that_breaks_its_contract_fails_where_it_belongs(
     bus: Bus,
     blobs: BlobStore,
-    dead_letter: Callable[[], Awaitable[DeadLetter]],
+    outcomes: Outcomes,
+    shop: NodeGraph,
     make_artifact: MakeArtifact,
     content: bytes,
 ) -> None:
-    await bus.publish(compiled(make_artifact(prod={}, nodes={"prod": await blobs.put(content)})), id="a")
-    letter = await dead_letter()
-    assert letter.code == "FLOE-BUS-001"
+    nodes = {"dev": await blobs.put(content), "prod": await stored(shop, blobs)}
+    await bus.publish(compiled(make_artifact(dev={}, prod={}, nodes=nodes)), id="a")
+    failed, rendered = await outcomes(2)
+    assert (failed.attributes.id, rendered.attributes.id) == ("a:dev:failed", "a:prod")
+    assert [problem.code for problem in failed.event.problems] == ["FLOE-BUS-001"]
+
+
+async def test_an_environment_that_has_to_wait_holds_back_no_other(
+    bus: Bus, blobs: BlobStore, outcomes: Outcomes, shop: NodeGraph, make_artifact: MakeArtifact
+) -> None:
+    """The NodeGraph of the first is not in the store yet."""
+    nodes = {"dev": digest_of(b"later"), "prod": await stored(shop, blobs)}
+    await bus.publish(compiled(make_artifact(dev={}, prod={}, nodes=nodes)), id="a")
+    (rendered,) = await outcomes(1)
+    assert rendered.attributes.id == "a:prod"
 
 
 async def test_a_service_without_blobs_does_not_start(bus_settings: ChassisSettings) -> None:

@@ -60,8 +60,10 @@ Served: TypeAlias = Mapping[tuple[str, str], ServedState]
 
 
 def after(served: Served, event: Event) -> Served:
-    """What is served after an event; those that do not speak of Cube change nothing."""
+    """What is served after an event; those that do not speak of what Cube is to serve change nothing."""
     match event:
+        case SemanticRendered(live=False) | SemanticFailed(live=False):
+            return served
         case SemanticRendered():
             before = served.get((event.product, event.environment))
             known = before is not None and (before.status, before.bundle_digest) == ("served", event.bundle_digest)

@@ -17,7 +17,7 @@ from floe_contracts.semantic_states import OfferedBundle
 
 STATUSES: Final = {
     "in_sync": ("in sync: Cube serves what the newest artifact wants", "green"),
-    "pending": ("waiting: no Cube has answered with the wanted bundle yet", "yellow"),
+    "pending": ("waiting: not every Cube serves the wanted bundle yet", "yellow"),
     "failed": ("failed: what is wanted is not served", "red"),
     "pinned": ("rolled back: newer artifacts wait until floe semantic sync", "yellow"),
     "withdrawn": ("withdrawn: nothing is served", "dim"),
@@ -26,6 +26,7 @@ GATES: Final = {
     "passed": "Cube's own compiler took it",
     "not_run": "Cube's own compiler was not there to be asked",
 }
+_UNASKED: Final = ("waiting: no Cube has asked for it", "yellow")
 _REASONS: Final = {"compiled": "compiled", "rolled_back": "rolled back", "requested": "asked for"}
 
 
@@ -37,7 +38,8 @@ def status_parts(served: Sequence[tuple[str, ServedProduct]], now: datetime) -> 
         now: the time that ages are counted from.
     """
     for environment, product in served:
-        text, style = STATUSES[product.status]
+        unasked = product.status == "pending" and not product.instances
+        text, style = _UNASKED if unasked else STATUSES[product.status]
         yield Text.assemble((f"{product.product} in {environment}", "bold"), "  ", (text, style))
         facts = _table("", "", header=False)
         for name, value in _facts(product, now):

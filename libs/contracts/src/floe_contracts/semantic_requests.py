@@ -22,8 +22,9 @@ _SERVICE: Final = "semantic"
 _PRODUCT: Final = "The product; left out, the only one that is served in the environment."
 
 SyncStatus: TypeAlias = Literal["in_sync", "pending", "failed", "pinned", "withdrawn"]
-"""in_sync: Cube serves what the newest artifact wants. pending: no Cube has answered with it yet. failed: it could not
-be rendered, or Cube refuses it. pinned: somebody rolled back. withdrawn: nothing is served any more."""
+"""in_sync: every Cube that was heard of within a minute serves what the newest artifact wants. pending: one of them
+does not yet, or none was heard of. failed: it could not be rendered, or Cube refuses it. pinned: somebody rolled
+back. withdrawn: nothing is served any more."""
 
 
 class ListServed(Request):

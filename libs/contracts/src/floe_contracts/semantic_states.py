@@ -65,6 +65,7 @@ class SemanticState(Data):
     )
     artifact_sequence: int = Field(default=0, description="Its number in the stream of artifacts: a newer one wins.")
     source: SourceReference | None = Field(default=None, description="Where the artifact came from.")
+    unrendered: bool = Field(default=False, description="Whether it is still to be rendered, or tried again.")
     wanted: OfferedBundle | None = Field(default=None, description="What Cube is to serve.")
     offered: OfferedBundle | None = Field(default=None, description="What Cube is given.")
     served: OfferedBundle | None = Field(default=None, description="What Cube has answered with last.")

@@ -72,7 +72,8 @@ class PlayedCube:
             "cubes": cubes or {},
             **more,
         }
-        return await self.ask("POST", "/v1/cube/verdicts", json=verdict)
+        headers = {"If-Match": self.tag} if self.tag else {}
+        return await self.ask("POST", "/v1/cube/verdicts", json=verdict, headers=headers)
 
     async def run(self, shown: Callable[[PlayedCube], Awaitable[dict[str, list[str]]]]) -> None:
         """Do what cube.js does until it is cancelled: poll, prove what is new, serve it once that is agreed."""

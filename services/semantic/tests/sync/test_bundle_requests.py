@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Awaitable, Callable
 from typing import Any
 
+import aiohttp
 import pytest
 
 from floe_chassis.bus import Bus
-from floe_chassis.errors import RequestRefused
+from floe_chassis.errors import RequestFailed, RequestRefused
+from floe_chassis.key_values import entries_below
 from floe_chassis.requests import ask
 from floe_chassis.testing import all_handled, eventually
-from floe_chassis.topology import ARTIFACTS, SEMANTIC
+from floe_chassis.topology import ARTIFACTS, CUBE_INSTANCES_BUCKET, SEMANTIC
 from floe_contracts.cloudevents import Received
+from floe_contracts.errors import BlobMissing
 from floe_contracts.events import SemanticSynced
 from floe_contracts.nodes import NodeGraph
 from floe_contracts.semantic_requests import (
@@ -26,10 +30,10 @@ from floe_contracts.semantic_requests import (
     ServedProduct,
     SyncBundle,
 )
-from floe_contracts.semantic_states import KEPT_BUNDLES, SemanticState
+from floe_contracts.semantic_states import KEPT_BUNDLES, SemanticState, cube_instance_key
 from floe_semantic.errors import BundleUnknown, NothingToServe, ProductUnserved
 
-from .playing_cube import PlayedCube, Publisher, polled
+from .playing_cube import PROD, PlayedCube, Publisher, polled
 
 pytestmark = pytest.mark.bus
 
@@ -44,6 +48,18 @@ WHERE: dict[str, str] = {"tenant": "default", "environment": "prod"}
 async def listed(bus: Bus) -> ServedProduct:
     (product,) = (await ask(bus, LIST_SERVED, ListServed(), **WHERE)).products
     return product
+
+
+async def gone(bus: Bus, cube: PlayedCube) -> None:
+    """Forget a Cube, as the bucket does a minute after it asked last."""
+    bucket, key = await bus.key_value(CUBE_INSTANCES_BUCKET), cube_instance_key(PROD, cube.instance)
+
+    async def written() -> bool:
+        return bool(await entries_below(bucket, key))
+
+    await cube.poll()
+    await eventually(written)
+    await bucket.purge(key)
 
 
 async def test_the_status_follows_what_happens(
@@ -120,13 +136,77 @@ async def test_a_rollback_stays_until_a_sync_ends_it(
     assert (await state()).problems == ()
 
 
-async def test_a_sync_of_what_is_served_tells_so_at_once(
+async def test_a_sync_of_what_is_served_is_told_when_cube_asks_next(
     bus: Bus, cube: PlayedCube, shop: NodeGraph, served: Served, told: Told
 ) -> None:
     digest = await served(cube, "a", shop)
     synced = await ask(bus, SYNC_BUNDLE, SyncBundle(requester="somebody", product="shop"), **WHERE)
     assert (synced.offered.bundle_digest, synced.changed) == (digest, False)
+    assert len(await told()) == 1
+    await eventually(lambda: polled(cube, 200))
     assert [item.event.reason for item in await told()] == ["compiled", "requested"]
+
+
+async def test_without_a_cube_nothing_is_in_sync(
+    bus: Bus, cube: PlayedCube, publish: Publisher, shop: NodeGraph, served: Served, told: Told
+) -> None:
+    """The newest artifact wants the very bundle that a Cube once served."""
+    await served(cube, "a", shop)
+    await gone(bus, cube)
+    assert (await listed(bus)).status == "pending"
+    await publish.compiled("b", shop, environments={"prod": {}}, compute="duckdb")
+    await eventually(lambda: all_handled(bus, ARTIFACTS, SEMANTIC))
+    assert (await listed(bus)).status == "pending"
+    assert len(await told()) == 1
+
+
+async def test_the_problem_of_a_cube_goes_with_it(
+    bus: Bus, cube: PlayedCube, shop: NodeGraph, served: Served, session: aiohttp.ClientSession
+) -> None:
+    await served(cube, "a", shop)
+    await cube.poll()
+    other = PlayedCube(session, cube.address, "pod-2")
+    await other.poll()
+    await other.say("refused", error="out of memory")
+
+    async def is_now(status: str) -> bool:
+        return (await listed(bus)).status == status and len((await listed(bus)).instances) == 2
+
+    await eventually(lambda: is_now("failed"))
+    await gone(bus, other)
+    after = await listed(bus)
+    assert (after.status, after.problems) == ("in_sync", ())
+
+
+async def test_a_rollback_that_cube_refuses_holds_nothing_back(
+    bus: Bus,
+    cube: PlayedCube,
+    publish: Publisher,
+    shop: NodeGraph,
+    without_orders: NodeGraph,
+    served: Served,
+    state: State,
+) -> None:
+    await served(cube, "a", shop)
+    await served(cube, "b", without_orders)
+    await ask(bus, ROLL_BACK_BUNDLE, RollBackBundle(requester="somebody"), **WHERE)
+    await eventually(lambda: polled(cube, 200))
+    await cube.say("refused", error="no")
+    assert ((await listed(bus)).status, (await state()).pinned) == ("failed", False)
+    await served(cube, "c", shop)
+
+
+async def test_a_bundle_without_its_files_is_not_rolled_back_to(
+    bus: Bus, cube: PlayedCube, publish: Publisher, shop: NodeGraph, without_orders: NodeGraph, served: Served
+) -> None:
+    first = await served(cube, "a", shop)
+    await served(cube, "b", without_orders)
+    files = json.loads(await publish.blobs.get(first))["files"]
+    (publish.folder / files["model/cubes/orders.yml"].replace(":", "/")).unlink()
+    with pytest.raises(RequestFailed) as failed:
+        await ask(bus, ROLL_BACK_BUNDLE, RollBackBundle(requester="somebody"), **WHERE)
+    assert failed.value.problem.code == BlobMissing.code
+    assert (await listed(bus)).status != "pinned"
 
 
 async def test_a_sync_of_what_cannot_be_rendered_says_why(

@@ -15,6 +15,7 @@ from floe_contracts.semantic_states import KEPT_BUNDLES, OfferedBundle, Semantic
 from floe_semantic.core.cube_bundles import BundleDocument
 from floe_semantic.core.sync.outcomes import MOST_SAID, bounded_problem, outcome_event
 from floe_semantic.core.sync.states import (
+    MOST_UNTOLD,
     Announced,
     Rendered,
     abandoned,
@@ -128,6 +129,18 @@ def test_whatever_comes_in_whatever_order(steps: list[tuple[str, Step]]) -> None
     if state is not None:
         after = announced_of(state, frozenset(item.id for item in state.untold))
         assert after is None or after.untold == ()
+
+
+def test_what_cannot_be_told_does_not_grow_without_end() -> None:
+    state: SemanticState | None = None
+    for sequence in range(1, 3 * MOST_UNTOLD):
+        state = announced(state, PLACE, Announced(f"sha256:{sequence:064}", sequence, None)) or state
+        state = wanted_by_artifact(state, sequence, rendered(sequence, sequence)) or state
+        assert state is not None
+        state = served(state, f"sha256:{sequence:064}", "a", "2026-01-01") or state
+    assert state is not None
+    assert len(state.untold) == MOST_UNTOLD
+    assert state.untold[-1].bundle == state.served
 
 
 def test_only_the_ref_that_brought_a_product_takes_it_away() -> None:

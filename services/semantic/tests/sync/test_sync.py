@@ -10,13 +10,28 @@ import pytest
 
 from floe_chassis.bus import Bus
 from floe_chassis.key_values import entries_below
+from floe_chassis.requests import ask
 from floe_chassis.service import Service
+from floe_chassis.settings import ChassisSettings
+from floe_chassis.stream_reader import read_stream
 from floe_chassis.testing import all_handled, eventually
-from floe_chassis.topology import ARTIFACTS, CUBE_INSTANCES_BUCKET, SEMANTIC, SEMANTIC_STATES_BUCKET
-from floe_contracts.cloudevents import Received
+from floe_chassis.topology import (
+    ARTIFACTS,
+    CUBE_INSTANCES_BUCKET,
+    EVENTS,
+    SEMANTIC,
+    SEMANTIC_STATES_BUCKET,
+    declared,
+)
+from floe_chassis.topology_apply import apply as apply_topology
+from floe_contracts import subjects
+from floe_contracts.cloudevents import Received, decode
+from floe_contracts.digests import digest_of
+from floe_contracts.errors import BlobMissing, ContractError
 from floe_contracts.events import SemanticSynced, SemanticSyncFailed, SemanticWithdrawn, SourceReference
 from floe_contracts.nodes import NodeGraph
 from floe_contracts.openlineage.naming import Place
+from floe_contracts.semantic_requests import SYNC_BUNDLE, SyncBundle
 from floe_contracts.semantic_states import CubeInstance, SemanticState, semantic_state_key
 
 from .playing_cube import PROD, PlayedCube, Publisher, Start, polled
@@ -169,17 +184,15 @@ async def test_a_refused_bundle_is_tried_again_when_somebody_offers_it_again(
     assert [type(item.event) for item in await told()] == [SemanticSyncFailed, SemanticSynced]
 
 
-async def test_an_artifact_with_the_bundle_that_is_served_is_in_sync_at_once(
+async def test_an_artifact_with_the_bundle_that_is_served_is_in_sync_when_cube_asks_next(
     cube: PlayedCube, shop: NodeGraph, publish: Publisher, served: Served, told: Told
 ) -> None:
     digest = await served(cube, "a", shop)
     artifact = await publish.compiled("b", shop, environments={"prod": {}, "dev": {}})
 
-    async def two() -> bool:
-        return len(await told()) == 2 and artifact in {item.event.artifact_digest for item in await told()}
-
-    cube.query = {"environment": "prod"}
-    await eventually(two)
+    cube.query = {"environment": "prod", "product": "shop"}
+    await eventually(lambda: polled(cube, 200))
+    assert len(await told()) == 2
     again = next(item for item in await told() if item.event.artifact_digest == artifact)
     assert (again.event.bundle_digest, again.event.previous_bundle_digest) == (digest, digest)
 
@@ -310,6 +323,54 @@ async def test_a_cube_that_refuses_what_another_serves_is_told_of_and_changes_no
     assert not (await state()).problems
 
 
+async def test_a_verdict_about_a_former_offer_of_the_same_bundle_is_late(
+    bus: Bus,
+    cube: PlayedCube,
+    publish: Publisher,
+    shop: NodeGraph,
+    without_orders: NodeGraph,
+    served: Served,
+    shown: Shown,
+    state: State,
+    session: aiohttp.ClientSession,
+) -> None:
+    await served(cube, "a", shop)
+    await publish.compiled("b", without_orders)
+    await eventually(lambda: polled(cube, 200))
+    slow = PlayedCube(session, cube.address, "cube-2")
+    slow.serving = cube.serving
+    await slow.poll()
+    await cube.say("refused", error="out of memory")
+    await ask(bus, SYNC_BUNDLE, SyncBundle(requester="somebody", product="shop"), tenant="default", environment="prod")
+    await eventually(lambda: polled(cube, 200))
+    assert (await slow.say("refused", error="too slow"))[0] == 409
+    await cube.serve(await shown(cube))
+    assert not (await state()).problems
+
+
+async def test_what_is_served_is_told_even_if_its_document_is_gone(
+    cube: PlayedCube,
+    publish: Publisher,
+    shop: NodeGraph,
+    without_orders: NodeGraph,
+    served: Served,
+    told: Told,
+    state: State,
+) -> None:
+    await publish.compiled("a", shop)
+    await eventually(lambda: polled(cube, 200))
+    digest = cube.bundle["bundle_digest"]
+    (publish.folder / digest.replace(":", "/")).unlink()
+    cube.serving = digest
+    await cube.poll()
+    (synced,) = await told()
+    assert (synced.event.bundle_digest, synced.event.cubes) == (digest, ())
+    assert "not in the blob store" in synced.event.skipped[0]
+    await served(cube, "b", without_orders)
+    assert len(await told()) == 2
+    assert (await state()).untold == ()
+
+
 async def test_the_cubes_that_run_are_noted(
     bus: Bus, cube: PlayedCube, shop: NodeGraph, served: Served, session: aiohttp.ClientSession
 ) -> None:
@@ -339,6 +400,48 @@ async def test_an_artifact_that_cannot_be_rendered_leaves_what_is_served(
     after = await state()
     assert (after.artifact_digest, after.problems[0].code) == (artifact, "FLOE-SEM-001")
     assert await cube.poll() == 304
+
+
+@pytest.mark.parametrize("there", [True, False], ids=["unreadable", "missing"])
+async def test_a_node_graph_that_cannot_be_had_is_told_in_the_state(
+    cube: PlayedCube, shop: NodeGraph, publish: Publisher, served: Served, state: State, *, there: bool
+) -> None:
+    await served(cube, "a", shop)
+    content = b'{"version": "9.0"}'
+    artifact = await publish.compiled(
+        "b", shop, stored=await publish.blobs.put(content) if there else digest_of(content)
+    )
+
+    async def said() -> bool:
+        return bool((await state()).problems)
+
+    await eventually(said)
+    after = await state()
+    assert (after.artifact_digest, after.unrendered) == (artifact, not there)
+    assert after.problems[0].code == (ContractError.code if there else BlobMissing.code)
+
+
+async def test_what_is_rendered_for_another_branch_says_that_it_is_not_live(
+    bus: Bus, publish: Publisher, semantic: Service, shop: NodeGraph
+) -> None:
+    refs = {"prod": ("main",), "dev": ("*",)}
+    both: dict[str, Any] = {"environments": {"prod": {}, "dev": {}}, "refs": refs}
+    empty = shop.model_copy(update={"nodes": ()})
+    await publish.compiled("a", shop, source=source("refs/heads/main"), **both)
+    await publish.compiled("b", shop, source=source("refs/heads/feature"), **both)
+    await publish.compiled("c", empty, source=source("refs/heads/feature"), **both)
+    await eventually(lambda: all_handled(bus, ARTIFACTS, SEMANTIC))
+    messages = [message async for message in read_stream(bus.js, EVENTS, f"{subjects.ROOT}.semantic.>")]
+    events = [decode(message.subject, message.headers, message.data) for message in messages]
+    live = {str(item.attributes.id): item.event.live for item in events}
+    assert live == {
+        "a:dev": False,
+        "a:prod": True,
+        "b:dev": True,
+        "b:prod": False,
+        "c:dev:failed": True,
+        "c:prod:failed": False,
+    }
 
 
 async def test_two_services_tell_one_outcome_once(
@@ -399,6 +502,48 @@ async def test_lost_states_come_back_from_the_artifacts(
             return [item and item.bundle_digest for item in found] == [item and item.bundle_digest for item in before]
 
         await eventually(back)
+
+
+async def test_a_restoring_that_was_cut_off_is_completed(
+    bus: Bus, start: Start, publish: Publisher, shop: NodeGraph, without_orders: NodeGraph, state: State
+) -> None:
+    """Of three, one has its state, one is held to its artifact and was not rendered, one has none."""
+    refs = {"prod": ("main",), "dev": ("dev",), "test": ("test",)}
+    three: dict[str, Any] = {"environments": {"prod": {}, "dev": {}, "test": {}}, "refs": refs}
+    dev, test = Place("default", "dev", "shop"), Place("default", "test", "shop")
+    async with start():
+        for branch in ("main", "dev", "test"):
+            await publish.compiled(branch, shop, source=source(f"refs/heads/{branch}"), **three)
+        await eventually(lambda: all_handled(bus, ARTIFACTS, SEMANTIC))
+    bucket = await bus.key_value(SEMANTIC_STATES_BUCKET)
+    held = (await state(dev)).model_copy(update={"wanted": None, "offered": None, "unrendered": True})
+    await bucket.put(semantic_state_key(dev), held.model_dump_json(exclude_none=True).encode())
+    await bucket.purge(semantic_state_key(test))
+
+    async def whole() -> bool:
+        return all(
+            [(await state(place)).offered and not (await state(place)).unrendered for place in (PROD, dev, test)]
+        )
+
+    async with start():
+        await eventually(whole)
+
+
+async def test_states_that_are_lost_meanwhile_come_back(
+    bus: Bus, start: Start, publish: Publisher, shop: NodeGraph, bus_settings: ChassisSettings, state: State
+) -> None:
+    async with start():
+        await publish.compiled("a", shop)
+        await eventually(lambda: all_handled(bus, ARTIFACTS, SEMANTIC))
+        before = (await state()).offered
+        await bus.js.delete_stream(f"KV_{SEMANTIC_STATES_BUCKET}")
+        await apply_topology(bus, declared(bus_settings))
+
+        async def back() -> bool:
+            offered = (await state()).offered
+            return None not in (before, offered) and offered.bundle_digest == before.bundle_digest
+
+        await eventually(back, timeout=60)
 
 
 async def test_what_was_retired_does_not_come_back(

@@ -26,6 +26,10 @@ class SemanticRendered(EnvironmentEvent):
     gate: GateOutcome = Field(
         default="not_run", description="Whether Cube's own compiler took the bundle, or none was there to ask."
     )
+    live: bool = Field(
+        default=True,
+        description="Whether Cube is to serve that artifact there; a push to another branch is rendered only.",
+    )
 
 
 class SemanticFailed(EnvironmentEvent):
@@ -35,6 +39,10 @@ class SemanticFailed(EnvironmentEvent):
 
     artifact_digest: str = Field(description="Digest of the artifact that could not be rendered.")
     problems: tuple[Problem, ...] = Field(description="Why.")
+    live: bool = Field(
+        default=True,
+        description="Whether Cube is to serve that artifact there; a push to another branch is rendered only.",
+    )
 
 
 class SemanticSynced(EnvironmentEvent):

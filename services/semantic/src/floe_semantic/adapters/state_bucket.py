@@ -39,12 +39,14 @@ class SemanticStates:
 
     Attributes:
         current: set once everything is read that the bucket held when the service started.
+        lost: set when the bucket had to be read anew, because it was made anew or much of it was missed.
     """
 
     def __init__(self, bus: Bus) -> None:
         self._bus = bus
         self._known: dict[str, tuple[int, SemanticState]] = {}
         self.current = asyncio.Event()
+        self.lost = asyncio.Event()
 
     async def follow(self) -> None:
         """Read the bucket, and what is written to it, until it is cancelled."""
@@ -162,6 +164,7 @@ class SemanticStates:
                     if isinstance(item, Gap):  # the bucket was made anew, or much was written while the bus was away
                         self.current.clear()
                         self._known.clear()
+                        self.lost.set()
                         return
                     self._take_message(item.sequence, item.message)
         finally:

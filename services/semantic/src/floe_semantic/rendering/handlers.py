@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from dataclasses import replace
 from datetime import UTC, datetime
 from functools import partial
@@ -18,13 +19,14 @@ from floe_contracts import subjects
 from floe_contracts.artifacts import CompiledArtifacts, read_artifact
 from floe_contracts.cloudevents import Received, decode
 from floe_contracts.digests import canonical_json
-from floe_contracts.errors import Unreachable
-from floe_contracts.events import ArtifactCompiled, ArtifactRetired
+from floe_contracts.errors import FloeError, Transient, Unreachable
+from floe_contracts.events import ArtifactCompiled, ArtifactRetired, Problem
 from floe_contracts.live_products import live_environments
 from floe_contracts.openlineage.naming import Place
 from floe_contracts.subjects import EventKind
 from floe_semantic.adapters.state_bucket import SemanticStates
 from floe_semantic.core.rendering.serving import Rendering, Unrenderable, failed_event, prepare, rendered_event
+from floe_semantic.core.sync.outcomes import bounded_problem
 from floe_semantic.core.sync.states import (
     Announced,
     Rendered,
@@ -57,7 +59,7 @@ class Artifacts:
         Raises:
             ArtifactCorrupt: the artifact does not have the digest that it is announced under.
             RefInvalid: it was announced for what is no ref.
-            ContractError: it, or a NodeGraph, is of another major or does not fulfil its contract.
+            ContractError: it is of another major or does not fulfil its contract.
             BlobMissing: a NodeGraph is not in the store yet.
             GateBroken: Cube's compiler gave no answer.
             Unreachable: the bus or the blob store does not answer.
@@ -69,9 +71,15 @@ class Artifacts:
         if not artifact.serving.cube:
             return
         await reach("semantic-held")
+        failed: Transient | None = None
         for environment in sorted(artifact.environments):
             place = Place(event.tenant, environment, event.product)
-            await self._render(received, artifact, place, live=place in live)
+            try:
+                await self._render(received, artifact, place, live=place in live)
+            except Transient as error:  # the others need not wait for it
+                failed = failed or error
+        if failed is not None:
+            raise failed
         await reach("semantic-wanted")
 
     async def retired(self, received: Received[ArtifactRetired]) -> None:
@@ -118,6 +126,12 @@ class Artifacts:
         after = await self._states.change(place, partial(withdrawn, place=place, sequence=sequence, cause=cause))
         await self._teller.tell(after)
 
+    async def _note(self, place: Place, sequence: int, error: Transient) -> None:
+        """Have the state say why nothing is rendered yet: nobody knows whether it is tried again."""
+        problem = bounded_problem(Problem.of(error))
+        with contextlib.suppress(FloeError):  # what it was raised for goes before
+            await self._states.change(place, partial(not_rendered, sequence=sequence, problem=problem, for_good=False))
+
     async def _render(
         self, received: Received[ArtifactCompiled], artifact: CompiledArtifacts, place: Place, *, live: bool
     ) -> None:
@@ -126,11 +140,16 @@ class Artifacts:
         try:
             stored = await prepare(self._rendering, artifact, place.environment)
         except Unrenderable as error:
-            await self._bus.publish(failed_event(place, digest, error.problem), id=event_id, cause=cause)
+            event = failed_event(place, digest, error.problem, live=live)
+            await self._bus.publish(event, id=f"{event_id}:failed", cause=cause)
             if live:
                 await self._states.change(place, partial(not_rendered, sequence=sequence, problem=error.problem))
             return
-        await self._bus.publish(rendered_event(place, digest, stored), id=event_id, cause=cause)
+        except Transient as error:
+            if live:
+                await self._note(place, sequence, error)
+            raise
+        await self._bus.publish(rendered_event(place, digest, stored, live=live), id=event_id, cause=cause)
         if not live:
             return
         await reach("semantic-rendered")

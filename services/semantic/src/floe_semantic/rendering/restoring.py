@@ -19,6 +19,7 @@ from floe_contracts.digests import canonical_json
 from floe_contracts.errors import Permanent, Transient
 from floe_contracts.events import ArtifactCompiled, ArtifactRetired
 from floe_contracts.live_products import live_environments
+from floe_contracts.openlineage.naming import Place
 from floe_contracts.subjects import EventKind
 from floe_semantic.adapters.state_bucket import SemanticStates
 from floe_semantic.core.sync.states import same_origin
@@ -41,10 +42,17 @@ class Restoring:
         self._artifacts = artifacts
 
     async def run(self) -> None:
-        """Bring back what is live, if nothing is known to be. Twice at a time changes nothing."""
-        await self._states.current.wait()
-        if self._states.known():
-            return None
+        """Bring back what is live and has no state, or one that was not finished, until it is cancelled.
+
+        At the start, and whenever the bucket was lost. Twice at a time changes nothing.
+        """
+        while True:
+            await self._states.current.wait()
+            self._states.lost.clear()
+            await self._restored()
+            await self._states.lost.wait()
+
+    async def _restored(self) -> None:
         while True:
             try:
                 return await self._restore()
@@ -53,12 +61,23 @@ class Restoring:
                 await asyncio.sleep(_AGAIN_SECONDS)
 
     async def _restore(self) -> None:
+        missing = [item for item in live_at_the_end(await self._handled()) if self._is_missing(item)]
         # The newest first: an older one finds where it is not live any more, and leaves it.
-        for received in sorted(live_at_the_end(await self._handled()), key=lambda item: -(item.sequence or 0)):
+        for received in sorted(missing, key=lambda item: -(item.sequence or 0)):
             try:
                 await self._artifacts.compiled(received)
             except Permanent as error:  # it was a dead letter then, too
                 _log.warning("states.not_restored", product=received.event.product, error=str(error))
+
+    def _is_missing(self, received: Compiled) -> bool:
+        """Whether the artifact is to be handled again, somewhere where it is live."""
+        event = received.event
+        artifact = read_artifact(canonical_json(event.artifact), event.artifact_digest)
+        for environment in live_environments(artifact, event.source):
+            state = self._states.find(Place(event.tenant, environment, event.product))
+            if state is None or state.artifact_sequence < (received.sequence or 0) or state.unrendered:
+                return True
+        return False
 
     async def _handled(self) -> list[Announcement]:
         floor = (await self._bus.js.consumer_info(ARTIFACTS, SEMANTIC)).ack_floor

@@ -25,7 +25,7 @@ from floe_contracts.semantic_states import SemanticState
 from floe_contracts.suggestions import meant_or_known
 from floe_semantic.adapters.cube_instances import CubeInstances
 from floe_semantic.adapters.state_bucket import SemanticStates
-from floe_semantic.core.rendering.bundles import read_bundle
+from floe_semantic.core.rendering.bundles import read_bundle, read_files
 from floe_semantic.core.rendering.serving import Rendering, Unrenderable, failed_event, prepare, rendered_event
 from floe_semantic.core.sync.naming_bundles import find_bundle
 from floe_semantic.core.sync.states import Rendered, not_rendered, wanted_by_request
@@ -74,7 +74,8 @@ class BundleRequests:
         """Have Cube serve a former bundle, until it is told to follow the artifacts again."""
         state = await self._one(asked.tenant, asked.environment, asked.request.product)
         former = find_bundle(state, asked.request.to)
-        await read_bundle(self._rendering.blobs, former.bundle_digest)  # one that is gone is not offered
+        document = await read_bundle(self._rendering.blobs, former.bundle_digest)
+        await read_files(self._rendering.blobs, document)  # one that is gone, or a part of it, is not offered
         bundle = Rendered(
             bundle_digest=former.bundle_digest,
             artifact_digest=former.artifact_digest,
@@ -94,7 +95,7 @@ class BundleRequests:
         try:
             stored = await prepare(self._rendering, artifact, place.environment)
         except Unrenderable as error:
-            await self._bus.publish(failed_event(place, digest, error.problem), id=event_id)
+            await self._bus.publish(failed_event(place, digest, error.problem), id=f"{event_id}:failed")
             await self._states.change(place, partial(not_rendered, sequence=sequence, problem=error.problem))
             raise error.reason from error
         await self._bus.publish(rendered_event(place, digest, stored), id=event_id)

@@ -13,9 +13,10 @@ import structlog
 from floe_chassis.bus import Bus
 from floe_chassis.fault_points import reach
 from floe_contracts.cloudevents import Attributes
-from floe_contracts.errors import FloeError
+from floe_contracts.errors import BlobMissing, FloeError, Permanent
 from floe_contracts.semantic_states import SemanticState, UntoldOutcome
 from floe_semantic.adapters.state_bucket import SemanticStates
+from floe_semantic.core.cube_bundles import BundleDocument
 from floe_semantic.core.ports import Blobs
 from floe_semantic.core.rendering.bundles import read_bundle
 from floe_semantic.core.sync.outcomes import outcome_event
@@ -43,16 +44,20 @@ class OutcomeTeller:
         if state is None or not state.untold:
             return
         await reach("semantic-decided")
+        told: set[str] = set()
         try:
             for untold in state.untold:
                 await self._publish(state, untold)
-            await reach("semantic-told")
-            told = frozenset(item.id for item in state.untold)
-            await self._states.change(state.place, partial(_struck, told=told))
+                told.add(untold.id)
         except FloeError as error:
-            if (text := str(error)) != self._complaint:  # it is tried each second
-                self._complaint = text
-                _log.warning("outcome.not_told", place=str(state.place), error=text)
+            self._complain(state, error)
+        if not told:
+            return
+        await reach("semantic-told")
+        try:
+            await self._states.change(state.place, partial(_struck, told=frozenset(told)))
+        except FloeError as error:
+            self._complain(state, error)
 
     async def run(self) -> None:
         """Announce what was left over, by a service that was killed or a bus that was away, until it is cancelled."""
@@ -72,11 +77,23 @@ class OutcomeTeller:
         bundle = untold.bundle
         document = None
         if bundle is not None and untold.outcome == "synced":
-            document = await read_bundle(self._blobs, bundle.bundle_digest)
+            document = await self._document(bundle.bundle_digest)
         cause = None
         if bundle is not None:
             cause = Attributes(id=bundle.cause, source="floe", time=datetime.fromisoformat(bundle.offered_at))
         await self._bus.publish(outcome_event(state.place, untold, document), id=untold.id, cause=cause)
+
+    async def _document(self, digest: str) -> BundleDocument | None:
+        try:
+            return await read_bundle(self._blobs, digest)
+        except (BlobMissing, Permanent) as error:  # that Cube serves it is told nevertheless
+            _log.warning("outcome.without_document", bundle=digest, error=str(error))
+            return None
+
+    def _complain(self, state: SemanticState, error: FloeError) -> None:
+        if (text := str(error)) != self._complaint:  # it is tried each second
+            self._complaint = text
+            _log.warning("outcome.not_told", place=str(state.place), error=text)
 
 
 def _struck(state: SemanticState | None, told: frozenset[str]) -> SemanticState | None:

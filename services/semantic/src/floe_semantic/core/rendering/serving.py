@@ -51,18 +51,16 @@ async def prepare(rendering: Rendering, artifact: CompiledArtifacts, environment
     """Render the bundle of one environment, have Cube's compiler take it, and store it.
 
     Raises:
-        ContractError: the NodeGraph is of another major or does not fulfil its contract.
         BlobMissing: the NodeGraph is not in the store yet.
-        BlobCorrupt: the NodeGraph does not have its digest.
-        Unrenderable: there is no bundle; says why.
+        Unrenderable: there is no bundle, or no NodeGraph that can be read; says why.
         GateBroken: the compiler gave no answer.
         Unreachable: the store does not answer.
     """
     digest = artifact.environments[environment].nodes
-    graph = _node_graph(await rendering.blobs.get(digest), digest)
     try:
+        content = await rendering.blobs.get(digest)
         # In a thread: a large project takes seconds, and Cube's polls are answered by the same loop.
-        bundle = await asyncio.to_thread(render, artifact, graph, environment)
+        bundle = await asyncio.to_thread(lambda: render(artifact, _node_graph(content, digest), environment))
         gate = await _gate(rendering.gate, bundle.files)
     except Permanent as error:
         raise Unrenderable(error) from error
@@ -82,7 +80,7 @@ class Unrenderable(Exception):
         self.problem = bounded_problem(Problem.of(reason))
 
 
-def rendered_event(place: Place, artifact_digest: str, stored: StoredBundle) -> SemanticRendered:
+def rendered_event(place: Place, artifact_digest: str, stored: StoredBundle, *, live: bool = True) -> SemanticRendered:
     """The event of a bundle in the blob store."""
     return SemanticRendered(
         tenant=place.tenant,
@@ -94,10 +92,11 @@ def rendered_event(place: Place, artifact_digest: str, stored: StoredBundle) -> 
         views=bounded(stored.bundle.views),
         skipped=bounded(stored.bundle.skipped),
         gate=stored.gate,
+        live=live,
     )
 
 
-def failed_event(place: Place, artifact_digest: str, problem: Problem) -> SemanticFailed:
+def failed_event(place: Place, artifact_digest: str, problem: Problem, *, live: bool = True) -> SemanticFailed:
     """The event of an artifact without a bundle."""
     return SemanticFailed(
         tenant=place.tenant,
@@ -105,6 +104,7 @@ def failed_event(place: Place, artifact_digest: str, problem: Problem) -> Semant
         environment=place.environment,
         artifact_digest=artifact_digest,
         problems=(problem,),
+        live=live,
     )
 
 

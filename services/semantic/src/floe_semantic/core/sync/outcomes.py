@@ -14,6 +14,7 @@ from floe_semantic.core.cube_bundles import BundleDocument
 OutcomeEvent = SemanticSynced | SemanticSyncFailed | SemanticWithdrawn
 
 _MOST_BYTES: Final = 200_000
+_DOCUMENT_GONE: Final = "what the bundle holds is not known any more: its document is not in the blob store"
 MOST_SAID: Final = 4000
 """Characters of a problem: Cube repeats what it could not read, and a state holds several."""
 
@@ -24,13 +25,13 @@ def outcome_event(place: Place, untold: UntoldOutcome, document: BundleDocument 
     Args:
         place: whose it is.
         untold: what is to be told.
-        document: of the bundle that it is about; needed where that is served.
+        document: of the bundle that it is about; None where it is not in the store any more.
     """
     bundle = untold.bundle
     whose = {"tenant": place.tenant, "environment": place.environment, "product": place.product}
     if bundle is None or untold.outcome == "withdrawn":
         return SemanticWithdrawn(**whose, bundle_digest=untold.other_bundle_digest)
-    if untold.outcome == "sync_failed" or document is None:
+    if untold.outcome == "sync_failed":
         return SemanticSyncFailed(
             **whose,
             artifact_digest=bundle.artifact_digest,
@@ -38,6 +39,8 @@ def outcome_event(place: Place, untold: UntoldOutcome, document: BundleDocument 
             serving_bundle_digest=untold.other_bundle_digest,
             problems=untold.problems,
         )
+    if document is None:
+        document = BundleDocument(files={}, skipped=(_DOCUMENT_GONE,))
     return SemanticSynced(
         **whose,
         artifact_digest=bundle.artifact_digest,

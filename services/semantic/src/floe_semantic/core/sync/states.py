@@ -16,6 +16,8 @@ from floe_contracts.semantic_states import KEPT_BUNDLES, OfferedBundle, Semantic
 
 MOST_PROBLEMS: Final = 20
 """Problems that a state holds: each Cube that does not serve what others serve adds one."""
+MOST_UNTOLD: Final = 20
+"""Outcomes that wait to be announced; of more, the oldest is given up: a state has to fit into its bucket."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +77,7 @@ def announced(before: SemanticState | None, place: Place, artifact: Announced) -
             "artifact_digest": artifact.artifact_digest,
             "artifact_sequence": artifact.sequence,
             "source": artifact.source,
+            "unrendered": True,
         }
     )
 
@@ -106,17 +109,17 @@ def withdrawn(before: SemanticState | None, place: Place, sequence: int, cause: 
     state = before or SemanticState(tenant=place.tenant, environment=place.environment, product=place.product)
     untold = state.untold
     if state.wanted is not None:
-        untold += (
-            UntoldOutcome(
-                id=f"{cause}:{place.environment}:withdrawn",
-                outcome="withdrawn",
-                other_bundle_digest=state.served.bundle_digest if state.served else None,
-            ),
+        told = UntoldOutcome(
+            id=f"{cause}:{place.environment}:withdrawn",
+            outcome="withdrawn",
+            other_bundle_digest=state.served.bundle_digest if state.served else None,
         )
+        untold = _with_outcome(state, told)
     return state.model_copy(
         update={
             "artifact_digest": None,
             "artifact_sequence": sequence,
+            "unrendered": False,
             "wanted": None,
             "offered": None,
             "served": None,
@@ -129,23 +132,30 @@ def withdrawn(before: SemanticState | None, place: Place, sequence: int, cause: 
 
 def wanted_by_artifact(before: SemanticState | None, sequence: int, bundle: Rendered) -> SemanticState | None:
     """The state once the bundle of its artifact is rendered; where somebody rolled back, it waits."""
-    if before is None or not follows(before, sequence) or before.pinned:
+    if before is None or not follows(before, sequence):
         return None
-    return _wanted(before, bundle)
+    state = before.model_copy(update={"unrendered": False})
+    if before.pinned:
+        return state if before.unrendered else None
+    return _wanted(state, bundle)
 
 
 def wanted_by_request(before: SemanticState, bundle: Rendered, *, pinned: bool) -> SemanticState | None:
     """The state once somebody asked for a bundle: a former one, to stay there, or the newest artifact's."""
     if before.artifact_digest is None:
         return None
-    return _wanted(before.model_copy(update={"pinned": pinned}), bundle)
+    unrendered = before.unrendered and pinned
+    return _wanted(before.model_copy(update={"pinned": pinned, "unrendered": unrendered}), bundle)
 
 
-def not_rendered(before: SemanticState | None, sequence: int, problem: Problem) -> SemanticState | None:
-    """The state once its artifact could not be rendered: what Cube serves stays."""
-    if before is None or not follows(before, sequence) or before.problems == (problem,):
+def not_rendered(
+    before: SemanticState | None, sequence: int, problem: Problem, *, for_good: bool = True
+) -> SemanticState | None:
+    """The state once its artifact could not be rendered, for good or this time: what Cube serves stays."""
+    if before is None or not follows(before, sequence) or (before.pinned and not for_good):
         return None
-    return before.model_copy(update={"problems": (problem,)})
+    after = before.model_copy(update={"problems": (problem,), "unrendered": before.unrendered and not for_good})
+    return None if after == before else after
 
 
 def served(before: SemanticState, digest: str, instance: str, time: str) -> SemanticState | None:
@@ -178,7 +188,10 @@ def refused(before: SemanticState, digest: str, instance: str, problem: Problem)
         other_bundle_digest=before.served.bundle_digest if before.served else None,
         problems=(problem,),
     )
-    back = {"offered": before.served, "problems": (problem,), "untold": (*before.untold, told)}
+    # A rollback that Cube refuses holds back no newer artifact.
+    pinned = before.pinned and before.served is not None and before.served.reason == "rolled_back"
+    untold = _with_outcome(before, told)
+    back = {"offered": before.served, "pinned": pinned, "problems": (problem,), "untold": untold}
     return before.model_copy(update=back)
 
 
@@ -192,10 +205,7 @@ def _wanted(before: SemanticState, bundle: Rendered) -> SemanticState | None:
     if before.wanted is not None and before.wanted.cause == bundle.cause:
         return None
     offer = bundle.offer()
-    state = before.model_copy(update={"wanted": offer, "offered": offer, "problems": ()})
-    if before.served is not None and before.served.bundle_digest == bundle.bundle_digest:
-        return _served(state, offer, bundle.time)
-    return state
+    return before.model_copy(update={"wanted": offer, "offered": offer, "problems": ()})
 
 
 def _served(before: SemanticState, offer: OfferedBundle, time: str) -> SemanticState:
@@ -216,9 +226,13 @@ def _served(before: SemanticState, offer: OfferedBundle, time: str) -> SemanticS
             "served": now,
             "history": (now, *former)[:KEPT_BUNDLES],
             "problems": () if settled else before.problems,
-            "untold": (*before.untold, told),
+            "untold": _with_outcome(before, told),
         }
     )
+
+
+def _with_outcome(state: SemanticState, told: UntoldOutcome) -> tuple[UntoldOutcome, ...]:
+    return (*state.untold, told)[-MOST_UNTOLD:]
 
 
 def _offer_id(state: SemanticState, offer: OfferedBundle) -> str:
