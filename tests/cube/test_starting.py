@@ -81,6 +81,7 @@ REFUSED_SETTINGS: dict[str, tuple[dict[str, str | None], str]] = {
     "no service": ({"FLOE_SEMANTIC_URL": None}, "FLOE_SEMANTIC_URL"),
     "development": ({"CUBEJS_DEV_MODE": "true"}, "CUBEJS_DEV_MODE"),
     "the playground": ({"CUBEJS_PLAYGROUND_AUTH_SECRET": "a secret"}, "CUBEJS_PLAYGROUND_AUTH_SECRET"),
+    "another mask": ({"CUBEJS_ACCESS_POLICY_MASK_NUMBER": "0"}, "CUBEJS_ACCESS_POLICY_MASK_NUMBER"),
     "nobody could come in": ({"CUBEJS_API_SECRET": None}, "CUBEJS_API_SECRET"),
     "a token file that is not there": (
         {"FLOE_CUBE_TOKEN": None, "FLOE_CUBE_TOKEN_FILE": "/nowhere/token"},

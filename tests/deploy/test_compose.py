@@ -89,6 +89,14 @@ def test_cube_is_the_version_that_tests_run_and_starts_where_it_is_asked_for(doc
         assert document["services"][name]["profiles"] == ["cube"]
 
 
+def test_cube_store_has_no_password_and_is_reached_by_cube_alone(document: dict[str, Any]) -> None:
+    reached = {name: service.get("networks", ["default"]) for name, service in document["services"].items()}
+    assert reached["cubestore"] == ["cube"]
+    assert reached["cube"] == ["default", "cube"]
+    assert {tuple(names) for name, names in reached.items() if name not in CUBE} == {("default",)}
+    assert document["networks"]["cube"]["internal"] is True
+
+
 def test_cube_has_all_files_of_its_configuration_and_asks_the_semantic_service(document: dict[str, Any]) -> None:
     cube, semantic = document["services"]["cube"], document["services"]["semantic"]
     mounted = {volume.split(":")[0] for volume in cube["volumes"] if volume.startswith("./")}

@@ -6,6 +6,7 @@ const os = require('node:os');
 
 const SIGNING = ['CUBEJS_API_SECRET', 'CUBEJS_API_SECRETS', 'CUBEJS_JWT_KEY', 'CUBEJS_JWK_URL'];
 const CUBE_STORE = ['CUBEJS_CUBESTORE_HOST', 'CUBEJS_EXT_DB_TYPE', 'CUBEJS_EXT_DB_URL', 'CUBEJS_EXT_DB_HOST'];
+const MASKS = ['STRING', 'NUMBER', 'TIME', 'BOOLEAN'].map((type) => `CUBEJS_ACCESS_POLICY_MASK_${type}`);
 const KEPT_COMPILERS = 4;
 
 class SettingsError extends Error {}
@@ -29,6 +30,8 @@ function readSettings(environment) {
   if (environment.CUBEJS_PLAYGROUND_AUTH_SECRET) {
     throw new SettingsError('CUBEJS_PLAYGROUND_AUTH_SECRET opens a door past all policies: take it away');
   }
+  const mask = MASKS.find((name) => environment[name] !== undefined);
+  if (mask) throw new SettingsError(`${mask} would show and join by what is null for those who may not see it: take it away`);
   if (!SIGNING.some((name) => environment[name])) {
     throw new SettingsError(`nobody could be let in: set one of ${SIGNING.join(', ')}`);
   }
