@@ -9,7 +9,7 @@ from http.server import BaseHTTPRequestHandler
 from typing import Any
 
 import pytest
-from bundle_server import BundleServer, reply  # found by the path that conftest.py adds
+from bundle_server import ENVIRONMENT, PRODUCT, BundleServer, reply  # found by the path that conftest.py adds
 from cube_facts import refused, serves, told
 from cube_server import CubeServer
 from models import BROKEN, ORDERS, TOTAL, with_measure
@@ -83,7 +83,8 @@ def test_whatever_the_service_does_the_last_good_bundle_serves_and_it_is_told_on
 def test_a_server_that_knows_no_etags_has_the_same_bundle_tried_once(served: Served) -> None:
     cube, bundles = served
     document = {"bundle_digest": "sha256:broken", "files": [{"path": "orders.yml", "content": BROKEN}]}
-    document |= {"version": "1.0", "verification": {"roles": [], "claims": {}}}
+    document |= {"version": "1.0", "product": PRODUCT, "environment": ENVIRONMENT}
+    document |= {"verification": {"roles": [], "claims": {}}}
     asked: list[str] = []
 
     def always(handler: BaseHTTPRequestHandler) -> None:

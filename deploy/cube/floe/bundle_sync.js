@@ -1,7 +1,8 @@
 // Which bundle serves: a new one is compiled beside it, and takes over once Cube and the semantic service call it good.
 'use strict';
 
-const { readBundle, BundleError } = require('./bundle');
+const { randomUUID } = require('node:crypto');
+const { readBundle } = require('./bundle');
 
 const TOLD_CHARACTERS = 20_000;
 const ASK_AGAIN = [401, 403, 408, 425, 429];
@@ -12,15 +13,22 @@ const ASK_AGAIN = [401, 403, 408, 425, 429];
  * An attempt is a bundle with an app of its own in Cube. One that was refused never serves, not even in part: offered
  * again, it is compiled afresh, because Cube's caches would leave out what was wrong and call the rest good.
  *
+ * Offers are worked off one at a time, rubbish too; of those that come meanwhile, the last. What cannot be told of one
+ * is told again with the next poll, unless there is a newer one by then.
+ *
  * `buildable` gives the files that this Cube can compile and keep computed.
  */
 function createBundleSync({ settings, service, notices, buildable }) {
+  const start = randomUUID(); // by which the service knows that a Cube ended over an offer and was started again
   const kept = new Map(); // app id -> attempt: what serves, what is tried, and what requests may still be at
   let serving = null;
+  let place = null; // of what served first: it serves no other product over the same warehouse
   let etag = null; // of the last bundle that was received, whatever became of it
-  let waiting = null;
-  let trying = false;
-  let verdict = null; // {document, attempt} that the service has not answered yet; a refusal has no attempt
+  let waiting = null; // {document, offer} that is not judged yet
+  let verdict = null; // {document, offer, attempt} that the service has not answered yet; a refusal has no attempt
+  let refused = null; // digest of what was turned down last, until something is taken
+  let tryAgainAt = null; // when what was turned down is tried again, should it be offered still
+  let working = false;
   let attempts = 0;
   let verify = null;
   let timer = null;
@@ -34,14 +42,16 @@ function createBundleSync({ settings, service, notices, buildable }) {
     }
   }
 
-  function judged({ digest, environment, product }, outcome, { attempt = null, error = null, cubes = {} } = {}) {
+  function judged({ digest, environment, product }, offer, outcome, { attempt = null, error = null, cubes = {} } = {}) {
     const text = error === null ? null : String(error).slice(0, TOLD_CHARACTERS);
     const document = { version: '1.0', instance: settings.instance, environment, product, bundle_digest: digest };
-    verdict = { attempt, document: { ...document, outcome, error: text, cubes } };
+    verdict = { attempt, offer, document: { ...document, outcome, error: text, cubes } };
   }
 
   function taken(attempt) {
     serving = attempt;
+    place ??= { environment: attempt.environment, product: attempt.product };
+    refused = null;
     notices.solved('bundle', 'the bundle that is offered was taken');
     notices.fact(`serves bundle ${attempt.digest}`);
   }
@@ -49,21 +59,22 @@ function createBundleSync({ settings, service, notices, buildable }) {
   function turnedDown(digest, why) {
     const instead = serving ? `${serving.digest} goes on serving` : 'nothing is served yet';
     notices.problem('bundle', `bundle ${digest} is not taken, ${instead}: ${why}`);
+    refused = digest;
+    tryAgainAt = Date.now() + settings.tryAgainSeconds * 1000;
   }
 
   /** Nothing serves that the service does not agree to: it compares the members with what it rendered. */
   async function tellVerdict() {
-    if (verdict === null) return;
-    const { attempt, document } = verdict;
+    const { attempt, document, offer } = verdict;
     let answer;
     try {
-      answer = await service.post('/v1/cube/verdicts', document);
+      answer = await service.post('/v1/cube/verdicts', document, { offer });
     } catch (error) {
       if (!(error.status >= 400 && error.status < 500) || ASK_AGAIN.includes(error.status)) throw error;
-      turnedDown(document.bundle_digest, error.message);
-      answer = { outcome: 'refused' };
+      answer = { outcome: 'refused', error: error.message };
     }
-    if (verdict === null || verdict.document !== document) return;
+    notices.solved('verdict', 'the semantic service takes verdicts again');
+    if (verdict === null || verdict.document !== document) return; // it was withdrawn meanwhile
     verdict = null;
     if (attempt === null) return;
     if (answer.outcome === 'served') taken(attempt);
@@ -73,54 +84,59 @@ function createBundleSync({ settings, service, notices, buildable }) {
     }
   }
 
-  async function tried(bundle) {
+  async function tried(bundle, offer) {
     attempts += 1;
     const attempt = { ...bundle, appId: `${bundle.digest}#${attempts}` };
     keep(attempt);
     try {
       attempt.files = buildable(bundle.files);
-      attempt.cubes = await verify(attempt);
+      attempt.cubes = await within(settings.proveSeconds, verify(attempt));
       attempt.members = new Set(Object.entries(attempt.cubes).flatMap(([cube, names]) => names.map((name) => `${cube}.${name}`)));
     } catch (error) {
-      kept.delete(attempt.appId);
+      if (!kept.delete(attempt.appId)) return; // it was withdrawn meanwhile
       turnedDown(bundle.digest, error.message);
-      judged(bundle, 'refused', { error: error.message });
+      judged(bundle, offer, 'refused', { error: error.message });
       return;
     }
-    judged(bundle, 'served', { attempt, cubes: attempt.cubes });
+    if (kept.has(attempt.appId)) judged(bundle, offer, 'served', { attempt, cubes: attempt.cubes });
   }
 
-  /** One bundle is tried at a time; of those that come meanwhile, the last. */
-  async function tryInTurn(bundle) {
-    waiting = bundle;
-    if (trying) return;
-    trying = true;
-    try {
-      while (waiting !== null && !stopped) {
-        const next = waiting;
-        waiting = null;
-        if (serving && serving.digest === next.digest) continue;
-        await tried(next);
-        if (waiting === null) await tellVerdict();
-      }
-    } finally {
-      trying = false;
-    }
-  }
-
-  function received(document) {
+  async function judge({ document, offer }) {
+    tryAgainAt = null;
     let bundle;
     try {
       bundle = readBundle(document);
     } catch (error) {
-      if (!(error instanceof BundleError)) throw error;
       const digest = String(document.bundle_digest);
       turnedDown(digest, error.message);
-      judged({ ...document, digest }, 'refused', { error: error.message });
+      judged({ ...document, digest }, offer, 'refused', { error: error.message });
       return;
     }
+    if (serving && serving.digest === bundle.digest) return; // the next poll says that it serves
+    await tried(bundle, offer);
+  }
+
+  function outdated() {
+    if (verdict !== null && verdict.attempt !== null) kept.delete(verdict.attempt.appId);
     verdict = null;
-    tryInTurn(bundle).catch((error) => notices.problem('service', error.message));
+  }
+
+  async function workOff() {
+    if (working) return;
+    working = true;
+    try {
+      while (!stopped && (waiting !== null || verdict !== null)) {
+        if (waiting === null) await tellVerdict();
+        else {
+          const next = waiting;
+          waiting = null;
+          outdated();
+          await judge(next);
+        }
+      }
+    } finally {
+      working = false;
+    }
   }
 
   function withdrawn() {
@@ -130,8 +146,21 @@ function createBundleSync({ settings, service, notices, buildable }) {
     kept.clear();
   }
 
+  /** Whose bundle the document is, if it is not this Cube's. */
+  function stranger(document) {
+    const own = { ...place };
+    if (settings.environment) own.environment = settings.environment;
+    if (settings.product) own.product = settings.product;
+    const different = Object.keys(own).some((name) => document[name] !== own[name]);
+    return different ? `${document.product} in ${document.environment}` : null;
+  }
+
   async function asked() {
-    const answer = await service.bundle({ etag, serving: serving && serving.digest });
+    if (tryAgainAt !== null && Date.now() >= tryAgainAt) {
+      tryAgainAt = null;
+      etag = null;
+    }
+    const answer = await service.bundle({ etag, serving: serving && serving.digest, place, start, refused });
     notices.solved('service', `the semantic service at ${settings.url} answers`);
     if (answer.status === 304) return;
     if (answer.status === 410) withdrawn();
@@ -140,22 +169,31 @@ function createBundleSync({ settings, service, notices, buildable }) {
       if (serving === null) notices.problem('offer', `there is no bundle to serve: ${answer.reason}`);
       return;
     }
-    notices.solved('offer', 'a bundle is offered');
     const offer = answer.etag || `"${answer.document.bundle_digest}"`;
     if (offer === etag) return;
     etag = offer;
-    received(answer.document);
+    const other = stranger(answer.document);
+    if (other !== null) {
+      // No verdict: the bundle may be good where it belongs.
+      notices.problem('offer', `a bundle of ${other} is offered, and not taken: this Cube belongs to another product`);
+      return;
+    }
+    notices.solved('offer', 'a bundle is offered');
+    waiting = { document: answer.document, offer };
+  }
+
+  function disturbed(key, error) {
+    const meanwhile = serving ? `${serving.digest} goes on serving` : 'nothing can be served yet';
+    notices.problem(key, `${error.message}; ${meanwhile}`);
   }
 
   async function polled() {
     try {
-      if (!trying) await tellVerdict();
       if (verify !== null) await asked();
-      if (!trying) await tellVerdict();
     } catch (error) {
-      const meanwhile = serving ? `${serving.digest} goes on serving` : 'nothing can be served yet';
-      notices.problem('service', `${error.message}; ${meanwhile}`);
+      disturbed('service', error);
     }
+    workOff().catch((error) => disturbed('verdict', error));
     if (!stopped) timer = setTimeout(polled, settings.pollSeconds * 1000);
   }
 
@@ -177,6 +215,19 @@ function createBundleSync({ settings, service, notices, buildable }) {
     /** The attempt of an app; undefined once it is no longer kept. */
     ofApp: (appId) => kept.get(appId),
   };
+}
+
+async function within(seconds, proof) {
+  let timer;
+  const late = new Promise((_, reject) => {
+    const told = `Cube has not answered within ${seconds} s what it shows of it (FLOE_CUBE_PROVE_SECONDS)`;
+    timer = setTimeout(() => reject(new Error(told)), seconds * 1000);
+  });
+  try {
+    return await Promise.race([proof, late]);
+  } finally {
+    clearTimeout(timer);
+  }
 }
 
 module.exports = { createBundleSync };

@@ -4,6 +4,7 @@
 const LARGEST_BUNDLE = 64 * 1024 * 1024;
 const LARGEST_PROBLEM = 64 * 1024;
 const TOLD_CHARACTERS = 500;
+const DIGEST = /^sha256:[0-9a-f]{64}$/;
 
 class ServiceError extends Error {
   /** @param {number | null} status of the answer; null if there was none. */
@@ -35,15 +36,24 @@ function createServiceClient(settings) {
     /**
      * What is offered, unless `etag` names it.
      *
+     * `place` is where this Cube belongs as far as its settings leave that open, `start` names its process, and `refused` is
+     * the digest that it turned down last: one that serves nothing is given what others serve first, unless it is this.
+     *
      * @returns {Promise<{status: number, document: object | null, etag: string | null, reason: string}>} 200 with the
      *   document, 304, 404 where nothing is offered, or 410 where the product was withdrawn.
      * @throws ServiceError if the service does not answer, or not as agreed.
      */
-    async bundle({ etag, serving }) {
+    async bundle({ etag, serving, place, start, refused: turnedDown }) {
+      const { environment, product } = place || {};
       const query = new URLSearchParams();
-      if (settings.environment) query.set('environment', settings.environment);
-      if (settings.product) query.set('product', settings.product);
-      const headers = { 'x-floe-cube-instance': settings.instance, 'x-floe-cube-serving': serving || '' };
+      if (settings.environment || environment) query.set('environment', settings.environment || environment);
+      if (settings.product || product) query.set('product', settings.product || product);
+      const headers = {
+        'x-floe-cube-instance': settings.instance,
+        'x-floe-cube-start': start,
+        'x-floe-cube-serving': serving || '',
+      };
+      if (DIGEST.test(turnedDown)) headers['x-floe-cube-refused'] = turnedDown;
       if (etag) headers['if-none-match'] = etag;
       const answer = await asked(`/v1/cube/bundle?${query}`, { headers });
       if (![200, 304, 404, 410].includes(answer.status)) throw refused(answer);
@@ -53,12 +63,13 @@ function createServiceClient(settings) {
     },
 
     /**
-     * Send a document, and what was answered.
+     * Send a document, and what was answered; `offer` is the ETag of what it is about.
      *
      * @throws ServiceError if it was not taken, with the status of the answer.
      */
-    async post(path, document) {
+    async post(path, document, { offer } = {}) {
       const headers = { 'content-type': 'application/json' };
+      if (offer) headers['if-match'] = offer;
       const answer = await asked(path, { method: 'POST', headers, body: JSON.stringify(document) });
       if (answer.status !== 200) throw refused(answer);
       return object(answer.text);

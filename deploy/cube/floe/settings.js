@@ -8,6 +8,7 @@ const SIGNING = ['CUBEJS_API_SECRET', 'CUBEJS_API_SECRETS', 'CUBEJS_JWT_KEY', 'C
 const CUBE_STORE = ['CUBEJS_CUBESTORE_HOST', 'CUBEJS_EXT_DB_TYPE', 'CUBEJS_EXT_DB_URL', 'CUBEJS_EXT_DB_HOST'];
 const MASKS = ['STRING', 'NUMBER', 'TIME', 'BOOLEAN'].map((type) => `CUBEJS_ACCESS_POLICY_MASK_${type}`);
 const KEPT_COMPILERS = 4;
+const TRY_AGAIN_SECONDS = 300;
 
 class SettingsError extends Error {}
 
@@ -42,8 +43,8 @@ function readSettings(environment) {
   return Object.freeze({
     url,
     token: readToken(environment),
-    environment: environment.FLOE_ENVIRONMENT || null,
-    product: environment.FLOE_PRODUCT || null,
+    environment: name(environment, 'FLOE_ENVIRONMENT'),
+    product: name(environment, 'FLOE_PRODUCT'),
     rolesClaim: environment.FLOE_ROLES_CLAIM || 'roles',
     userClaim: environment.FLOE_USER_CLAIM || 'sub',
     claimsNamespace: environment.CUBEJS_JWT_CLAIMS_NAMESPACE || null,
@@ -51,6 +52,8 @@ function readSettings(environment) {
     cubeStore: CUBE_STORE.some((name) => environment[name]),
     pollSeconds: seconds(environment, 'FLOE_CUBE_POLL_SECONDS', 1),
     answerSeconds: seconds(environment, 'FLOE_CUBE_ANSWER_SECONDS', 10),
+    proveSeconds: seconds(environment, 'FLOE_CUBE_PROVE_SECONDS', 600),
+    tryAgainSeconds: TRY_AGAIN_SECONDS,
     gracefulSeconds: seconds(environment, 'CUBEJS_GRACEFUL_SHUTDOWN', 10),
     instance: environment.FLOE_CUBE_INSTANCE || `${os.hostname()}-${environment.PORT || 4000}`,
     keptCompilers: KEPT_COMPILERS,
@@ -66,6 +69,14 @@ function readToken(environment) {
   } catch (error) {
     throw new SettingsError(`FLOE_CUBE_TOKEN_FILE cannot be read: ${error.message}`);
   }
+}
+
+/** An empty name is one that somebody forgot to fill in, and would be taken for "whatever there is". */
+function name(environment, variable) {
+  const value = environment[variable];
+  if (value === undefined) return null;
+  if (value.trim() === '') throw new SettingsError(`${variable} is empty: say whose bundle Cube is to serve`);
+  return value;
 }
 
 function seconds(environment, name, otherwise) {
