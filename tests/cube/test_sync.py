@@ -32,6 +32,7 @@ from floe_contracts.digests import canonical_json
 from floe_contracts.errors import Transient
 from floe_contracts.events import ArtifactCompiled, ArtifactRetired, SemanticSynced, SemanticSyncFailed
 from floe_contracts.nodes import NodeGraph
+from floe_contracts.openlineage.naming import Place
 from floe_contracts.semantic_requests import (
     LIST_SERVED,
     ROLL_BACK_BUNDLE,
@@ -44,6 +45,8 @@ from floe_contracts.semantic_requests import (
 from floe_semantic.app import create_app
 from floe_semantic.core.rendering import serving
 from floe_semantic.core.rendering.render import Bundle, render
+from floe_semantic.sync.attempts import OfferAttempts
+from floe_semantic.sync.offers import offer_tag
 
 pytestmark = [pytest.mark.bus, pytest.mark.fault]
 
@@ -364,3 +367,38 @@ async def test_the_service_and_cube_are_killed_at_any_moment(
     ids = [item.attributes.id for item in await told()]
     assert len(ids) == len(set(ids))
     assert not [item for item in await told() if isinstance(item.event, SemanticSyncFailed)]
+
+
+async def test_a_bundle_over_which_cube_ends_is_refused_and_the_good_one_serves_meanwhile(
+    cube: CubeServer, product: Product, told: Told, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Cube's memory may be too small for a bundle, which it cannot say any more."""
+    good = await product.compiled(without("payments", "orders"))
+    await eventually(lambda: product.in_sync(good), timeout=60)
+    safe = {(await product.status()).served}
+    ended: list[str] = []
+    given = OfferAttempts.given
+
+    def deadly(self: OfferAttempts, place: Place, instance: str, process: str, tag: str) -> None:
+        given(self, place, instance, process, tag)
+        if process not in ended and all(offer is None or tag != offer_tag(offer) for offer in safe):
+            ended.append(process)
+            cube.kill()
+
+    monkeypatch.setattr(OfferAttempts, "given", deadly)
+    await product.compiled(without("payments"))
+    for times in (1, 2):
+        await eventually(lambda times=times: len(ended) == times, timeout=60)
+        await asyncio.to_thread(cube.stop)
+        await asyncio.to_thread(cube.start)
+    await asyncio.to_thread(cube.wait_until_ready)
+    assert set(await seen(cube)) == {"customers", "stores"}
+    await eventually(lambda: _failed(told), timeout=60)
+    assert len(set(ended)) == 2
+    status = await product.status()
+    assert (status.status, status.offered) == ("failed", status.served)
+
+
+async def _failed(told: Told) -> bool:
+    event = (await told())[-1].event
+    return isinstance(event, SemanticSyncFailed) and "ended while it compiled" in event.problems[0].message
