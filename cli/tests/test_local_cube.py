@@ -12,6 +12,7 @@ import os
 import shutil
 import socket
 import stat
+import sys
 import time
 import urllib.request
 from collections.abc import Callable
@@ -150,6 +151,19 @@ def claims(token: str, secret: str) -> dict[str, Any]:
     assert json.loads(base64.urlsafe_b64decode(header + "==")) == {"alg": "HS256", "typ": "JWT"}
     found: dict[str, Any] = json.loads(base64.urlsafe_b64decode(body + "=" * (-len(body) % 4)))
     return found
+
+
+def test_whoever_is_killed_while_the_key_is_made_leaves_none(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = StackFolder(tmp_path / ".floe")
+    with monkeypatch.context() as killed:
+        killed.setattr("secrets.token_hex", lambda size: "x" if size == 8 else sys.exit())
+        with pytest.raises(SystemExit):
+            kept_secret(folder)
+    assert len(kept_secret(folder)) == 64
+    assert kept_secret(folder) == kept_secret(folder)
+    assert [(item.name, stat.S_IMODE(item.stat().st_mode)) for item in folder.cube_secret.parent.iterdir()] == [
+        (folder.cube_secret.name, 0o600)
+    ]
 
 
 def test_a_token_is_signed_with_the_key_of_the_folder(

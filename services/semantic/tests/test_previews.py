@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -21,6 +23,7 @@ from floe_contracts.nodes import NodeGraph
 from floe_contracts.semantic_requests import RENDER_BUNDLE, BundleRendered, RenderBundle
 from floe_semantic.app import create_app
 from floe_semantic.core.rendering.render import render
+from floe_semantic.core.rendering.serving import Rendering, prepare
 from floe_semantic.errors import NothingToServe, NotServed
 
 pytestmark = pytest.mark.bus
@@ -76,6 +79,24 @@ async def test_an_artifact_is_rendered_and_nothing_is_told(
     assert texts == dict(bundle.files)
     assert (await rendered(bus, digest, "dev")).bundle_digest != answer.bundle_digest
     assert [message.subject async for message in read_stream(bus.js, EVENTS, f"{subjects.ROOT}.semantic.>")] == []
+
+
+async def test_the_node_graph_is_read_beside_the_loop(
+    blobs: BlobStore, shop: NodeGraph, make_artifact: MakeArtifact, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A large one takes a second, in which Cube's polls are to be answered."""
+    threads: list[threading.Thread] = []
+    read = NodeGraph.read
+
+    def noted(document: Any) -> NodeGraph:
+        threads.append(threading.current_thread())
+        return read(document)
+
+    monkeypatch.setattr(NodeGraph, "read", noted)
+    nodes = await blobs.put(canonical_json(shop.model_dump(mode="json")))
+    await prepare(Rendering(blobs, None), make_artifact(prod={}, nodes={"prod": nodes}), "prod")
+    assert len(threads) == 1
+    assert threads[0] is not threading.main_thread()
 
 
 async def test_what_cannot_be_rendered_is_told_to_whoever_asked(

@@ -19,7 +19,7 @@ Outcome: TypeAlias = Literal["served", "refused", "replaced"]
 """replaced: something newer was offered before Cube had answered."""
 _LOOK_SECONDS: Final = 0.5
 _SILENT: Final = timedelta(seconds=30)
-"""A Cube that runs is written down each 20 seconds."""
+"""A Cube that runs is written down each 5 seconds; the service may be away for some."""
 _ABSENT_SECONDS: Final = 5.0
 """Within this a Cube that runs has asked: it does so each second."""
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import secrets
 import shutil
@@ -130,14 +131,18 @@ def kept_secret(folder: StackFolder) -> str:
     """The key of the folder's Cube, made when it is first asked for; only its owner may read it."""
     file = folder.cube_secret
     file.parent.mkdir(parents=True, exist_ok=True)
-    try:
-        descriptor = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    except FileExistsError:
-        return file.read_text().strip()
-    with os.fdopen(descriptor, "w") as opened:
-        secret = secrets.token_hex(32)
-        opened.write(secret)
-    return secret
+    if not file.exists():
+        # Whole or not there: whoever is killed here must not leave an empty key.
+        made = file.with_name(f"{file.name}.{secrets.token_hex(8)}")
+        try:
+            descriptor = os.open(made, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+            with os.fdopen(descriptor, "w") as opened:
+                opened.write(secrets.token_hex(32))
+            with contextlib.suppress(FileExistsError):  # somebody else was faster, and theirs is the key
+                os.link(made, file)
+        finally:
+            made.unlink(missing_ok=True)
+    return file.read_text().strip()
 
 
 def _check_free(port: int) -> None:

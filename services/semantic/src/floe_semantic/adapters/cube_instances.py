@@ -17,8 +17,10 @@ from floe_contracts.errors import FloeError
 from floe_contracts.openlineage.naming import Place
 from floe_contracts.semantic_states import CubeInstance, cube_instance_key, semantic_state_key
 
-RENEW_SECONDS: Final = 20.0
-"""So often is it written that a Cube runs which serves what it served; the bucket forgets it after a minute."""
+RENEW_SECONDS: Final = 5.0
+"""So often is it written that a Cube runs which serves what it served; the bucket forgets it after a minute.
+
+A Cube that asks one replica now and another then may have changed twice meanwhile: for so long nobody sees it."""
 MOST_INSTANCES: Final = 1000
 """Cubes that one service remembers; of more, those that it heard of first are written more often than needed."""
 
