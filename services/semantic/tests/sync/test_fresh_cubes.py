@@ -17,7 +17,7 @@ from floe_contracts.nodes import NodeGraph
 from floe_contracts.semantic_states import SemanticState
 from floe_semantic.errors import CubeRefused, NothingOffered, ProductWithdrawn
 
-from .playing_cube import PlayedCube, Publisher, polled
+from .playing_cube import PlayedCube, Publisher, Start, polled
 
 pytestmark = pytest.mark.bus
 
@@ -181,3 +181,23 @@ async def test_a_cube_that_names_no_product_hears_that_its_product_was_retired(
         status, problem, _ = await cube.ask("GET", "/v1/cube/bundle", params=query)
         assert (status, problem["code"]) == (410, ProductWithdrawn.code)
     assert (await cube.ask("GET", "/v1/cube/bundle", params={"product": "other"}))[0] == 404
+
+
+async def test_where_what_others_serve_is_lost_what_is_offered_is_given(
+    start: Start,
+    session: aiohttp.ClientSession,
+    publish: Publisher,
+    shop: NodeGraph,
+    without_orders: NodeGraph,
+    served: Served,
+) -> None:
+    async with start() as service:
+        cube = PlayedCube(session, str(service.http_address))
+        good = await served(cube, "a", shop)
+        await publish.compiled("b", without_orders)
+        await eventually(lambda: polled(cube, 200))
+    (publish.folder / good.replace(":", "/")).unlink()
+    async with start() as service:
+        fresh = Processes(session, str(service.http_address)).started()
+        await eventually(lambda: polled(fresh, 200))
+        assert fresh.bundle["bundle_digest"] == cube.bundle["bundle_digest"] != good

@@ -114,7 +114,7 @@ def bundle_endpoint(
         state, offer = _offer(place, state)
         if asker.instance is not None and _is_news(state, offer, asker.instance, asker.serving):
             await verdicts.confirm(place, offer.bundle_digest, asker.instance)
-        given = _given(state, offer, asker)
+        given = await _given(state, offer, asker, bodies)
         if given is offer and asker.instance is not None and asker.process is not None:
             attempts.given(place, asker.instance, asker.process, offer_tag(offer))
         headers = {"ETag": offer_tag(given), "Cache-Control": "no-store"}
@@ -173,7 +173,7 @@ def _offer(place: Place, state: SemanticState | None) -> tuple[SemanticState, Of
     return state, state.offered
 
 
-def _given(state: SemanticState, offer: OfferedBundle, asker: _Asker) -> OfferedBundle:
+async def _given(state: SemanticState, offer: OfferedBundle, asker: _Asker, bodies: OfferBodies) -> OfferedBundle:
     """What a Cube is given: one that serves nothing yet is given what others serve, unless it does not take it.
 
     So it answers queries while it compiles what is new, and again after it ended over that.
@@ -183,7 +183,7 @@ def _given(state: SemanticState, offer: OfferedBundle, asker: _Asker) -> Offered
         return offer
     if asker.instance is None or asker.serving is not None or asker.refused == served.bundle_digest:
         return offer
-    return served
+    return served if await bodies.has(state.place, served.bundle_digest) else offer
 
 
 def _is_unproven(state: SemanticState, offer: OfferedBundle) -> bool:

@@ -8,6 +8,7 @@ import json
 from collections import OrderedDict
 from typing import Final
 
+from floe_contracts.errors import BlobCorrupt, BlobMissing
 from floe_contracts.openlineage.naming import Place
 from floe_contracts.semantic_states import OfferedBundle
 from floe_semantic.core.ports import Blobs
@@ -36,6 +37,18 @@ class OfferBodies:
         self._blobs = blobs
         self._kept: OrderedDict[tuple[Place, str], bytes] = OrderedDict()
         self._turns: dict[tuple[Place, str], asyncio.Lock] = {}
+
+    async def has(self, place: Place, digest: str) -> bool:
+        """Whether there is an answer with a bundle: what served long ago may be gone from the blob store.
+
+        Raises:
+            Unreachable: the store does not answer.
+        """
+        try:
+            await self.body(place, digest)
+        except (BlobMissing, BlobCorrupt):
+            return False
+        return True
 
     async def body(self, place: Place, digest: str) -> bytes:
         """The answer with a bundle.
