@@ -10,6 +10,7 @@ import importlib.util
 import json
 import os
 import shutil
+import signal
 import socket
 import stat
 import sys
@@ -75,11 +76,27 @@ def folder(tmp_path: Path) -> StackFolder:
     return made
 
 
+def node_of_version(folder: Path, said: str) -> str:
+    """A program that says so when it is asked for its version."""
+    program = folder / f"node-{said}"
+    program.write_text(f"#!/bin/sh\necho {said}\n")
+    program.chmod(0o755)
+    return str(program)
+
+
 def test_a_cube_is_found_in_its_folder(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("FLOE_SEMANTIC_NODE", "/opt/node")
+    own = node_of_version(home, "v22.4.1")
+    monkeypatch.setenv("FLOE_SEMANTIC_NODE", own)
     found = find_cube(home, PLACE, 4000)
-    assert (found.home, found.node) == (home, "/opt/node")
-    assert found.gate == {"FLOE_SEMANTIC_CUBE_HOME": str(home), "FLOE_SEMANTIC_NODE": "/opt/node"}
+    assert (found.home, found.node) == (home, own)
+    assert found.gate == {"FLOE_SEMANTIC_CUBE_HOME": str(home), "FLOE_SEMANTIC_NODE": own}
+    monkeypatch.setenv("FLOE_SEMANTIC_NODE", node_of_version(home, "v20.19.0"))
+    with pytest.raises(WrongUsage, match=r"is Node\.js 20\.19\.0, and Cube needs 22"):
+        find_cube(home, PLACE, 4000)
+    for other in ("/opt/node", node_of_version(home, "Python")):
+        monkeypatch.setenv("FLOE_SEMANTIC_NODE", other)
+        with pytest.raises(WrongUsage, match=r"no Node\.js that can be run"):
+            find_cube(home, PLACE, 4000)
     monkeypatch.delenv("FLOE_SEMANTIC_NODE")
     monkeypatch.setenv("PATH", str(home))
     with pytest.raises(WrongUsage, match=r"no Node\.js"):
@@ -120,12 +137,35 @@ async def test_a_cube_listens_to_this_machine_alone_and_ends_with_the_stack(home
     assert await eventually(ended)
 
 
+async def test_a_cube_that_ends_is_started_again_and_told_of(home: Path, folder: StackFolder) -> None:
+    told: list[str] = []
+    async with local_cube(LocalCube(home, node(), PLACE, 0), folder, URL, told.append) as address:
+        first = (await asyncio.to_thread(answered, address))["pid"]
+        os.kill(first, signal.SIGKILL)
+
+        async def another() -> bool:
+            try:
+                return bool((await asyncio.to_thread(answered, address))["pid"] != first)
+            except OSError:
+                return False
+
+        assert await eventually(another)
+    [line] = told
+    assert "Cube ended with 137" in line
+    assert (folder.root / "cube" / "cube.log.1").name in line
+    assert (folder.root / "cube" / "cube.log.1").is_file()
+
+
 async def test_a_cube_that_does_not_start_says_why(home: Path, folder: StackFolder) -> None:
     (home / "node_modules/@cubejs-backend/server/bin/server").write_text("console.log('no native'); process.exit(1)")
     with pytest.raises(CubeFailed, match="no native") as failed:
         async with local_cube(LocalCube(home, node(), PLACE, 0), folder, URL):
             pass
     assert "cube.log" in str(failed.value.hint)
+    (home / "node_modules/@cubejs-backend/server/bin/server").write_text("throw new TypeError('no shim')")
+    with pytest.raises(CubeFailed, match=r"start: TypeError: no shim \("):
+        async with local_cube(LocalCube(home, node(), PLACE, 0), folder, URL):
+            pass
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         taken.listen()
@@ -170,6 +210,10 @@ def test_a_token_is_signed_with_the_key_of_the_folder(
     floe: Callable[..., Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.delenv(KEY, raising=False)
+    said = floe("semantic", "token", tmp_path)
+    assert (said.code, said.out, "no Cube was started in" in said.err) == (ExitCode.WRONG_USAGE, "", True)
+    assert list(tmp_path.iterdir()) == []
+    kept_secret(StackFolder(tmp_path / ".floe"))
     said = floe("semantic", "token", tmp_path, "--claim", "brand=Größe=1", "--claim", "org.id=7", "--role", "a b")
     told = claims(said.out.strip(), kept_secret(StackFolder(tmp_path / ".floe")))
     assert told.pop("exp") > time.time()

@@ -46,13 +46,18 @@ def block(with_text: str) -> str:
 async def shell(text: str, folder: Path, cube: CubeServer, **more: str) -> str:
     """What a script prints, with the variables of the page's beginning."""
     beginning = block("floe semantic token").replace("http://127.0.0.1:4000", cube.url)
+    # The key as floe up --cube keeps it in the folder that the page names.
+    key = folder / "examples" / "orders" / ".floe" / "cube" / "secret"
+    key.parent.mkdir(parents=True, exist_ok=True)
+    key.write_text(SECRET)
+    environment = {name: value for name, value in os.environ.items() if name != "CUBEJS_API_SECRET"}
     path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
     process = await asyncio.create_subprocess_exec(
         "bash",
         "-ec",
         f"{beginning}\n{text}",
         cwd=folder,
-        env={**os.environ, "PATH": path, "CUBEJS_API_SECRET": SECRET, **more},
+        env={**environment, "PATH": path, **more},
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.PIPE,
         start_new_session=True,

@@ -78,7 +78,8 @@ def up(
                 click.echo(f"dagster  {await cleanup.enter_async_context(dagster_ui(folder))}")
             if beside is not None:
                 asked = stack.services["semantic"].http_address or ""
-                click.echo(f"cube     {await cleanup.enter_async_context(local_cube(beside, folder, asked))}")
+                cube_beside = local_cube(beside, folder, asked, click.echo)
+                click.echo(f"cube     {await cleanup.enter_async_context(cube_beside)}")
             click.echo(f"log      {folder.log}")
             click.echo("ready; Ctrl-C stops it")
             await cleanup.enter_async_context(telling_cubes(folder, stack.nats_url, click.echo))

@@ -22,7 +22,8 @@ def end_with_the_owner():
     os.killpg(0, signal.SIGKILL)
 
 threading.Thread(target=end_with_the_owner, daemon=True).start()
-os._exit(subprocess.call(sys.argv[1:], stdin=subprocess.DEVNULL) & 255)
+code = subprocess.call(sys.argv[1:], stdin=subprocess.DEVNULL)
+os._exit(code if code >= 0 else 128 - code)
 """
 
 
@@ -30,7 +31,10 @@ os._exit(subprocess.call(sys.argv[1:], stdin=subprocess.DEVNULL) & 255)
 async def side_process(
     command: Sequence[str], *, folder: Path, environment: Mapping[str, str], log: Path
 ) -> AsyncIterator[subprocess.Popen[bytes]]:
-    """Run a program in a group of its own as long as the context lasts; what it says goes to `log`."""
+    """Run a program in a group of its own as long as the context lasts; what it says goes to `log`.
+
+    The exit code of the process is the program's; 128 and the number of the signal where one ended it.
+    """
     process = await asyncio.to_thread(_launch, command, folder, environment, log)
     try:
         yield process

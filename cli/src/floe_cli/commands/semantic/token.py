@@ -25,15 +25,15 @@ _SECONDS: Final = 60
 def token(path: Path, claims: tuple[str, ...], roles: tuple[str, ...], roles_claim: str, minutes: int) -> None:
     """Print a token for asking the Cube of `floe up PATH --cube`, to try out who sees what.
 
-    It is signed with CUBEJS_API_SECRET, if that is set, else with the key of the folder's own Cube. In production
-    tokens come from whoever signs your users in.
+    It is signed with CUBEJS_API_SECRET, if that is set, else with the key of the folder's own Cube, which `floe up
+    --cube` makes. In production tokens come from whoever signs your users in.
     """
     import os
     import time
 
     from floe_cli.semantic.tokens import claims_of, signed
     from floe_cli.stack.folders import stack_folder
-    from floe_cli.stack.local_cube import KEY, kept_secret
+    from floe_cli.stack.local_cube import KEY, known_secret
 
     wanted = claims_of(claims, roles, roles_claim, int(time.time()) + minutes * _SECONDS)
-    click.echo(signed(wanted, os.environ.get(KEY) or kept_secret(stack_folder(path))))
+    click.echo(signed(wanted, os.environ.get(KEY) or known_secret(stack_folder(path))))
