@@ -85,7 +85,8 @@ function refused(answer) {
 function problemText({ text }) {
   const document = parsed(text);
   const said = document && (document.detail || document.message || document.title || document.error);
-  return String(said || text || 'nothing more').slice(0, TOLD_CHARACTERS);
+  const hint = said && document.hint ? ` (${document.hint})` : '';
+  return `${said || text || 'nothing more'}${hint}`.slice(0, TOLD_CHARACTERS);
 }
 
 function parsed(text) {

@@ -97,14 +97,16 @@ async def served_everywhere(
     """Every product with its environment; left out, in all environments where something is live.
 
     Raises:
-        WrongUsage: nothing is known of the product that is asked for.
+        WrongUsage: nothing is known of the product or the environment that is asked for.
     """
     async with stack_with(path, "semantic") as connection:
-        live = {one.environment for one in await read_live(connection)} or {_EMBEDDED}
+        live = {one.environment for one in await read_live(connection)}
         found = []
-        for name in [environment] if environment else sorted(live):
+        for name in [environment] if environment else sorted(live or {_EMBEDDED}):
             answer = await Semantic(connection, name).ask(LIST_SERVED, ListServed())
             found += [(name, one) for one in answer.products]
+    if environment and live and environment not in live and not found:
+        raise WrongUsage(f"nothing is live in {environment!r}", hint=meant_or_known(environment, live))
     if product is None:
         return found
     own = [(name, one) for name, one in found if one.product == product]

@@ -259,6 +259,26 @@ async def test_what_cube_could_not_answer_is_not_sent(
     assert cube.posted("load") == []
 
 
+@pytest.mark.parametrize(
+    ("tool", "arguments", "told"),
+    [
+        ("query", {"measures": "board.revenue"}, "query: measures: Input should be a valid tuple"),
+        ("describe", {}, "describe: name: Field required"),
+        ("query", {"order": [{"member": 1}, {}]}, "query: order.0.member: Input should be a valid string; order.1.mem"),
+        ("query", {"measures": [1] * 7}, "; and 2 more"),
+    ],
+    ids=["form", "missing", "nested", "many"],
+)
+async def test_wrong_arguments_are_told_by_their_names(
+    tool: str, arguments: dict[str, Any], told: str, connect: Connect
+) -> None:
+    async with connect() as client:
+        said = await refusal(client, tool, **arguments)
+    assert told in said
+    assert "pydantic" not in said
+    assert "\n" not in said
+
+
 async def test_filters_are_nested_only_so_deep(cube: PlayedCube, connect: Connect) -> None:
     nested: dict[str, Any] = {"member": "board.count", "operator": "set"}
     for _ in range(12):

@@ -268,6 +268,17 @@ async def test_products_that_there_are_not(
             assert "shop" in str(refused.value.problem.hint)
 
 
+async def test_an_environment_without_any_is_told_beside_what_there_is(
+    bus: Bus, cube: PlayedCube, shop: NodeGraph, served: Served
+) -> None:
+    await served(cube, "a", shop)
+    for product in ("shop", None):
+        with pytest.raises(RequestRefused) as refused:
+            await ask(bus, READ_BUNDLE, ReadBundle(product=product), **(WHERE | {"environment": "prd"}))
+        problem = refused.value.problem
+        assert (problem.message, problem.hint) == ("nothing is served in prd", "did you mean 'prod'?")
+
+
 async def test_ten_bundles_are_kept_to_go_back_to(bus: Bus, cube: PlayedCube, shop: NodeGraph, served: Served) -> None:
     digests = [
         await served(cube, f"a{number}", shop, row_owner=("brand", f"claim_{number}"))

@@ -21,6 +21,7 @@ from floe_semantic.errors import (
     CubeRequestInvalid,
     CubeRequestTooLarge,
     CubeUnauthorized,
+    NothingOffered,
     OfferOutdated,
     ProductUnserved,
     StateChanging,
@@ -109,6 +110,22 @@ async def test_headers_are_checked(
     await eventually(lambda: polled(cube, 200))
     status, problem, _ = await cube.ask("GET", BUNDLE, headers=headers)
     assert (status, problem["code"]) == (400, CubeRequestInvalid.code)
+
+
+async def test_a_wrong_name_is_told_beside_what_there_is(cube: PlayedCube, publish: Publisher, shop: NodeGraph) -> None:
+    await publish.compiled("a", shop, environments={"prod": {}, "staging": {}})
+    for environment in ("prod", "staging"):
+        cube.query, cube.tag = {"environment": environment}, None
+        await eventually(lambda: polled(cube, 200))
+    for query, message, hint in (
+        ({"product": "shpo"}, "no product 'shpo' is served yet", "did you mean 'shop'?"),
+        ({"product": "shpo", "environment": "prod"}, "no product 'shpo' is served yet", "did you mean 'shop'?"),
+        ({"environment": "prd"}, "no product is served in 'prd' yet", "did you mean 'prod'?"),
+        ({"product": "shop", "environment": "dev"}, "shop is not served in 'dev' yet", "known are: prod, staging"),
+    ):
+        status, problem, _ = await cube.ask("GET", BUNDLE, params=query)
+        assert (status, problem["code"]) == (404, NothingOffered.code)
+        assert (problem["message"], problem["hint"]) == (message, hint)
 
 
 async def test_a_verdict_for_what_nobody_offers_is_refused(

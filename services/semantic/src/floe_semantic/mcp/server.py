@@ -12,6 +12,7 @@ from mcp.server.mcpserver import MCPServer
 from mcp.server.mcpserver.exceptions import ResourceError
 
 from floe_contracts.errors import FloeError
+from floe_semantic.mcp.answering import ToolServer
 from floe_semantic.mcp.callers import remember_headers
 from floe_semantic.mcp.cube_api import CubeApi
 from floe_semantic.mcp.lineage_api import LineageApi
@@ -39,7 +40,7 @@ def create_server(settings: McpSettings) -> MCPServer:
         if settings.lineage_url
         else None
     )
-    server: MCPServer = MCPServer(
+    server = ToolServer(
         "floe",
         title="floe: numbers through Cube",
         instructions=_INSTRUCTIONS,

@@ -133,14 +133,22 @@ class BundleRequests:
     async def _one(self, tenant: str, environment: str, product: str | None) -> SemanticState:
         states = await self._of_environment(tenant, environment)
         live = [state for state in states if state.artifact_digest is not None]
+        if not live:
+            raise self._nothing_in(tenant, environment)
         if product is None:
             if len(live) != 1:
-                names = ", ".join(state.product for state in live) or "none"
+                names = ", ".join(state.product for state in live)
                 raise ProductUnserved(
                     f"{len(live)} products are served in {environment}", hint=f"name the product: {names}"
                 )
             return await self._fresh(live[0].place)
         return await self._fresh(self._named(live, product, environment).place)
+
+    def _nothing_in(self, tenant: str, environment: str) -> ProductUnserved:
+        known = self._states.known()
+        where = {state.environment for state in known if state.tenant == tenant and state.artifact_digest is not None}
+        hint = meant_or_known(environment, where) if where else "floe run, or publish a product"
+        return ProductUnserved(f"nothing is served in {environment}", hint=hint)
 
     def _named(self, states: list[SemanticState], product: str, environment: str) -> SemanticState:
         found = next((state for state in states if state.product == product), None)

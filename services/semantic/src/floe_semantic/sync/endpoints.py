@@ -12,6 +12,7 @@ from starlette.responses import Response
 from floe_contracts.digests import is_digest
 from floe_contracts.openlineage.naming import Place
 from floe_contracts.semantic_states import OfferedBundle, SemanticState
+from floe_contracts.suggestions import meant_or_known
 from floe_semantic.adapters.cube_instances import CubeInstances
 from floe_semantic.adapters.state_bucket import SemanticStates
 from floe_semantic.errors import CubeRequestInvalid, NothingOffered, ProductUnserved, ProductWithdrawn
@@ -74,11 +75,24 @@ def find_place(states: SemanticStates, tenant: str, environment: str | None, pro
         listed = ", ".join(f"{state.product} in {state.environment}" for state in matching[:_MOST_LISTED])
         raise ProductWithdrawn(f"no product is served any more: {listed}")
     if not found:
-        raise NothingOffered("no product is served yet", hint="floe run, or publish one")
+        raise _unknown(states, tenant, environment, product)
     if len(found) > 1:
         listed = ", ".join(f"{place.product} in {place.environment}" for place in found[:_MOST_LISTED])
         raise ProductUnserved(f"there are {len(found)} products", hint=f"name one of {listed}")
     return found[0]
+
+
+def _unknown(states: SemanticStates, tenant: str, environment: str | None, product: str | None) -> NothingOffered:
+    """The refusal for a product or an environment that is not known, with what was meant."""
+    live = [state for state in states.known() if state.tenant == tenant and state.artifact_digest is not None]
+    if not live:
+        return NothingOffered("no product is served yet", hint="floe run, or publish one")
+    products = {state.product for state in live}
+    if product is not None and product not in products:
+        return NothingOffered(f"no product {product!r} is served yet", hint=meant_or_known(product, products))
+    where = {state.environment for state in live if product in (None, state.product)}
+    told = "no product is" if product is None else f"{product} is not"
+    return NothingOffered(f"{told} served in {environment!r} yet", hint=meant_or_known(str(environment), where))
 
 
 def bundle_endpoint(
@@ -108,10 +122,10 @@ def bundle_endpoint(
         asker = _asker(request)
         if asker.instance is not None:
             instances.heard(place, asker.instance, asker.serving)
-        state = states.find(place)
-        if state is not None and not await tried(place, state, asker):
-            state = states.find(place)
-        state, offer = _offer(place, state)
+        state = _state(states, place)
+        if not await tried(place, state, asker):
+            state = _state(states, place)
+        offer = _offer(place, state)
         if asker.instance is not None and _is_news(state, offer, asker.instance, asker.serving):
             await verdicts.confirm(place, offer.bundle_digest, asker.instance)
         given = await _given(state, offer, asker, bodies)
@@ -159,9 +173,14 @@ def _asker(request: Request) -> _Asker:
     return _Asker(said[INSTANCE], said[START], said[SERVING], said[REFUSED], request.headers.get("If-None-Match"))
 
 
-def _offer(place: Place, state: SemanticState | None) -> tuple[SemanticState, OfferedBundle]:
+def _state(states: SemanticStates, place: Place) -> SemanticState:
+    state = states.find(place)
     if state is None:
-        raise NothingOffered(f"nothing was compiled for {place.product} in {place.environment} yet")
+        raise _unknown(states, place.tenant, place.environment, place.product)
+    return state
+
+
+def _offer(place: Place, state: SemanticState) -> OfferedBundle:
     if state.artifact_digest is None:
         raise ProductWithdrawn(f"{place.product} is not served in {place.environment} any more")
     if state.offered is None:
@@ -170,7 +189,7 @@ def _offer(place: Place, state: SemanticState | None) -> tuple[SemanticState, Of
             said.message if said else f"the bundle of {place.product} is not rendered yet",
             hint=said.hint if said else "ask again in a while",
         )
-    return state, state.offered
+    return state.offered
 
 
 async def _given(state: SemanticState, offer: OfferedBundle, asker: _Asker, bodies: OfferBodies) -> OfferedBundle:
