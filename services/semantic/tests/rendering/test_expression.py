@@ -63,6 +63,48 @@ def test_columns_are_qualified_and_recorded(sql: str, carried: str, columns: set
 @pytest.mark.parametrize(
     "sql",
     [
+        "amount +",
+        "amount = ",
+        "* amount",
+        "(amount",
+        "amount)",
+        "amount) + (amount",
+        "(amount]",
+        "sum(amount) over ((",
+        "coalesce(amount,)",
+        "coalesce(, amount)",
+        "(amount *)",
+        "amount::",
+        "amount.",
+        ",",
+        "+",
+    ],
+)
+def test_what_is_no_expression_by_itself_is_refused(sql: str) -> None:
+    with pytest.raises(Untranslatable):
+        translate(sql, SCOPE)
+
+
+@pytest.mark.parametrize(
+    "sql",
+    [
+        "now()",
+        "[]",
+        "[-1, +2][1:]",
+        "[1, 2][:1]",
+        "(-(1))",
+        "f(x := 1)",
+        "list_transform([1], x -> x + 1)",
+        "f(a => 1)",
+    ],
+)
+def test_what_is_whole_is_carried_over_as_it_is(sql: str) -> None:
+    assert translate(sql, SCOPE).sql == sql
+
+
+@pytest.mark.parametrize(
+    "sql",
+    [
         "(select max(email) from customers)",
         "(from customers)",
         "(table customers)",

@@ -35,6 +35,10 @@ _ATOM: Final = re.compile(r"[\w.{}]+")
 # Words that open a subquery or stand for many columns at once.
 _REFUSED: Final = frozenset({"select", "with", "table", "pivot", "unpivot", "describe", "summarize", "show", "columns"})
 _OPENING: Final = frozenset({"", "(", ",", "["})
+_CLOSING: Final = frozenset({"", ")", ",", "]"})
+_CLOSES: Final = {")": "(", "]": "["}
+_SIGNS: Final = frozenset({"+", "-", "~", "!", "(", "["})
+"""Operators that something may begin with."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,6 +108,7 @@ def translate(sql: str, scope: Scope) -> Expression:
     significant = [token for token in tokens if token.kind != "space"]
     if not significant:
         raise Untranslatable("an empty SQL expression")
+    _check_whole(significant, sql)
     if len(significant) == 1 and significant[0].kind in {"word", "quoted"}:
         return _single(significant[0], scope)
     parts: list[str] = []
@@ -136,6 +141,36 @@ def _tokens(sql: str, dialect: Dialect) -> list[_Token]:
         tokens.append(_Token(kind, match.group(0)))
         position = match.end()
     return tokens
+
+
+def _check_whole(tokens: list[_Token], sql: str) -> None:
+    """Refuse what is no expression by itself: Cube would take it, and each query with it would fail.
+
+    Beyond its own parentheses it would also change what Cube writes around it.
+    """
+    opened: list[str] = []
+    before = ""
+    for token in [*tokens, _Token("end", "")]:
+        if token.text in {"(", "["}:
+            opened.append(token.text)
+        elif token.text in _CLOSES and (not opened or opened.pop() != _CLOSES[token.text]):
+            raise Untranslatable(f"SQL with a {token.text!r} too many: {_excerpt(sql)}")
+        if not _may_follow(before, token):
+            raise Untranslatable(f"SQL that lacks something beside {before or token.text!r}: {_excerpt(sql)}")
+        before = token.text if token.kind in {"operator", "end"} else "operand"
+    if opened:
+        raise Untranslatable(f"SQL with a {opened[-1]!r} that nothing closes: {_excerpt(sql)}")
+
+
+def _may_follow(before: str, token: _Token) -> bool:
+    """Whether a token may stand after an operator (empty at the beginning), or after `operand`."""
+    closes = token.text in _CLOSING and token.kind in {"operator", "end"}
+    if closes:
+        empty = _CLOSES.get(token.text) == before
+        return empty or before in {"operand", ")", "]"} or (before, token.text) == (":", "]")
+    if before in _OPENING and token.kind == "operator":
+        return token.text in _SIGNS or token.text in {"*", ":"}
+    return True
 
 
 def _kind(group: str, dialect: Dialect) -> str | None:
