@@ -29,7 +29,6 @@ _SETTINGS: Final = {
     "CUBEJS_DEV_MODE": "false",
     "CUBEJS_TELEMETRY": "false",
     "CUBEJS_LOG_LEVEL": "info",
-    "CUBEJS_CACHE_AND_QUEUE_DRIVER": "memory",
     "CUBEJS_SCHEDULED_REFRESH_TIMER": "false",
     "CUBEJS_TESSERACT_SQL_PLANNER": "false",
     "CUBEJS_GRACEFUL_SHUTDOWN": "1",

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import signal
 import socket
+import subprocess
 import threading
 from http.server import BaseHTTPRequestHandler
 from pathlib import Path
@@ -12,7 +13,7 @@ from pathlib import Path
 import pytest
 from bundle_server import bundle_server, reply, served_cube  # found by the path that conftest.py adds
 from cube_facts import refused, serves, told
-from cube_home import CubeHome
+from cube_home import CONFIGURATION, CubeHome
 from cube_server import cube_server
 from models import BROKEN, ORDERS, TOTAL, with_measure
 
@@ -89,6 +90,30 @@ REFUSED_SETTINGS: dict[str, tuple[dict[str, str | None], str]] = {
     ),
     "an impossible poll": ({"FLOE_CUBE_POLL_SECONDS": "0"}, "FLOE_CUBE_POLL_SECONDS"),
 }
+
+
+@pytest.mark.parametrize(
+    ("given", "driver"),
+    [
+        ({}, "memory"),
+        ({"CUBEJS_CUBESTORE_HOST": "store"}, None),
+        ({"CUBEJS_CACHE_AND_QUEUE_DRIVER": "cubestore"}, "cubestore"),
+    ],
+    ids=["without Cube Store", "with it", "said otherwise"],
+)
+def test_queries_queue_in_memory_where_no_cube_store_is_named(
+    cube_home: CubeHome, given: dict[str, str], driver: str | None
+) -> None:
+    """Else each query would fail, of a Cube that calls itself healthy."""
+    environment = {"FLOE_SEMANTIC_URL": "http://127.0.0.1:1", "CUBEJS_API_SECRET": "secret", **given}
+    program = """
+        const environment = JSON.parse(process.argv[1]);
+        require(process.argv[2]).readSettings(environment);
+        console.log(JSON.stringify(environment.CUBEJS_CACHE_AND_QUEUE_DRIVER ?? null));
+    """
+    settings = CONFIGURATION / "floe" / "settings.js"
+    command = [str(cube_home.node), "-e", program, json.dumps(environment), str(settings)]
+    assert json.loads(subprocess.run(command, capture_output=True, check=True).stdout) == driver
 
 
 @pytest.mark.parametrize("name", REFUSED_SETTINGS)

@@ -39,6 +39,8 @@ function readSettings(environment) {
   environment.NODE_ENV = 'production';
   // What is proved of the policies is proved with this planner; Cube's other one is native.
   environment.CUBEJS_TESSERACT_SQL_PLANNER ??= 'false';
+  // Cube's default is Cube Store, without which every query would fail.
+  if (!environment.CUBEJS_CUBESTORE_HOST) environment.CUBEJS_CACHE_AND_QUEUE_DRIVER ||= 'memory';
   if (environment.FLOE_SERVE_DATABASE) environment.CUBEJS_DB_TYPE = 'duckdb';
   return Object.freeze({
     url,
