@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ from floe_cli.follow.plain_view import PlainView
 from floe_cli.follow.progress import Progress, StageName, StageStatus, after, after_lineage
 from floe_cli.follow.result import result_document
 from floe_cli.follow.summary import show_summary
+from floe_cli.semantic.run_waiting import CubeAnswer
 from floe_contracts.digests import digest_of, short
 from floe_contracts.events import (
     ArtifactCompiled,
@@ -50,6 +52,7 @@ TABLE = LandedTable(
     mode="replace",
 )
 ATTACHED = TABLE.model_copy(update={"identifier": "gold.customers", "mode": "attached"})
+DIGEST = digest_of(b"former cubes")
 SECONDS = RunSeconds(run=1.25, land=0.5)
 PROBLEM = Problem(code="FLOE-RUN-001", message="1 node failed")
 RENDERED = SemanticRendered(
@@ -189,7 +192,8 @@ def test_folding_the_same_events_again_changes_nothing(compiled: ArtifactCompile
 KEYS = [
     *("tenant", "environment", "product", "source_digest", "artifact_digest", "run_id", "status"),
     *("partition", "reason", "nodes", "tables"),
-    *("lineage_events", "cube_bundle_digest", "cube_serves", "problems", "seconds"),
+    *("lineage_events", "cube_bundle_digest", "cube_skipped", "cube_outcome", "cube_serves", "cube_serving"),
+    *("problems", "seconds"),
 ]
 
 
@@ -283,6 +287,32 @@ def test_the_live_view_shows_where_things_are(compiled: ArtifactCompiled) -> Non
     failing(fold(rejected()))
     console.print(failing._picture())
     assert "✗" in console.export_text()
+
+
+@pytest.mark.parametrize(
+    ("answer", "serves", "line"),
+    [
+        (CubeAnswer("served", DIGEST), True, "; Cube serves it"),
+        (CubeAnswer("refused", None, (PROBLEM,)), False, "; Cube refuses it: Cube has served nothing yet"),
+        (CubeAnswer("undecided", DIGEST), None, "; Cube has not answered with it yet"),
+        (CubeAnswer("pinned", DIGEST), None, f"somebody rolled back: Cube goes on with {short(DIGEST)}"),
+        (CubeAnswer("not_rendered", DIGEST), None, f"not rendered; Cube goes on with {short(DIGEST)}"),
+    ],
+    ids=["served", "refused", "undecided", "pinned", "not-rendered"],
+)
+def test_the_summary_says_what_cube_made_of_the_bundle(
+    compiled: ArtifactCompiled, answer: CubeAnswer, serves: bool | None, line: str
+) -> None:
+    failed = SemanticFailed(**PLACE, artifact_digest=compiled.artifact_digest, problems=(PROBLEM,))
+    rendered = RENDERED.model_copy(update={"skipped": ("a: no", "b: no")})
+    last = failed if answer.outcome == "not_rendered" else rendered
+    made = document(replace(fold(*well(compiled), completed(), last), cube=answer))
+    assert made["cube_serves"] is serves
+    console = Console(record=True, width=300)
+    show_summary(console, made, Path("examples/orders"))
+    text = console.export_text()
+    assert line in text
+    assert ("2 of what Cube was to serve" in text) is (last is rendered)
 
 
 @pytest.mark.parametrize("served", [True, False])

@@ -189,3 +189,17 @@ def test_a_cube_that_does_not_answer_is_not_waited_for_longer_than_asked(shop: S
     in_status(floe, shop, "pending")
     said = floe("semantic", "sync", shop.folder, "-p", shop.name, "--wait", "0.1")
     assert (said.code, CubeUndecided.code in said.err) == (ExitCode.UNREACHABLE, True)
+
+
+def test_a_run_waits_for_the_cube_that_asks(shop: Shop, floe: Floe) -> None:
+    with shop.cube() as cube:
+        said = floe("run", shop.folder, "--json")
+        made = json.loads(said.out)
+        assert (said.code, made["cube_outcome"], made["cube_serves"]) == (0, "served", True)
+        assert cube.serving == made["cube_bundle_digest"] == made["cube_serving"]
+
+    # What cannot be rendered is told, and fails no run.
+    shop.schema.write_text(shop.schema.read_text().replace("expose: true", "expose: false"))
+    said = floe("run", shop.folder)
+    assert (said.code, "FLOE-SEM-001" in said.err) == (0, True)
+    assert f"not rendered; Cube goes on with {made['cube_serving'].removeprefix('sha256:')[:12]}" in said.out

@@ -38,6 +38,10 @@ def run(
 
     Needs no configuration: without FLOE_NATS_URL, and without a `floe up` of the folder, it starts the embedded stack
     and leaves everything under PATH/.floe.
+
+    While a Cube asks for the bundle of the product, it waits up to a minute for what that makes of it. The exit code
+    is that of the run: 0 too where the bundle cannot be rendered or Cube refuses it; floe semantic status ends with 3
+    then.
     """
     import asyncio
 

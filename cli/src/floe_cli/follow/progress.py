@@ -6,6 +6,7 @@ from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import Final, Self
 
+from floe_cli.semantic.run_waiting import CubeAnswer
 from floe_contracts.events import (
     ArtifactCompiled,
     ArtifactPlanned,
@@ -88,6 +89,8 @@ class Progress:
     rendered: SemanticRendered | SemanticFailed | None = None
     synced: SemanticSynced | SemanticSyncFailed | None = None
     """What a Cube has made of the bundle, if one runs."""
+    cube: CubeAnswer | None = None
+    """The same once it was waited for; None if no Cube asks for it."""
 
     @classmethod
     def of_run(cls) -> Self:

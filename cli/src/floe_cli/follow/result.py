@@ -40,7 +40,10 @@ def result_document(progress: Progress, *, tenant: str, environment: str, produc
         "cube_bundle_digest": progress.rendered.bundle_digest
         if isinstance(progress.rendered, SemanticRendered)
         else None,
-        "cube_serves": isinstance(progress.synced, SemanticSynced) if progress.synced else None,
+        "cube_skipped": list(getattr(progress.rendered, "skipped", ())),
+        "cube_outcome": progress.cube.outcome if progress.cube else None,
+        "cube_serves": _cube_serves(progress),
+        "cube_serving": progress.cube.serving if progress.cube else None,
         "problems": [problem.model_dump(exclude_none=True) for problem in _problems(progress)],
         "seconds": {
             "compile": compiled.seconds if compiled else None,
@@ -63,8 +66,15 @@ def reason_of(outcome: RunEnded) -> str | None:
     return f"the run {outcome.by} took its place" if isinstance(outcome, RunSuperseded) else None
 
 
+def _cube_serves(progress: Progress) -> bool | None:
+    """Whether Cube serves the bundle of the run; None where it has not said."""
+    if progress.cube is not None:
+        return {"served": True, "refused": False}.get(progress.cube.outcome)
+    return isinstance(progress.synced, SemanticSynced) if progress.synced else None
+
+
 def _problems(progress: Progress) -> tuple[Any, ...]:
-    for part in (progress.rejected, progress.outcome, progress.rendered, progress.synced):
+    for part in (progress.rejected, progress.outcome, progress.rendered, progress.cube, progress.synced):
         found: tuple[Any, ...] = getattr(part, "problems", ())
         if found:
             return found

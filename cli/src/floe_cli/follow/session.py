@@ -15,10 +15,12 @@ from floe_cli.follow.progress import Progress
 from floe_cli.products import Product
 from floe_cli.publishing import publish_spec
 from floe_cli.run_asking import REASON, Asking
+from floe_cli.semantic.asking import Semantic
+from floe_cli.semantic.run_waiting import CubeAnswer, cube_answer, kept_answer
 from floe_cli.stack.connection import Connection
 from floe_contracts import subjects
 from floe_contracts.cloudevents import decode
-from floe_contracts.events import RunCompleted, RunOptions, RunRequested
+from floe_contracts.events import RunCompleted, RunOptions, RunRequested, SemanticFailed, SemanticRendered
 from floe_contracts.openlineage.naming import Place, run_id
 from floe_contracts.plans import Plan
 from floe_contracts.run_requests import compiled_run_request_id
@@ -114,6 +116,8 @@ async def run_product(
         progress = await follower.until_ended(run_id(place, cause))
         if isinstance(progress.outcome, RunCompleted):
             progress = await follower.until_told(rendered=compiled.artifact["serving"]["cube"])
+            answer = await _cube_answer(connection, place, follower.compiled_id, progress)
+            progress = replace(follower.progress, cube=answer)
     return SessionResult(progress, time.monotonic() - started)
 
 
@@ -140,6 +144,16 @@ async def last_run_artifact(connection: Connection, place: Place) -> str | None:
         event = decode(message.subject, message.headers, message.data).event
         last = event.artifact_digest if isinstance(event, RunCompleted) else last
     return last
+
+
+async def _cube_answer(connection: Connection, place: Place, cause: str, progress: Progress) -> CubeAnswer | None:
+    """What Cube makes of the bundle of a run; None where none asks for it, or nothing is to be served."""
+    semantic = Semantic(connection, place.environment)
+    if isinstance(progress.rendered, SemanticFailed):
+        return await kept_answer(semantic, place.product)
+    if isinstance(progress.rendered, SemanticRendered) and progress.rendered.live:
+        return await cube_answer(semantic, place.product, cause, progress.rendered.bundle_digest)
+    return None
 
 
 def _place(connection: Connection, product: Product, environment: str) -> Place:

@@ -50,7 +50,7 @@ def report(result: SessionResult, product: str, environment: str, path: Path, *,
     elif document["reason"]:
         click.echo(f"run {document['run_id']} was {document['status']}; {document['reason']}", err=True)
     if not as_json:
-        for part in (progress.rejected, progress.outcome, progress.rendered, progress.synced):
+        for part in (progress.rejected, progress.outcome, progress.rendered, progress.cube or progress.synced):
             show_problems(getattr(part, "problems", ()))
     if progress.rejected is not None:
         return code_of_rejection(progress.rejected.problems)

@@ -11,6 +11,8 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
+from floe_contracts.digests import short
+
 
 def show_summary(console: Console, document: dict[str, Any], path: Path) -> None:
     """Show the result document of a completed run."""
@@ -57,15 +59,31 @@ def _chain(document: dict[str, Any]) -> list[tuple[str, str]]:
         ("snapshots", _snapshots(tables)),
         ("lineage", f"{document['lineage_events']} OpenLineage events, each names the run and the artifact"),
         ("Cube bundle", _bundle(document) if compiled else None),
+        ("left out", _left_out(document)),
     ]
     return [(name, value) for name, value in chain if value is not None]
 
 
 def _bundle(document: dict[str, Any]) -> str:
     """The bundle, and what Cube made of it; whether one runs is not known where nothing was heard."""
-    told = {True: "; Cube serves it", False: "; Cube refuses it, and serves what it served before", None: ""}
-    digest = document["cube_bundle_digest"]
-    return f"{digest}{told[document['cube_serves']]}" if digest else "not served"
+    digest, serving = document["cube_bundle_digest"], document["cube_serving"]
+    goes_on = f"Cube goes on with {short(serving)}" if serving else "Cube has served nothing yet"
+    if digest is None:
+        return f"not rendered; {goes_on}" if document["cube_outcome"] == "not_rendered" else "not served"
+    told = {
+        "served": "; Cube serves it",
+        "refused": f"; Cube refuses it: {goes_on}",
+        "replaced": "; a newer one is offered to Cube",
+        "pinned": f"; it waits until floe semantic sync, for somebody rolled back: {goes_on}",
+        "undecided": "; Cube has not answered with it yet, floe semantic status shows what becomes of it",
+    }
+    return f"{digest}{told.get(document['cube_outcome'], '')}"
+
+
+def _left_out(document: dict[str, Any]) -> str | None:
+    """How much of the models Cube cannot say."""
+    count = len(document["cube_skipped"])
+    return f"{count} of what Cube was to serve; floe semantic render says what, and why" if count else None
 
 
 def _snapshots(tables: list[dict[str, Any]]) -> str:

@@ -44,7 +44,7 @@ async def until_synced(semantic: Semantic, offer: BundleOffered, seconds: float)
     started = time.monotonic()
     while True:
         product = await _look(semantic, offer)
-        if (outcome := outcome_of(offer, product)) is not None:
+        if (outcome := outcome_of(offer.offered.bundle_digest, product)) is not None:
             return Synced(outcome, product)
         waited = time.monotonic() - started
         told = f"the bundle {short(offer.offered.bundle_digest)} of {offer.product} in {semantic.environment}"
@@ -61,13 +61,13 @@ async def until_synced(semantic: Semantic, offer: BundleOffered, seconds: float)
         await asyncio.sleep(_LOOK_SECONDS)
 
 
-def outcome_of(offer: BundleOffered, product: ServedProduct) -> Outcome | None:
-    """What Cube made of an offer, by the state of its product; None as long as it is open."""
-    digest = offer.offered.bundle_digest
-    given = product.offered.bundle_digest if product.offered else None
-    if given != digest or product.status == "failed":
+def outcome_of(digest: str, product: ServedProduct) -> Outcome | None:
+    """What Cube made of an offered bundle, by the state of its product; None as long as it is open."""
+    given = product.offered
+    if given is None or given.bundle_digest != digest or product.status == "failed":
         return "refused" if product.problems else "replaced"
-    served = product.served is not None and product.served.bundle_digest == digest
+    # What is offered anew is served once a Cube has said so since, also where its files are the same.
+    served = product.served is not None and product.served.cause == given.cause
     running = {cube.bundle_digest for cube in heard_lately(product.instances)}
     return "served" if served and running == {digest} else None
 
