@@ -11,6 +11,7 @@ from rich.console import Console
 from floe_cli.semantic import cube_news
 from floe_cli.semantic.asking import bundle_named, shown_name
 from floe_cli.semantic.bundle_diff import unified
+from floe_cli.semantic.run_waiting import CubeOutcome, run_outcome
 from floe_cli.semantic.served_state import Served, after
 from floe_cli.semantic.sync_waiting import Outcome, outcome_of
 from floe_cli.semantic.views import rendered_lines, status_parts
@@ -26,7 +27,7 @@ from floe_contracts.events import (
     SemanticSyncFailed,
     SemanticWithdrawn,
 )
-from floe_contracts.semantic_requests import BundleOffered, BundleRendered, ServedProduct
+from floe_contracts.semantic_requests import BundleRendered, ServedProduct
 from floe_contracts.semantic_states import CubeInstance, OfferedBundle, SemanticState, semantic_state_key
 
 NOW = datetime(2026, 11, 21, 12, 0, 0, tzinfo=UTC)
@@ -58,7 +59,7 @@ def shown(*products: ServedProduct) -> str:
 
 
 def test_a_product_that_is_in_sync() -> None:
-    served = bundle(NEW, served_at="2026-11-21T11:00:02Z", gate="passed")
+    served = bundle(NEW, served_at="2026-11-21T11:00:02Z", gate="passed", left_out=3)
     former = bundle(OLD, served_at="2026-11-20T08:00:00Z", reason="requested")
     text = shown(
         product(
@@ -73,6 +74,7 @@ def test_a_product_that_is_in_sync() -> None:
     assert "shop in dev  in sync" in text
     assert f"wanted    {short(NEW)} of the artifact {short(ARTIFACT)}, compiled 2026-11-21 11:00:00Z" in text
     assert "Cube's own compiler took it" in text
+    assert "left out  3, or said in other words: floe semantic render says what and why" in text
     assert f"served    {short(NEW)}, since 2026-11-21 11:00:02Z" in text
     assert f"cube-1 serves {short(NEW)}, heard of 10 s ago" in text
     assert f"cube-2 serves {short(NEW)}" in text
@@ -89,6 +91,14 @@ def test_a_product_that_cube_refuses() -> None:
     assert "none asks for it" in text
 
 
+def test_a_product_whose_newest_artifact_cannot_be_rendered() -> None:
+    old = bundle(OLD, served_at="2026-11-21T10:00:00Z").model_copy(update={"artifact_digest": digest_of(b"before")})
+    for wanted in (old, None):
+        text = shown(product(status="failed", wanted=wanted, offered=wanted, served=old, problems=(PROBLEM,)))
+        assert f"wanted  none of the artifact {short(ARTIFACT)}: {PROBLEM.message}" in text.replace("    ", "  ")
+        assert f"{short(OLD)}, since" in text
+
+
 def test_a_product_that_waits() -> None:
     state = product(wanted=bundle(NEW), offered=bundle(NEW), served=bundle(NEW))
     assert "waiting: no Cube has asked for it" in shown(state)
@@ -101,7 +111,9 @@ def test_a_product_that_is_withdrawn() -> None:
 
 
 GONE = CubeInstance(instance="gone", bundle_digest=OLD, seen_at="2026-11-21T11:59:10Z")
-OFFER = BundleOffered(product="shop", offered=bundle(NEW), changed=True)
+
+
+AGAIN = bundle(NEW).model_copy(update={"cause": "c2"})
 
 
 @pytest.mark.parametrize(
@@ -113,6 +125,7 @@ OFFER = BundleOffered(product="shop", offered=bundle(NEW), changed=True)
         (product(offered=bundle(NEW), served=bundle(NEW)), None),
         (product(offered=bundle(NEW), served=bundle(NEW), instances=(cube(NEW),)), "served"),
         (product(offered=bundle(NEW), served=bundle(NEW), instances=(cube(NEW), GONE)), "served"),
+        (product(offered=AGAIN, served=bundle(NEW), instances=(cube(NEW),)), None),
         (product(status="pinned", offered=bundle(NEW), served=bundle(NEW), instances=(cube(NEW),)), "served"),
         (product(status="failed", offered=bundle(OLD), served=bundle(OLD), problems=(PROBLEM,)), "refused"),
         (product(status="failed", offered=None, problems=(PROBLEM,)), "refused"),
@@ -125,6 +138,7 @@ OFFER = BundleOffered(product="shop", offered=bundle(NEW), changed=True)
         "no-cube",
         "served",
         "one-ended",
+        "offered-again",
         "pinned",
         "refused",
         "first-refused",
@@ -132,7 +146,22 @@ OFFER = BundleOffered(product="shop", offered=bundle(NEW), changed=True)
     ],
 )
 def test_what_became_of_an_offer(state: ServedProduct, outcome: Outcome | None) -> None:
-    assert outcome_of(OFFER, state) == outcome
+    assert outcome_of(NEW, state) == outcome
+
+
+@pytest.mark.parametrize(
+    ("state", "outcome"),
+    [
+        (product(wanted=bundle(OLD), offered=bundle(OLD)), None),
+        (product(wanted=AGAIN, offered=AGAIN, served=bundle(NEW), instances=(cube(NEW),)), None),
+        (product(wanted=AGAIN, offered=AGAIN, served=AGAIN, instances=(cube(NEW),)), "served"),
+        (product(status="failed", wanted=AGAIN, offered=bundle(OLD), problems=(PROBLEM,)), "refused"),
+        (product(status="pinned", wanted=bundle(OLD), offered=bundle(OLD)), "pinned"),
+    ],
+    ids=["not-offered-yet", "not-said-again", "served", "refused", "pinned"],
+)
+def test_what_became_of_the_bundle_of_a_run(state: ServedProduct, outcome: CubeOutcome | None) -> None:
+    assert run_outcome(state, "c2", NEW) == outcome
 
 
 def test_names_of_bundles() -> None:
@@ -240,12 +269,18 @@ def test_the_last_link_of_a_trace(verdicts: list[SemanticSynced | SemanticSyncFa
         ({"wanted": bundle(NEW)}, [cube(NEW), cube(NEW, "b")], f"2 Cubes serve {short(NEW)}, in sync"),
         ({"wanted": bundle(NEW)}, [cube(OLD)], f"a Cube serves {short(OLD)}"),
         (
-            {"wanted": bundle(NEW), "problems": (PROBLEM,)},
+            {"artifact_digest": ARTIFACT, "wanted": bundle(NEW), "problems": (PROBLEM,)},
             [cube(OLD)],
-            f"a Cube serves {short(OLD)}; {short(NEW)} cannot be served, see floe semantic status",
+            f"a Cube serves {short(OLD)}; {short(NEW)} cannot be served, see floe semantic status: {PROBLEM.message}",
+        ),
+        (
+            {"artifact_digest": digest_of(b"newer"), "wanted": bundle(OLD), "problems": (PROBLEM,)},
+            [cube(OLD)],
+            f"a Cube serves {short(OLD)}; the newest artifact cannot be served, see floe semantic status: "
+            f"{PROBLEM.message}",
         ),
     ],
-    ids=["none", "nothing", "empty", "in-sync", "two", "behind", "refused"],
+    ids=["none", "nothing", "empty", "in-sync", "two", "behind", "refused", "not-rendered"],
 )
 def test_what_floe_up_tells_of_cubes(state: dict[str, Any], cubes: list[CubeInstance], line: str | None) -> None:
     known = SemanticState(**PLACE, **state)

@@ -27,7 +27,7 @@ GATES: Final = {
     "not_run": "Cube's own compiler was not there to be asked",
 }
 _UNASKED: Final = ("waiting: no Cube has asked for it", "yellow")
-_REASONS: Final = {"compiled": "compiled", "rolled_back": "rolled back", "requested": "asked for"}
+_REASONS: Final = {"compiled": "compiled", "rolled_back": "rolled back", "requested": "synced again"}
 
 
 def status_parts(served: Sequence[tuple[str, ServedProduct]], now: datetime) -> Iterator[RenderableType]:
@@ -53,8 +53,15 @@ def status_parts(served: Sequence[tuple[str, ServedProduct]], now: datetime) -> 
 def _facts(product: ServedProduct, now: datetime) -> Iterator[tuple[str, RenderableType]]:
     if product.artifact_digest is not None:
         yield "artifact", short(product.artifact_digest)
-    if product.wanted is not None:
+    if _is_unrendered(product):
+        yield "wanted", f"none of the artifact {short(product.artifact_digest or '')}: {product.problems[0].message}"
+    elif product.wanted is not None:
         yield "wanted", _bundle(product.wanted)
+        if product.wanted.left_out:
+            yield (
+                "left out",
+                f"{product.wanted.left_out}, or said in other words: floe semantic render says what and why",
+            )
     if product.offered is not None and _digest(product.offered) != _digest(product.wanted):
         yield "offered", _bundle(product.offered)
     if product.served is not None:
@@ -66,6 +73,13 @@ def _facts(product: ServedProduct, now: datetime) -> Iterator[tuple[str, Rendera
         yield "" if number else "Cubes", f"{cube.instance} {serves}, heard of {seconds} s ago"
     if not product.instances:
         yield "Cubes", Text("none asks for it", style="yellow")
+
+
+def _is_unrendered(product: ServedProduct) -> bool:
+    """Whether the newest artifact has no bundle: what was wanted before is none of it."""
+    if product.status != "failed" or not product.problems:
+        return False
+    return product.wanted is None or product.wanted.artifact_digest != product.artifact_digest
 
 
 def _bundle(bundle: OfferedBundle) -> str:

@@ -30,6 +30,7 @@ class OfferedBundle(Data):
     reason: SyncReason = Field(description="What led to it.")
     offered_at: str = Field(description="When it was offered to Cube, ISO 8601.")
     gate: GateOutcome = Field(default="not_run", description="Whether Cube's own compiler took it before.")
+    left_out: int = Field(default=0, description="How many things could not be said in Cube, or only in other words.")
     served_at: str | None = Field(default=None, description="When Cube first served it, ISO 8601.")
 
 

@@ -22,7 +22,7 @@ class SemanticSettings(BaseSettings):
         description="Folder whose node_modules holds Cube's schema compiler, which then takes every bundle before it "
         "is offered; without it no compiler is asked.",
     )
-    node: str = Field(default="node", description="Node's program, version 20 or newer, for Cube's compiler.")
+    node: str = Field(default="node", description="Node's program, version 22 or newer, for Cube's compiler.")
     gate_seconds: float = Field(default=600.0, gt=0, description="How long Cube's compiler may take for a bundle.")
     query_window_seconds: float = Field(
         default=300.0,

@@ -18,7 +18,7 @@ from floe_chassis.topology import ARTIFACTS, CUBE_INSTANCES_BUCKET, SEMANTIC
 from floe_contracts.cloudevents import Received
 from floe_contracts.errors import BlobMissing
 from floe_contracts.events import SemanticSynced
-from floe_contracts.nodes import NodeGraph
+from floe_contracts.nodes import DeclaredMeasure, NodeGraph
 from floe_contracts.semantic_requests import (
     LIST_SERVED,
     READ_BUNDLE,
@@ -277,6 +277,24 @@ async def test_an_environment_without_any_is_told_beside_what_there_is(
             await ask(bus, READ_BUNDLE, ReadBundle(product=product), **(WHERE | {"environment": "prd"}))
         problem = refused.value.problem
         assert (problem.message, problem.hint) == ("nothing is served in prd", "did you mean 'prod'?")
+
+
+async def test_it_is_told_how_much_was_left_out(bus: Bus, cube: PlayedCube, shop: NodeGraph, served: Served) -> None:
+    broken = DeclaredMeasure(name="broken", type="sum", sql="amount +")
+    graph = shop.model_copy(
+        update={"nodes": tuple(node.model_copy(update={"measures": (broken,)}) for node in shop.nodes)}
+    )
+    await served(cube, "a", graph)
+    wanted = (await listed(bus)).wanted
+    assert wanted is not None
+    before = wanted.left_out
+    assert before > 0
+    await served(cube, "b", shop)
+    wanted = (await listed(bus)).wanted
+    assert wanted is not None
+    assert wanted.left_out < before
+    back = await ask(bus, ROLL_BACK_BUNDLE, RollBackBundle(requester="somebody"), **WHERE)
+    assert back.offered.left_out == before
 
 
 async def test_ten_bundles_are_kept_to_go_back_to(bus: Bus, cube: PlayedCube, shop: NodeGraph, served: Served) -> None:

@@ -160,6 +160,7 @@ class Artifacts:
             cause=cause.id,
             reason="compiled",
             time=datetime.now(UTC).isoformat(),
+            left_out=len(stored.bundle.skipped),
         )
         after = await self._states.change(place, partial(wanted_by_artifact, sequence=sequence, bundle=bundle))
         await self._teller.tell(after)

@@ -83,6 +83,7 @@ class BundleRequests:
             cause=asked.id,
             reason="rolled_back",
             time=datetime.now(UTC).isoformat(),
+            left_out=former.left_out,
         )
         return await self._offer(state, lambda now: wanted_by_request(now, bundle, pinned=True))
 
@@ -106,6 +107,7 @@ class BundleRequests:
             cause=asked.id,
             reason="requested",
             time=datetime.now(UTC).isoformat(),
+            left_out=len(stored.bundle.skipped),
         )
 
         def wanted(now: SemanticState) -> SemanticState | None:

@@ -46,6 +46,7 @@ class Rendered:
         cause: id of the event or request that led to it.
         reason: what led to it.
         time: now, ISO 8601.
+        left_out: how many things could not be said in Cube.
     """
 
     bundle_digest: str
@@ -54,6 +55,7 @@ class Rendered:
     cause: str
     reason: SyncReason
     time: str
+    left_out: int = 0
 
     def offer(self) -> OfferedBundle:
         """The bundle, offered now."""
@@ -64,6 +66,7 @@ class Rendered:
             reason=self.reason,
             offered_at=self.time,
             gate=self.gate,
+            left_out=self.left_out,
         )
 
 
