@@ -34,6 +34,7 @@ NOW = datetime(2026, 11, 21, 12, 0, 0, tzinfo=UTC)
 OLD, NEW = digest_of(b"old bundle"), digest_of(b"new bundle")
 ARTIFACT = digest_of(b"artifact")
 PLACE = {"tenant": "default", "environment": "dev", "product": "shop"}
+CANNOT = "cannot be served, see floe semantic status"
 PROBLEM = Problem(code="FLOE-SEM-003", message="orders: the is not defined")
 
 
@@ -271,13 +272,12 @@ def test_the_last_link_of_a_trace(verdicts: list[SemanticSynced | SemanticSyncFa
         (
             {"artifact_digest": ARTIFACT, "wanted": bundle(NEW), "problems": (PROBLEM,)},
             [cube(OLD)],
-            f"a Cube serves {short(OLD)}; {short(NEW)} cannot be served, see floe semantic status: {PROBLEM.message}",
+            f"a Cube serves {short(OLD)}; {short(NEW)} {CANNOT}: {PROBLEM.message}",
         ),
         (
             {"artifact_digest": digest_of(b"newer"), "wanted": bundle(OLD), "problems": (PROBLEM,)},
             [cube(OLD)],
-            f"a Cube serves {short(OLD)}; the newest artifact cannot be served, see floe semantic status: "
-            f"{PROBLEM.message}",
+            f"a Cube serves {short(OLD)}; the newest artifact {CANNOT}: {PROBLEM.message}",
         ),
     ],
     ids=["none", "nothing", "empty", "in-sync", "two", "behind", "refused", "not-rendered"],

@@ -22,5 +22,8 @@ def print_parts(*parts: RenderableType) -> None:
     from floe_cli.run_views import table_console
 
     console = table_console()
-    for number, part in enumerate(parts):
-        console.print(*([""] if number else []), part, sep="\n", markup=False)
+    with console.capture() as shown:
+        for number, part in enumerate(parts):
+            console.print(*([""] if number else []), part, sep="\n", markup=False)
+    # Tables fill their last column up; on a terminal the blanks stand before the codes of colours.
+    click.echo("\n".join(line.rstrip() for line in shown.get().splitlines()))

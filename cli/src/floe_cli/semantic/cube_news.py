@@ -58,13 +58,12 @@ def _serving(state: SemanticState, running: list[CubeInstance]) -> str:
     digests = sorted({short(cube.bundle_digest) for cube in running if cube.bundle_digest})
     count = "a Cube serves" if len(running) == 1 else f"{len(running)} Cubes serve"
     serves = f"{count} {' and '.join(digests) or 'nothing yet'}"
-    if wanted is not None and all(cube.bundle_digest == wanted for cube in running):
-        return f"{serves}, in sync"
-    if state.problems:
-        return (
-            f"{serves}; {short(wanted) if wanted else 'the newest artifact'} cannot be served, see floe semantic status"
-        )
-    return serves
+    everywhere = wanted is not None and all(cube.bundle_digest == wanted for cube in running)
+    newest = state.wanted if state.wanted and state.wanted.artifact_digest == state.artifact_digest else None
+    if state.problems and not (everywhere and newest):
+        what = short(newest.bundle_digest) if newest else "the newest artifact"
+        return f"{serves}; {what} cannot be served, see floe semantic status: {state.problems[0].message}"
+    return f"{serves}, in sync" if everywhere else serves
 
 
 async def _tell(bus: Bus, write: Callable[[str], None]) -> None:
