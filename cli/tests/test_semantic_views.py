@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from rich.console import Console
 
+from floe_cli.commands.printing import print_parts
 from floe_cli.semantic import cube_news
 from floe_cli.semantic.asking import bundle_named, shown_name
 from floe_cli.semantic.bundle_diff import unified
@@ -105,6 +106,14 @@ def test_a_product_that_waits() -> None:
     assert "waiting: no Cube has asked for it" in shown(state)
     some = state.model_copy(update={"instances": (cube(OLD),)})
     assert "waiting: not every Cube serves the wanted bundle yet" in shown(some)
+
+
+def test_no_line_ends_in_blanks(capsys: pytest.CaptureFixture[str]) -> None:
+    served = bundle(NEW, served_at="2026-11-21T11:00:02Z")
+    print_parts(*status_parts([("dev", product(wanted=served, served=served, history=(served,)))], NOW))
+    lines = capsys.readouterr().out.splitlines()
+    assert lines == [line.rstrip() for line in lines]
+    assert len(lines) > 5
 
 
 def test_a_product_that_is_withdrawn() -> None:
