@@ -126,6 +126,9 @@ def test_a_bundle_from_its_draft_to_a_refusal(shop: Shop, floe: Floe) -> None:
     first = in_status(floe, shop, "pending")["wanted"]["bundle_digest"]
     assert first == draft["bundle_digest"]
     assert "none asks for it" in semantic("status").out
+    said = semantic("status", "-e", "devv", code=ExitCode.WRONG_USAGE)
+    assert "nothing is live in 'devv'" in said.err
+    assert "did you mean 'dev'?" in said.err
     assert "no Cube has answered with it yet" in floe("status", shop.folder).out
     said = semantic("sync", "--wait", "0.1", code=ExitCode.UNREACHABLE)
     assert CubeAbsent.code in said.err
