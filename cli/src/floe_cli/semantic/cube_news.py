@@ -16,7 +16,6 @@ from floe_chassis.bus import Bus
 from floe_chassis.key_values import entries_below
 from floe_chassis.settings import ChassisSettings, load_settings
 from floe_chassis.topology import CUBE_INSTANCES_BUCKET, SEMANTIC_STATES_BUCKET
-from floe_cli.stack.connection import connected
 from floe_cli.stack.folders import StackFolder
 from floe_contracts.digests import short
 from floe_contracts.errors import FloeError
@@ -29,13 +28,14 @@ _LOOK_SECONDS: Final = 2.0
 async def telling_cubes(folder: StackFolder, nats_url: str, write: Callable[[str], None]) -> AsyncIterator[None]:
     """Write a line whenever what the Cubes of a product serve has changed, as long as the context lasts."""
     settings = load_settings(ChassisSettings, dict(os.environ) | folder.environment(nats_url))
-    async with connected(settings) as connection:
-        telling = asyncio.create_task(_tell(connection.bus, write), name="cube news")
-        try:
-            yield
-        finally:
-            telling.cancel()
-            await asyncio.gather(telling, return_exceptions=True)
+    bus = Bus("cli", settings)
+    telling = asyncio.create_task(_tell(bus, write), name="cube news")
+    try:
+        yield
+    finally:
+        telling.cancel()
+        await asyncio.gather(telling, return_exceptions=True)
+        await bus.close()
 
 
 def lines(states: Iterable[SemanticState], cubes: Mapping[str, list[CubeInstance]]) -> dict[str, str]:
@@ -68,6 +68,7 @@ def _serving(state: SemanticState, running: list[CubeInstance]) -> str:
 
 async def _tell(bus: Bus, write: Callable[[str], None]) -> None:
     told: dict[str, str] = {}
+    await bus.connect()  # the stack's bus may be just starting again
     while True:
         with contextlib.suppress(FloeError, NatsError, OSError, TimeoutError):  # a bus that is away is asked again
             news = await _look(bus)
