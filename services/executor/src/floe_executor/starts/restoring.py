@@ -8,14 +8,12 @@ from functools import partial
 import structlog
 
 from floe_chassis.bus import Bus
-from floe_chassis.stream_reader import read_stream
-from floe_chassis.topology import ARTIFACTS, EXECUTOR_ARTIFACTS
-from floe_contracts import subjects
-from floe_contracts.cloudevents import Received, decode
-from floe_contracts.errors import ContractError, Permanent
-from floe_contracts.events import ArtifactCompiled, ArtifactRetired
+from floe_chassis.handled_artifacts import Announcement, handled_artifacts
+from floe_chassis.topology import EXECUTOR_ARTIFACTS
+from floe_contracts.cloudevents import Received
+from floe_contracts.errors import Permanent
+from floe_contracts.events import ArtifactRetired
 from floe_contracts.live_products import LiveProduct
-from floe_contracts.subjects import EventKind
 from floe_executor.adapters.state.live_products import LiveProducts
 from floe_executor.core.starts import going_live
 from floe_executor.starts.artifacts import read_announcement
@@ -39,29 +37,12 @@ class Restoring:
         """
         if not await self._products.empty():
             return
-        handled = (await self._bus.js.consumer_info(ARTIFACTS, EXECUTOR_ARTIFACTS)).ack_floor.stream_seq
         # Only what is right at the end is written: no schedule may see what was retired since as live.
-        for product in _folded(await self._handled(handled)):
+        for product in _folded(await handled_artifacts(self._bus, EXECUTOR_ARTIFACTS)):
             await self._products.change(product.place, partial(_newer, product))
 
-    async def _handled(self, last: int) -> list[Received[ArtifactCompiled | ArtifactRetired]]:
-        found: list[Received[ArtifactCompiled | ArtifactRetired]] = []
-        for kind in (EventKind.ARTIFACT_COMPILED, EventKind.ARTIFACT_RETIRED) if last else ():
-            async for message in read_stream(self._bus.js, ARTIFACTS, subjects.pattern(kind)):
-                sequence = message.metadata.sequence.stream
-                if sequence > last:
-                    break
-                try:
-                    received = decode(message.subject, message.headers, message.data)
-                except ContractError as error:
-                    log.warning("an artifact does not come back", subject=message.subject, error=str(error))
-                    continue
-                if isinstance(received.event, ArtifactCompiled | ArtifactRetired):
-                    found.append(Received(received.event, received.attributes, sequence))
-        return sorted(found, key=lambda received: received.sequence or 0)
 
-
-def _folded(events: Iterable[Received[ArtifactCompiled | ArtifactRetired]]) -> Iterator[LiveProduct]:
+def _folded(events: Iterable[Announcement]) -> Iterator[LiveProduct]:
     records: dict[tuple[str, str], dict[str, LiveProduct]] = {}
     for received in events:
         event = received.event

@@ -10,23 +10,20 @@ import structlog
 from nats.errors import Error as NatsError
 
 from floe_chassis.bus import Bus
-from floe_chassis.stream_reader import read_stream
-from floe_chassis.topology import ARTIFACTS, SEMANTIC
-from floe_contracts import subjects
+from floe_chassis.handled_artifacts import Announcement, handled_artifacts
+from floe_chassis.topology import SEMANTIC
 from floe_contracts.artifacts import read_artifact
-from floe_contracts.cloudevents import Received, decode
+from floe_contracts.cloudevents import Received
 from floe_contracts.digests import canonical_json
 from floe_contracts.errors import Permanent, Transient
 from floe_contracts.events import ArtifactCompiled, ArtifactRetired
 from floe_contracts.live_products import live_environments
 from floe_contracts.openlineage.naming import Place
-from floe_contracts.subjects import EventKind
 from floe_semantic.adapters.state_bucket import SemanticStates
 from floe_semantic.core.sync.states import same_origin
 from floe_semantic.rendering.handlers import Artifacts
 
 Compiled: TypeAlias = Received[ArtifactCompiled]
-Announcement: TypeAlias = Received[ArtifactCompiled | ArtifactRetired]
 
 _AGAIN_SECONDS: Final = 5.0
 
@@ -61,7 +58,9 @@ class Restoring:
                 await asyncio.sleep(_AGAIN_SECONDS)
 
     async def _restore(self) -> None:
-        missing = [item for item in live_at_the_end(await self._handled()) if self._is_missing(item)]
+        missing = [
+            item for item in live_at_the_end(await handled_artifacts(self._bus, SEMANTIC)) if self._is_missing(item)
+        ]
         # The newest first: an older one finds where it is not live any more, and leaves it.
         for received in sorted(missing, key=lambda item: -(item.sequence or 0)):
             try:
@@ -78,24 +77,6 @@ class Restoring:
             if state is None or state.artifact_sequence < (received.sequence or 0) or state.unrendered:
                 return True
         return False
-
-    async def _handled(self) -> list[Announcement]:
-        floor = (await self._bus.js.consumer_info(ARTIFACTS, SEMANTIC)).ack_floor
-        last = (floor.stream_seq if floor else 0) or 0
-        found: list[Announcement] = []
-        for kind in (EventKind.ARTIFACT_COMPILED, EventKind.ARTIFACT_RETIRED) if last else ():
-            async for message in read_stream(self._bus.js, ARTIFACTS, subjects.pattern(kind)):
-                sequence = message.metadata.sequence.stream
-                if sequence > last:
-                    break
-                try:
-                    received = decode(message.subject, message.headers, message.data)
-                except Permanent as error:
-                    _log.warning("states.not_restored", subject=message.subject, error=str(error))
-                    continue
-                if isinstance(received.event, ArtifactCompiled | ArtifactRetired):
-                    found.append(Received(received.event, received.attributes, sequence))
-        return sorted(found, key=lambda item: item.sequence or 0)
 
 
 def live_at_the_end(announcements: Iterable[Announcement]) -> list[Compiled]:
