@@ -12,7 +12,7 @@ from floe_chassis.requests import OnData, ask
 from floe_cli.catalog.progress_bar import progress_bar
 from floe_cli.run_records import RunFilter, read_runs
 from floe_cli.stack.connection import Connection
-from floe_cli.stack.service_stack import live_environment, stack_with
+from floe_cli.stack.service_stack import service_in
 from floe_contracts.catalog_requests import RUN
 from floe_contracts.errors import WrongUsage
 from floe_contracts.requests import AnswerT, Operation, RequestT
@@ -77,8 +77,8 @@ async def catalog_of(path: Path, environment: str | None) -> AsyncIterator[Catal
         Unreachable: the bus is not there, or nothing has run in the folder yet.
         WrongUsage: it is not clear which environment is meant.
     """
-    async with stack_with(path, "catalog") as connection:
-        yield Catalog(connection, environment or await live_environment(connection))
+    async with service_in(path, "catalog", environment) as (connection, name):
+        yield Catalog(connection, name)
 
 
 def _whole(start: str, run_ids: Collection[str]) -> str:

@@ -11,7 +11,7 @@ from typing import Final
 from floe_chassis.requests import ask
 from floe_cli.run_records import read_live
 from floe_cli.stack.connection import Connection
-from floe_cli.stack.service_stack import live_environment, stack_with
+from floe_cli.stack.service_stack import service_in, stack_with
 from floe_contracts.digests import short
 from floe_contracts.errors import WrongUsage
 from floe_contracts.requests import AnswerT, Operation, RequestT
@@ -87,8 +87,8 @@ async def semantic_of(path: Path, environment: str | None) -> AsyncIterator[Sema
         Unreachable: the bus is not there, or nothing has run in the folder yet.
         WrongUsage: it is not clear which environment is meant.
     """
-    async with stack_with(path, "semantic") as connection:
-        yield Semantic(connection, environment or await live_environment(connection))
+    async with service_in(path, "semantic", environment) as (connection, name):
+        yield Semantic(connection, name)
 
 
 async def served_everywhere(

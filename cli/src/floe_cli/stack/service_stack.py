@@ -41,6 +41,18 @@ async def stack_with(path: Path, service: str) -> AsyncIterator[Connection]:
             yield connection
 
 
+@asynccontextmanager
+async def service_in(path: Path, service: str, environment: str | None) -> AsyncIterator[tuple[Connection, str]]:
+    """`stack_with`, and the environment that is asked about: the one that is named, else that of `live_environment`.
+
+    Raises:
+        Unreachable: the bus is not there, or nothing has run in the folder yet.
+        WrongUsage: it is not clear which environment is meant.
+    """
+    async with stack_with(path, service) as connection:
+        yield connection, environment or await live_environment(connection)
+
+
 async def live_environment(connection: Connection) -> str:
     """The environment that is meant where none is named: `dev`, or the only one where something is live.
 

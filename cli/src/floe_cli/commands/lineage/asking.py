@@ -23,11 +23,10 @@ def ask_once(
     import asyncio
 
     from floe_chassis.requests import ask
-    from floe_cli.stack.service_stack import live_environment, stack_with
+    from floe_cli.stack.service_stack import service_in
 
     async def main() -> AnswerT:
-        async with stack_with(path, "lineage") as connection:
-            place = environment or await live_environment(connection)
+        async with service_in(path, "lineage", environment) as (connection, place):
             tenant = connection.settings.tenant
             return await ask(connection.bus, operation, request, tenant=tenant, environment=place)
 
