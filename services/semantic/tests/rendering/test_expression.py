@@ -26,6 +26,7 @@ SCOPE = Scope(
         ("AMOUNT", "{CUBE}.amount", {"amount"}),
         ('"order"', "{CUBE}.order", {"order"}),
         ("undocumented", "{CUBE}.undocumented", {"undocumented"}),
+        ("case", "{CUBE}.case", {"case"}),
         ("1", "1", set()),
         ("true", "true", set()),
         ("amount.cents + 1", "{CUBE}.amount.cents + 1", {"amount"}),
@@ -72,6 +73,9 @@ def test_columns_are_qualified_and_recorded(sql: str, carried: str, columns: set
         "(amount]",
         "sum(amount) over ((",
         "coalesce(amount,)",
+        "case when amount > 1 then 2",
+        "(case when amount > 1 then 2)",
+        "CASE when amount > 1 then case status when 'a' then 1 else 0 END",
         "coalesce(, amount)",
         "(amount *)",
         "amount::",
@@ -96,6 +100,7 @@ def test_what_is_no_expression_by_itself_is_refused(sql: str) -> None:
         "f(x := 1)",
         "list_transform([1], x -> x + 1)",
         "f(a => 1)",
+        "(case when now() then CASE 1 when 2 then 3 End else 4 end)",
     ],
 )
 def test_what_is_whole_is_carried_over_as_it_is(sql: str) -> None:

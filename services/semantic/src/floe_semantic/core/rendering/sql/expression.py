@@ -108,9 +108,9 @@ def translate(sql: str, scope: Scope) -> Expression:
     significant = [token for token in tokens if token.kind != "space"]
     if not significant:
         raise Untranslatable("an empty SQL expression")
-    _check_whole(significant, sql)
     if len(significant) == 1 and significant[0].kind in {"word", "quoted"}:
         return _single(significant[0], scope)
+    _check_whole(significant, sql)
     parts: list[str] = []
     columns: set[str] = set()
     position = -1
@@ -151,10 +151,16 @@ def _check_whole(tokens: list[_Token], sql: str) -> None:
     opened: list[str] = []
     before = ""
     for token in [*tokens, _Token("end", "")]:
-        if token.text in {"(", "["}:
+        word = token.text.lower() if token.kind == "word" else ""
+        if token.text in {"(", "["} or word == "case":
             opened.append(token.text)
-        elif token.text in _CLOSES and (not opened or opened.pop() != _CLOSES[token.text]):
-            raise Untranslatable(f"SQL with a {token.text!r} too many: {_excerpt(sql)}")
+        elif word == "end" and opened and opened[-1].lower() == "case":
+            opened.pop()
+        elif token.text in _CLOSES:
+            if not opened or opened[-1] != _CLOSES[token.text]:
+                wrong = f"{opened[-1]!r} that nothing closes" if opened else f"{token.text!r} too many"
+                raise Untranslatable(f"SQL with a {wrong}: {_excerpt(sql)}")
+            opened.pop()
         if not _may_follow(before, token):
             raise Untranslatable(f"SQL that lacks something beside {before or token.text!r}: {_excerpt(sql)}")
         before = token.text if token.kind in {"operator", "end"} else "operand"
