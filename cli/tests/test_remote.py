@@ -432,8 +432,6 @@ async def test_lineage_is_followed_until_it_is_interrupted(chain: Chain, options
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.PIPE,
         env={**os.environ, "PYTHONUNBUFFERED": "1"},
-        # A shell's background job ignores the interrupt, and so would the command if the tests run in one.
-        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )
     assert following.stdout is not None
     lines = [(await asyncio.wait_for(following.stdout.readline(), 60)).decode() for _ in range(2)]

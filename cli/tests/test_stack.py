@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import logging
 import os
@@ -11,6 +12,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from contextlib import AbstractAsyncContextManager
 from pathlib import Path
 from typing import Any
 
@@ -18,9 +20,14 @@ import pytest
 import structlog
 
 from floe_chassis import telemetry
+from floe_chassis.errors import StoreInUse
+from floe_chassis.testing import eventually
 from floe_cli.exit_codes import ExitCode
-from floe_cli.stack.connection import running
+from floe_cli.stack import connection
+from floe_cli.stack.any_stack import any_stack
+from floe_cli.stack.connection import Connection, reading, running
 from floe_cli.stack.folders import RunningStack, stack_folder
+from floe_cli.stack.service_stack import stack_with
 from floe_cli.stack.services import installed_services, load_service
 from floe_contracts.errors import WrongUsage
 
@@ -207,6 +214,46 @@ def test_an_environment_that_is_not_there_is_told_before_anything_is_started(flo
     assert said.code == ExitCode.WRONG_USAGE
     assert "platform.yaml has: dev" in said.err
     assert not (folder / ".floe").exists()
+
+
+OPENED: dict[str, Callable[[Path], AbstractAsyncContextManager[Connection]]] = {
+    "to run": any_stack,
+    "to ask": lambda path: stack_with(path, "semantic"),
+    "to read": reading,
+}
+
+
+@pytest.mark.dbt
+@pytest.mark.usefixtures("_own_logs")
+@pytest.mark.parametrize("how", OPENED)
+async def test_a_stack_that_is_starting_is_waited_for(up: Path, monkeypatch: pytest.MonkeyPatch, how: str) -> None:
+    """It has the folder open before it says so."""
+    said = stack_folder(up).root / "stack.json"
+    looks: list[Path] = []
+    monkeypatch.setattr(connection, "running", lambda path: looks.append(path) or running(path))
+
+    async def opened() -> str:
+        async with OPENED[how](up) as found:
+            return found.settings.nats_url
+
+    kept = said.rename(said.with_suffix(".kept"))
+    try:
+        opening = asyncio.create_task(opened())
+        await eventually(lambda: len(looks) > 1 or opening.done())
+    finally:
+        kept.rename(said)
+    there = running(up)
+    assert there is not None
+    assert await opening == there.nats_url
+
+
+@pytest.mark.dbt
+async def test_a_folder_that_stays_taken_is_told(up: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(connection, "_PATIENCE", 0)
+    monkeypatch.setattr(connection, "running", lambda _: None)
+    with pytest.raises(StoreInUse, match="belongs to the running process"):
+        async with reading(up):
+            pass
 
 
 @pytest.mark.dbt

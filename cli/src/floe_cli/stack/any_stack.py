@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-import os
 from collections.abc import AsyncIterator, Collection
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 
-from floe_chassis.settings import ChassisSettings, load_settings
-from floe_cli.stack.connection import Connection, configured, connected, running
+from floe_chassis.settings import ChassisSettings
+from floe_cli.stack.connection import Connection, connected, reaching, running_or_own
 from floe_cli.stack.embedded import EmbeddedStack, embedded_stack
 from floe_cli.stack.folders import stack_folder
 
@@ -30,18 +29,16 @@ async def any_stack(
         FloeError: a service of the embedded stack does not start.
     """
     async with AsyncExitStack() as cleanup:
-        settings = configured() or running(path)
-        if settings is None:
-            folder = stack_folder(path)
-            stack = await cleanup.enter_async_context(embedded_stack(folder, services=services))
-            settings = load_settings(ChassisSettings, dict(os.environ) | folder.environment(stack.nats_url))
-            connection = await cleanup.enter_async_context(connected(settings))
-            if asked:
-                await stack.until_all()
-            async with _watched(stack):
-                yield connection
+        folder = stack_folder(path)
+        found = await running_or_own(path, lambda: embedded_stack(folder, services=services), cleanup)
+        if isinstance(found, ChassisSettings):
+            yield await cleanup.enter_async_context(connected(found))
             return
-        yield await cleanup.enter_async_context(connected(settings))
+        connection = await cleanup.enter_async_context(connected(reaching(folder, found.nats_url)))
+        if asked:
+            await found.until_all()
+        async with _watched(found):
+            yield connection
 
 
 @asynccontextmanager

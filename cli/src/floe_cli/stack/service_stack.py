@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 
-from floe_chassis.settings import ChassisSettings, load_settings
+from floe_chassis.settings import ChassisSettings
 from floe_cli.run_records import read_live
-from floe_cli.stack.connection import Connection, configured, connected, running
+from floe_cli.stack.connection import Connection, connected, has_run, reaching, running_or_own
 from floe_cli.stack.embedded import embedded_stack
 from floe_cli.stack.folders import stack_folder
-from floe_contracts.errors import Unreachable, WrongUsage
+from floe_contracts.errors import WrongUsage
 
 
 @asynccontextmanager
@@ -21,24 +20,18 @@ async def stack_with(path: Path, service: str) -> AsyncIterator[Connection]:
 
     Raises:
         Unreachable: the bus is not there, or nothing has run in the folder yet.
+        StoreInUse: another process keeps the folder for a minute.
         FloeError: the service does not start.
     """
-    settings = configured() or running(path)
-    if settings is not None:
-        async with connected(settings) as connection:
-            yield connection
-        return
-    folder = stack_folder(path)
-    if not folder.bus.is_dir():
-        raise Unreachable(
-            f"nothing has run in {path} yet",
-            hint=f"floe run {path}, or set FLOE_NATS_URL to a stack that runs elsewhere",
-        )
-    async with embedded_stack(folder, services=(service,)) as stack:
-        settings = load_settings(ChassisSettings, dict(os.environ) | folder.environment(stack.nats_url))
-        async with connected(settings) as connection:
-            await stack.until_all()
-            yield connection
+    async with AsyncExitStack() as cleanup:
+        found = await running_or_own(path, lambda: embedded_stack(has_run(path), services=(service,)), cleanup)
+        if isinstance(found, ChassisSettings):
+            yield await cleanup.enter_async_context(connected(found))
+            return
+        settings = reaching(stack_folder(path), found.nats_url)
+        connection = await cleanup.enter_async_context(connected(settings))
+        await found.until_all()
+        yield connection
 
 
 @asynccontextmanager
