@@ -55,10 +55,10 @@ def main() -> int:
     parser.add_argument("--json", type=Path, help="write the figures to this file too")
     options = parser.parse_args()
     found = [measured(int(models), options.rounds, options.gate_most) for models in options.models.split(",")]
-    print(f"{'models':>8}{'files':>8}{'kB':>8}{'render CPU s':>22}{'gate wall s':>22}{'gate CPU s':>22}{'gate MB':>9}")
+    print(f"{'models':>8}{'files':>8}{'kB':>8}{'render CPU s':>26}{'gate wall s':>26}{'gate CPU s':>26}{'gate MB':>9}")
     for one in found:
         cells = [told(one.render_cpu, 3), told(one.gate_wall), told(one.gate_cpu)]
-        row = f"{one.models:>8}{one.files:>8}{one.bundle_bytes // 1000:>8}" + "".join(f"{cell:>22}" for cell in cells)
+        row = f"{one.models:>8}{one.files:>8}{one.bundle_bytes // 1000:>8}" + "".join(f"{cell:>26}" for cell in cells)
         print(f"{row}{one.peak:>9.0f}")
     if options.json:
         options.json.write_text(json.dumps([asdict(one) for one in found], indent=2) + "\n")
