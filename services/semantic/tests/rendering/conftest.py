@@ -10,7 +10,7 @@ from .cube_compiler import CubeCompiler, running_compiler
 
 
 @pytest.fixture(scope="session")
-def cube_compiler() -> Iterator[CubeCompiler]:
+def cube_compiler(node: str) -> Iterator[CubeCompiler]:
     """Cube's own compiler."""
-    with running_compiler() as compiler:
+    with running_compiler(node) as compiler:
         yield compiler

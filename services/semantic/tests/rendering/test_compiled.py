@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
-from floe_contracts.artifacts import CompiledArtifacts
-from floe_contracts.nodes import KeyConstraint, Node, NodeGraph
+from floe_contracts.nodes import KeyConstraint, NodeGraph
 from floe_semantic.core.rendering.render import render
 
 from .cube_compiler import CubeCompiler
+from .manifest_parts import MakeArtifact, MakeGraph, MakeNode
 
-MakeArtifact = Callable[..., CompiledArtifacts]
-MakeNode = Callable[..., Node]
-MakeGraph = Callable[..., NodeGraph]
 PROD = {"pii": ("mask", ("data_owner",)), "financial": ("restrict", ("finance",))}
 
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -17,14 +16,12 @@ import pytest
 from cube_dbt import Dbt
 from cube_dbt.column import TYPE_MAPPINGS
 
-from floe_contracts.artifacts import CompiledArtifacts
 from floe_dbt.manifest import normalise_manifest
 from floe_dbt.nodes import read_nodes
-from floe_semantic.core.rendering.render import Bundle, render
+from floe_semantic.core.rendering.render import render
 from floe_semantic.core.rendering.sql.column_types import dimension_type
 
-MakeArtifact = Callable[..., CompiledArtifacts]
-Parse = Callable[[Bundle, str], dict[str, Any]]
+from .manifest_parts import MakeArtifact, Parse
 
 # A time of day has no day: Cube fails to cut it to a grain. The others have no order, or none that Cube knows of.
 TEXT = {"time", "timetz", "time without time zone", "time with time zone"}

@@ -2,17 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any
+from floe_contracts.nodes import DeclaredMeasure
+from floe_semantic.core.rendering.render import render
 
-from floe_contracts.artifacts import CompiledArtifacts
-from floe_contracts.nodes import DeclaredMeasure, Node, NodeGraph
-from floe_semantic.core.rendering.render import Bundle, render
-
-MakeArtifact = Callable[..., CompiledArtifacts]
-MakeNode = Callable[..., Node]
-MakeGraph = Callable[..., NodeGraph]
-Parse = Callable[[Bundle, str], dict[str, Any]]
+from .manifest_parts import MakeArtifact, MakeGraph, MakeNode, Parse
 
 
 def test_declared_measures(

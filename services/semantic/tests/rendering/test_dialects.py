@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import pytest
 
-from floe_contracts.nodes import Node
 from floe_semantic.core.rendering.sql.dialects import column_name, dialect_of, relation
 from floe_semantic.core.rendering.sql.expression import Scope, translate
 from floe_semantic.core.rendering.sql.quantiles import Quantile, quantile
 from floe_semantic.core.rendering.untranslatable import Untranslatable
 
-MakeNode = Callable[..., Node]
+from .manifest_parts import MakeNode
+
 WAREHOUSES = ("duckdb", "postgres", "redshift", "snowflake", "bigquery", "databricks", "spark")
 
 

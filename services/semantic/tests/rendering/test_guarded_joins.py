@@ -8,16 +8,12 @@ from typing import Any
 import duckdb
 import pytest
 
-from floe_contracts.artifacts import CompiledArtifacts
-from floe_contracts.nodes import Check, Node, NodeGraph
-from floe_semantic.core.rendering.render import Bundle, render
+from floe_contracts.nodes import Check
+from floe_semantic.core.rendering.render import render
 
 from .cube_compiler import CubeCompiler
+from .manifest_parts import MakeArtifact, MakeGraph, MakeNode, Parse
 
-MakeArtifact = Callable[..., CompiledArtifacts]
-MakeNode = Callable[..., Node]
-MakeGraph = Callable[..., NodeGraph]
-Parse = Callable[[Bundle, str], dict[str, Any]]
 POLICIES = {
     "place": ("mask", ("hr",)),
     "key": ("restrict", ("hr",)),

@@ -2,30 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any
-
 import pytest
 
-from floe_contracts.artifacts import CompiledArtifacts
-from floe_contracts.nodes import Check, Exposure, Node, NodeGraph
-from floe_semantic.core.rendering.render import Bundle, render
+from floe_contracts.nodes import Check, Exposure
+from floe_semantic.core.rendering.render import render
 
 from .cube_compiler import CubeCompiler
-
-MakeArtifact = Callable[..., CompiledArtifacts]
-MakeNode = Callable[..., Node]
-MakeGraph = Callable[..., NodeGraph]
-Parse = Callable[[Bundle, str], dict[str, Any]]
-
-
-def members(document: dict[str, Any], kind: str) -> dict[str, dict[str, Any]]:
-    return {member["name"]: member for member in document[kind]}
-
-
-def model(node: str, name: str = "m", **parts: Any) -> dict[str, Any]:
-    depends_on = {"nodes": [f"model.shop.{node}"]}
-    return {"unique_id": f"semantic_model.shop.{name}", "name": name, "depends_on": depends_on, **parts}
+from .manifest_parts import MakeArtifact, MakeGraph, MakeNode, Parse, model
 
 
 def relationship(column: str, target: str, to_column: str) -> Check:

@@ -2,36 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 import pytest
 
-from floe_contracts.artifacts import CompiledArtifacts
-from floe_contracts.nodes import Node, NodeGraph
-from floe_semantic.core.rendering.render import Bundle, render
+from floe_semantic.core.rendering.render import render
 
-MakeArtifact = Callable[..., CompiledArtifacts]
-MakeNode = Callable[..., Node]
-MakeGraph = Callable[..., NodeGraph]
-Parse = Callable[[Bundle, str], dict[str, Any]]
-
-
-def members(document: dict[str, Any], kind: str) -> dict[str, dict[str, Any]]:
-    return {member["name"]: member for member in document[kind]}
-
-
-def model(node: str, name: str = "m", **parts: Any) -> dict[str, Any]:
-    depends_on = {"nodes": [f"model.shop.{node}"]}
-    return {"unique_id": f"semantic_model.shop.{name}", "name": name, "depends_on": depends_on, **parts}
-
-
-def metric(name: str, kind: str, parameters: dict[str, Any], **more: Any) -> dict[str, Any]:
-    return {"unique_id": f"metric.shop.{name}", "name": name, "type": kind, "type_params": parameters, **more}
-
-
-def where(condition: str) -> dict[str, Any]:
-    return {"where_filters": [{"where_sql_template": condition}]}
+from .manifest_parts import MakeArtifact, MakeGraph, MakeNode, Parse, members, metric, model, where
 
 
 def test_columns_without_a_type_are_told_of_and_those_of_a_strange_one_left_out(

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 import pytest
 
-from floe_contracts.nodes import Check, KeyConstraint, Node
+from floe_contracts.nodes import Check, KeyConstraint
 from floe_semantic.core.rendering.cubes.primary_keys import primary_key, unique_columns
 from floe_semantic.core.rendering.metricflow.elements import SemanticModel
 
-MakeNode = Callable[..., Node]
+from .manifest_parts import MakeNode
+
 ENTITY = SemanticModel.model_validate(
     {"unique_id": "m", "name": "m", "entities": [{"name": "order", "type": "primary", "expr": "number"}]}
 )

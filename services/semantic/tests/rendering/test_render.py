@@ -2,28 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import pytest
 
-from floe_contracts.artifacts import CompiledArtifacts
-from floe_contracts.nodes import Node, NodeGraph
-from floe_semantic.core.rendering.render import Bundle, render
+from floe_contracts.nodes import NodeGraph
+from floe_semantic.core.rendering.render import render
 from floe_semantic.errors import ClaimUnusable, NothingToServe
+
+from .manifest_parts import MakeArtifact, MakeGraph, MakeNode, Parse, members
 
 GOLDEN = Path(__file__).parent / "golden"
 PROD = {"pii": ("mask", ("data_owner",)), "financial": ("restrict", ("data_owner", "finance"))}
-
-MakeArtifact = Callable[..., CompiledArtifacts]
-MakeNode = Callable[..., Node]
-MakeGraph = Callable[..., NodeGraph]
-Parse = Callable[[Bundle, str], dict[str, Any]]
-
-
-def members(document: dict[str, Any], kind: str) -> dict[str, dict[str, Any]]:
-    return {member["name"]: member for member in document[kind]}
 
 
 def test_the_bundle_is_the_golden_one(shop: NodeGraph, make_artifact: MakeArtifact) -> None:

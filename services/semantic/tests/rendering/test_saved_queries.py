@@ -2,21 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 import pytest
 
-from floe_contracts.artifacts import CompiledArtifacts
 from floe_contracts.compiled_product import CompiledPreAggregations
 from floe_contracts.nodes import Classification, Node, NodeGraph
 from floe_semantic.core.rendering.cubes.rollups import refresh_of
-from floe_semantic.core.rendering.render import Bundle, render
+from floe_semantic.core.rendering.render import render
 
 from .cube_compiler import CubeCompiler
+from .manifest_parts import MakeArtifact, Parse
 
-MakeArtifact = Callable[..., CompiledArtifacts]
-Parse = Callable[[Bundle, str], dict[str, Any]]
 HOURLY = CompiledPreAggregations(refresh_schedule="0 * * * *", timezone="Europe/Berlin", external=True)
 
 

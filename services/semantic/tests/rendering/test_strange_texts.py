@@ -7,22 +7,17 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Callable
 
 import yaml
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
-from floe_contracts.artifacts import CompiledArtifacts
-from floe_contracts.nodes import Classification, Column, DeclaredMeasure, Exposure, Node, NodeGraph
+from floe_contracts.nodes import Classification, Column, DeclaredMeasure, Exposure
 from floe_semantic.core.rendering.render import Bundle, render
 from floe_semantic.core.rendering.sql.dialects import DUCKDB, column_name, quoted
 
 from .cube_compiler import CubeCompiler
-
-MakeArtifact = Callable[..., CompiledArtifacts]
-MakeNode = Callable[..., Node]
-MakeGraph = Callable[..., NodeGraph]
+from .manifest_parts import MakeArtifact, MakeGraph, MakeNode
 
 EXAMPLES = int(os.environ.get("FLOE_FUZZ_BUNDLES", "6"))
 """How many bundles are compiled; more where there is time."""

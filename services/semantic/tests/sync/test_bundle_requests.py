@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Awaitable, Callable
-from typing import Any
 
 import aiohttp
 import pytest
@@ -15,7 +13,6 @@ from floe_chassis.key_values import entries_below
 from floe_chassis.requests import ask
 from floe_chassis.testing import all_handled, eventually
 from floe_chassis.topology import ARTIFACTS, CUBE_INSTANCES_BUCKET, SEMANTIC
-from floe_contracts.cloudevents import Received
 from floe_contracts.errors import BlobMissing
 from floe_contracts.events import SemanticSynced
 from floe_contracts.nodes import DeclaredMeasure, NodeGraph
@@ -30,17 +27,14 @@ from floe_contracts.semantic_requests import (
     ServedProduct,
     SyncBundle,
 )
-from floe_contracts.semantic_states import KEPT_BUNDLES, SemanticState, cube_instance_key
+from floe_contracts.semantic_states import KEPT_BUNDLES, cube_instance_key
 from floe_semantic.errors import BundleUnknown, NothingToServe, ProductUnserved
 
+from .fixture_types import Served, Shown, State, Told
 from .playing_cube import PROD, PlayedCube, Publisher, polled
 
 pytestmark = pytest.mark.bus
 
-Told = Callable[[], Awaitable[list[Received[Any]]]]
-State = Callable[..., Awaitable[SemanticState]]
-Served = Callable[..., Awaitable[str]]
-Shown = Callable[[PlayedCube], Awaitable[dict[str, list[str]]]]
 
 WHERE: dict[str, str] = {"tenant": "default", "environment": "prod"}
 

