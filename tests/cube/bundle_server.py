@@ -21,7 +21,15 @@ TOKEN: Final = "the token of every Cube in these tests"
 ENVIRONMENT: Final = "dev"
 PRODUCT: Final = "orders"
 
-Fault = Callable[[BaseHTTPRequestHandler], None]
+
+class Request(BaseHTTPRequestHandler):
+    """A request of a Cube, which is read to its end whatever it is answered: its connection has more to come."""
+
+    protocol_version = "HTTP/1.1"
+    body = b""
+
+
+Fault = Callable[[Request], None]
 """Answers in the server's place, or not at all."""
 
 
@@ -95,11 +103,11 @@ class BundleServer:
             with suppress(OSError):
                 connection.shutdown(socket.SHUT_RDWR)
 
-    def answer(self, handler: BaseHTTPRequestHandler) -> tuple[int, dict[str, str], Any]:
+    def answer(self, handler: Request) -> tuple[int, dict[str, str], Any]:
         """Status, headers and document for a request that has the right token."""
         if handler.command == "GET":
             return self._bundle(handler)
-        body = json.loads(handler.rfile.read(int(handler.headers["Content-Length"])))
+        body = json.loads(handler.body)
         if handler.path == "/v1/cube/queries":
             self.batches.append(body)
             return 200, {}, {}
@@ -107,7 +115,7 @@ class BundleServer:
         self.verdicts.append(body)
         return 200, {}, {"version": "1.0", "outcome": outcome}
 
-    def _bundle(self, handler: BaseHTTPRequestHandler) -> tuple[int, dict[str, str], Any]:
+    def _bundle(self, handler: Request) -> tuple[int, dict[str, str], Any]:
         known = handler.headers.get("If-None-Match")
         named = {"instance": "X-Floe-Cube-Instance", "serving": "X-Floe-Cube-Serving"}
         self.polls.append({name: handler.headers.get(header) for name, header in named.items()} | {"known": known})
@@ -119,10 +127,8 @@ class BundleServer:
         return (304, {"ETag": etag}, None) if known == etag else (200, {"ETag": etag}, self._offer)
 
 
-def _handler(server: BundleServer) -> type[BaseHTTPRequestHandler]:
-    class Handler(BaseHTTPRequestHandler):
-        protocol_version = "HTTP/1.1"
-
+def _handler(server: BundleServer) -> type[Request]:
+    class Handler(Request):
         def setup(self) -> None:
             super().setup()
             server.connections.add(self.connection)
@@ -133,6 +139,7 @@ def _handler(server: BundleServer) -> type[BaseHTTPRequestHandler]:
                 super().finish()
 
         def do_GET(self) -> None:
+            self.body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
             if server.fault is not None:
                 server.fault(self)
             elif self.headers.get("Authorization") != f"Bearer {TOKEN}":
@@ -148,7 +155,7 @@ def _handler(server: BundleServer) -> type[BaseHTTPRequestHandler]:
     return Handler
 
 
-def reply(handler: BaseHTTPRequestHandler, status: int, headers: Mapping[str, str], document: Any) -> None:
+def reply(handler: Request, status: int, headers: Mapping[str, str], document: Any) -> None:
     """Answer with a document, or with a text as it is."""
     body = (
         b"" if document is None else document.encode() if isinstance(document, str) else json.dumps(document).encode()

@@ -5,11 +5,10 @@ from __future__ import annotations
 import socket
 from collections.abc import Callable
 from contextlib import suppress
-from http.server import BaseHTTPRequestHandler
 from typing import Any
 
 import pytest
-from bundle_server import ENVIRONMENT, PRODUCT, BundleServer, reply  # found by the path that conftest.py adds
+from bundle_server import ENVIRONMENT, PRODUCT, BundleServer, Request, reply  # found by the path that conftest.py adds
 from cube_facts import refused, serves, told
 from cube_server import CubeServer
 from models import BROKEN, ORDERS, TOTAL, with_measure
@@ -18,13 +17,13 @@ Served = tuple[CubeServer, BundleServer]
 ALL = [{"orders.total": "23"}]
 
 
-def _hangs(handler: BaseHTTPRequestHandler) -> None:
+def _hangs(handler: Request) -> None:
     handler.connection.settimeout(60)
     with suppress(OSError):
         handler.connection.recv(1)
 
 
-def _unfinished(handler: BaseHTTPRequestHandler) -> None:
+def _unfinished(handler: Request) -> None:
     handler.send_response(200)
     handler.send_header("Content-Length", "1000")
     handler.end_headers()
@@ -34,7 +33,7 @@ def _unfinished(handler: BaseHTTPRequestHandler) -> None:
     handler.close_connection = True
 
 
-def _huge(handler: BaseHTTPRequestHandler) -> None:
+def _huge(handler: Request) -> None:
     handler.send_response(200)
     handler.send_header("Content-Length", str(65 * 1024 * 1024))
     handler.end_headers()
@@ -45,7 +44,7 @@ def _huge(handler: BaseHTTPRequestHandler) -> None:
         handler.close_connection = True
 
 
-FAULTS: dict[str, tuple[Callable[[BaseHTTPRequestHandler], None], str]] = {
+FAULTS: dict[str, tuple[Callable[[Request], None], str]] = {
     "another token": (lambda handler: reply(handler, 401, {}, {"detail": "no"}), "FLOE_CUBE_TOKEN is not its token"),
     "an error": (lambda handler: reply(handler, 500, {}, "oops"), "answered 500"),
     "no JSON": (lambda handler: reply(handler, 200, {}, "<html>"), "no JSON object"),
@@ -64,7 +63,7 @@ def test_whatever_the_service_does_the_last_good_bundle_serves_and_it_is_told_on
     before = len(told(cube, "goes on serving"))
     seen: list[str] = []
 
-    def counted(handler: BaseHTTPRequestHandler) -> None:
+    def counted(handler: Request) -> None:
         if handler.command == "GET":
             seen.append(handler.path)
         fault(handler)
@@ -87,7 +86,7 @@ def test_a_server_that_knows_no_etags_has_the_same_bundle_tried_once(served: Ser
     document |= {"verification": {"roles": [], "claims": {}}}
     asked: list[str] = []
 
-    def always(handler: BaseHTTPRequestHandler) -> None:
+    def always(handler: Request) -> None:
         if handler.command == "GET":
             asked.append(handler.path)
             reply(handler, 200, {}, document)

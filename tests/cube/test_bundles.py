@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import threading
 from concurrent.futures import ThreadPoolExecutor
-from http.server import BaseHTTPRequestHandler
 from typing import Any
 
-from bundle_server import BundleServer, reply  # found by the path that conftest.py adds
+from bundle_server import BundleServer, Request, reply  # found by the path that conftest.py adds
 from cube_facts import refused, serves, told
 from cube_server import CubeServer
 from models import BROKEN, ORDERS, TOTAL, with_measure
@@ -102,7 +101,7 @@ def test_a_verdict_that_finds_nobody_is_told_again_and_nothing_changes_before(se
     cube, bundles = served
     tries: list[str] = []
 
-    def fails(handler: BaseHTTPRequestHandler) -> None:
+    def fails(handler: Request) -> None:
         if handler.path == "/v1/cube/verdicts":
             tries.append(handler.path)
             reply(handler, 500, {}, "no JSON either")

@@ -8,14 +8,13 @@ import json
 import signal
 import threading
 from collections.abc import Callable, Iterator
-from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 from typing import Any
 
 import duckdb
 import pytest
 from access_product import bundle, statements
-from bundle_server import BundleServer, reply, served_cube
+from bundle_server import BundleServer, Request, reply, served_cube
 from cube_home import CubeHome
 from cube_server import CubeServer
 
@@ -194,7 +193,7 @@ def test_a_service_that_hangs_holds_no_query_up(served: Served, told: Asked) -> 
     cube, bundles = served
     hanging, over = threading.Event(), threading.Event()
 
-    def hang(handler: BaseHTTPRequestHandler) -> None:
+    def hang(handler: Request) -> None:
         if handler.path == "/v1/cube/queries":
             hanging.set()
             over.wait(60)

@@ -7,11 +7,10 @@ import signal
 import socket
 import subprocess
 import threading
-from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 
 import pytest
-from bundle_server import bundle_server, reply, served_cube  # found by the path that conftest.py adds
+from bundle_server import Request, bundle_server, reply, served_cube  # found by the path that conftest.py adds
 from cube_facts import refused, serves, told
 from cube_home import CONFIGURATION, CubeHome
 from cube_server import cube_server
@@ -20,7 +19,7 @@ from models import BROKEN, ORDERS, TOTAL, with_measure
 ALL = [{"orders.total": "23"}]
 
 
-def _closed(handler: BaseHTTPRequestHandler) -> None:
+def _closed(handler: Request) -> None:
     handler.connection.shutdown(socket.SHUT_RDWR)
     handler.close_connection = True
 
@@ -55,9 +54,7 @@ def test_killed_at_any_moment_it_serves_again(cube_home: CubeHome, tmp_path: Pat
         for moment in ("it serves", "it is asked", "its verdict is taken"):
             reached = threading.Event()
 
-            def killed(
-                handler: BaseHTTPRequestHandler, moment: str = moment, reached: threading.Event = reached
-            ) -> None:
+            def killed(handler: Request, moment: str = moment, reached: threading.Event = reached) -> None:
                 at = "its verdict is taken" if handler.path == "/v1/cube/verdicts" else "it is asked"
                 if at == moment and not reached.is_set():
                     cube.kill()

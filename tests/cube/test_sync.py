@@ -362,6 +362,7 @@ async def test_the_service_and_cube_are_killed_at_any_moment(
                     process.kill()
                     await process.wait()
         async with own_process(variables):
+            await asyncio.to_thread(cube.wait_until_ready)  # the service still believes the Cube that was killed
             await eventually(lambda: product.in_sync(artifact), timeout=90)
             assert set(await seen(cube)) >= {"customers", "orders", "payments", "stores"}
     ids = [item.attributes.id for item in await told()]
