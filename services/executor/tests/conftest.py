@@ -65,8 +65,6 @@ ORCHESTRATION = CompiledOrchestration(
     retries=CompiledRetries(max_attempts=3, delay_seconds=0, backoff="constant"),
     concurrency=CompiledConcurrency(queue="queue", partitions=1),
 )
-_LEASE_SECONDS = 9.0
-"""Longer than a busy machine keeps an event loop waiting."""
 _CONTRACTS_TESTS = Path(__file__).parents[3] / "libs" / "contracts" / "tests" / "conftest.py"
 
 
@@ -322,9 +320,16 @@ def _write(folder: Path, files: Files) -> Path:
 
 
 @pytest.fixture
+def lease_seconds() -> float:
+    """Longer than a busy machine keeps an event loop waiting."""
+    return 9.0
+
+
+@pytest.fixture
 async def stack(
     bus: Bus,
     bus_settings: ChassisSettings,
+    lease_seconds: float,
     blobs: BlobStore,
     store: RunStore,
     dbt: WarmDbt,
@@ -337,7 +342,7 @@ async def stack(
         "FLOE_NATS_URL": bus_settings.nats_url,
         "FLOE_BLOBS_URL": bus_settings.blobs_url or "",
         "FLOE_WORK_DIR": str(bus_settings.work_dir),
-        "FLOE_LEASE_SECONDS": f"{_LEASE_SECONDS:g}",
+        "FLOE_LEASE_SECONDS": f"{lease_seconds:g}",
         "FLOE_ACK_WAIT": f"{bus_settings.ack_wait:g}",
         "FLOE_EXECUTOR_DBT_FOLDER": str(dbt_folder),
         "FLOE_EXECUTOR_DAGSTER_HOME": str(dagster_home),
@@ -346,7 +351,7 @@ async def stack(
         "FLOE_EXECUTOR_CATALOG_WAREHOUSE": f"file://{tmp_path}/lake",
         "FLOE_EXECUTOR_TICK_SECONDS": "0.3",
     }
-    await apply(bus, declared(bus_settings.model_copy(update={"lease_seconds": _LEASE_SECONDS})))
+    await apply(bus, declared(bus_settings.model_copy(update={"lease_seconds": lease_seconds})))
     made = Stack(bus, blobs, store, dbt, tmp_path / "products", environment)
     yield made
     for service in made.services:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import queue
+import secrets
 import signal
 import subprocess
 import sys
@@ -103,19 +104,21 @@ def own_home(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def shared_home(tmp_path_factory: pytest.TempPathFactory, postgres_server: PostgresDatabase) -> Path:
+def shared_home(tmp_path_factory: pytest.TempPathFactory, postgres_server: PostgresDatabase) -> Iterator[Path]:
     """The folder of an instance as an operator makes it: history in PostgreSQL, storages of Dagster."""
     folder = tmp_path_factory.mktemp("dagster") / "home"
     folder.mkdir()
-    postgres_server.run("create database dagster_history")
-    url = f"postgresql+psycopg2{postgres_server.url.removeprefix('postgresql').rpartition('/')[0]}/dagster_history"
+    history = f"dagster_history_{secrets.token_hex(8)}"
+    postgres_server.run(f"create database {history}")
+    url = f"postgresql+psycopg2{postgres_server.url.removeprefix('postgresql').rpartition('/')[0]}/{history}"
     (folder / "dagster.yaml").write_text(
         "telemetry: {enabled: false}\n"
         f"storage: {{postgres: {{postgres_url: '{url}'}}}}\n"
         "compute_logs: {module: floe_executor.adapters.dagster_graph.build_logs, class: BuildLogManager,\n"
         f"  config: {{base_dir: '{folder}/logs'}}}}\n"
     )
-    return folder
+    yield folder
+    postgres_server.run(f"drop database {history} with (force)")
 
 
 @pytest.fixture(params=["own", "postgres"])

@@ -52,7 +52,8 @@ class Worker:
         except LeaseLost:
             self.lost.append(record.run_id)
         await self.may_end.wait()
-        await self._store.update(stored, record.model_copy(update={"status": RunStatus.COMPLETED}))
+        ended = {"status": RunStatus.COMPLETED, "started_at": record.requested_at}
+        await self._store.update(stored, record.model_copy(update=ended))
         await self._store.settle(record)
 
 

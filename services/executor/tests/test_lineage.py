@@ -628,12 +628,14 @@ def test_an_event_too_large_for_the_bus_loses_its_largest_facets_first(make: Mak
 def test_making_an_event_takes_microseconds(lineage: RunLineage) -> None:
     columns = tuple((f"column_{n}", "VARCHAR") for n in range(20))
     lineage.of_report(ended("model.shop.orders", columns=columns, rows=1))
-    rounds = 2_000
-    started = time.process_time()
-    for _ in range(rounds):
-        to_bytes(lineage.of_report(NodeBegan("model.shop.grown", NOW)) or {})
+    rounds, took = 500, []
+    for _ in range(5):
+        started = time.thread_time()
+        for _ in range(rounds):
+            to_bytes(lineage.of_report(NodeBegan("model.shop.grown", NOW)) or {})
+        took.append((time.thread_time() - started) / rounds)
     # Measured some 20 microseconds; a copy or a lookup that grows with the project would show as hundreds.
-    assert (time.process_time() - started) / rounds < 0.0003
+    assert min(took) < 0.0003
 
 
 class TestWhatOthersGetWrong:

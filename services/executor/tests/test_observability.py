@@ -5,12 +5,10 @@ from __future__ import annotations
 import asyncio
 import json
 import socket
-import statistics
 import threading
 from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -28,12 +26,14 @@ from floe_chassis.nats_server import NatsServer
 from floe_chassis.settings import ChassisSettings
 from floe_chassis.stream_reader import read_stream
 from floe_chassis.testing import eventually
-from floe_chassis.topology import EVENTS, LINEAGE
+from floe_chassis.topology import EVENTS
 from floe_contracts.artifacts import CompiledArtifacts
 from floe_contracts.cloudevents import decode
 from floe_contracts.events import NodeCompleted, NodeEvent, NodeFailed, RunEvent, SourceReference
 from floe_executor import wiring
 from floe_executor.runs.run_telemetry import RunTelemetry
+
+from .lasting_models import held
 
 pytestmark = [pytest.mark.bus, pytest.mark.dbt]
 
@@ -57,7 +57,6 @@ models:
 """,
 }
 BROKEN = KINDS | {"models/broken.sql": "select cast(customer as integer) as number from {{ ref('raw_orders') }}"}
-WORK = "-- depends_on: {{{{ ref('{before}') }}}}\nselect sum(hash(a.range)) as n from range(20000000) a"
 
 
 @dataclass
@@ -146,7 +145,6 @@ async def test_every_output_has_its_types_and_every_test_its_result(stack: Stack
         assert (link["type"], Path(link["name"]).name) == ("LOCATION", table.identifier.rpartition(".")[2])
     orders = landed["default.dev.shop.main.orders"]["facets"]["schema"]["fields"][0]
     assert orders["description"] == "The order."
-    await _came_within_a_second(stack)
 
 
 async def test_nodes_tell_their_rows_and_the_error_itself_at_once(stack: Stack, observed: Observed) -> None:
@@ -175,16 +173,6 @@ async def test_nodes_tell_their_rows_and_the_error_itself_at_once(stack: Stack, 
         if span.status.status_code is StatusCode.ERROR
     }
     assert wrong == {("run", "run_failed"), ("node", "node_failed")}
-
-
-async def _came_within_a_second(stack: Stack) -> None:
-    late = []
-    async for message in read_stream(stack.bus.js, LINEAGE, "floe.v1.lineage.>"):
-        event = json.loads(message.data)
-        if "parent" in event["run"]["facets"]:
-            late.append((message.metadata.timestamp - datetime.fromisoformat(event["eventTime"])).total_seconds())
-    assert len(late) > 15
-    assert statistics.median(late) < 1
 
 
 async def test_a_run_is_one_trace_of_run_nodes_and_landings(stack: Stack, observed: Observed) -> None:
@@ -319,22 +307,28 @@ class TestWithoutTheBus:
     def bus_settings(self, bus_settings: ChassisSettings, own_server: NatsServer) -> ChassisSettings:
         return bus_settings.model_copy(update={"nats_url": own_server.url})
 
+    @pytest.fixture
+    def lease_seconds(self) -> float:
+        """Longer than the bus is away, whatever the machine has to do beside."""
+        return 60.0
+
     async def test_the_build_goes_on_and_all_of_it_is_told_in_order(
-        self, stack: Stack, own_server: NatsServer, openlineage: Any
+        self, stack: Stack, own_server: NatsServer, openlineage: Any, tmp_path: Path
     ) -> None:
         await stack.start()
-        chain = {f"models/m{n}.sql": WORK.format(before=f"m{n - 1}") for n in range(1, 6)}
-        artifact = await stack.compile({"models/m0.sql": "select 1 as n"} | chain)
-        run = await stack.request(artifact)
+        chain = {f"models/m{n}.sql": f"select n from {{{{ ref('m{n - 1}') }}}}" for n in range(2, 6)}
+        first = {"models/m0.sql": "select 1 as n", "models/m1.py": held(tmp_path / "go", "m0")}
+        run = await stack.request(await stack.compile(first | chain))
         await stack.until_started(run, "model.shop.m1")
         own_server.stop()
+        (tmp_path / "go").touch()
 
         def spooled() -> list[str]:
             folder = Path(stack.environment["FLOE_WORK_DIR"]) / "executor" / "spool"
             return [line for file in folder.glob("*.ndjson") for line in file.read_text().splitlines()]
 
         # dbt has gone on to another model, while nothing can be told.
-        await eventually(lambda: any(".node.started." in line and "m2" in line for line in spooled()), timeout=8)
+        await eventually(lambda: any(".node.started." in line and "m2" in line for line in spooled()))
         own_server.start()
         completed = await stack.completed(run)
 

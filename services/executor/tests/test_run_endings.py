@@ -39,8 +39,9 @@ from floe_executor.runs.endings import Endings
 from floe_executor.runs.landings import Landings
 from floe_executor.runs.telling import RunTelling
 
-from .test_executor import ENDLESS
-from .test_run_life import cancel, children, ended, heard, lake_files, marks, stack_place, told_once
+from .dbt_processes import dbt_processes
+from .lasting_models import ENDLESS
+from .test_run_life import cancel, ended, heard, lake_files, marks, stack_place, told_once
 
 pytestmark = [pytest.mark.bus, pytest.mark.dbt]
 
@@ -141,7 +142,7 @@ async def test_an_end_that_was_written_and_not_told_is_told(
     if status is RunStatus.CANCELLED:
         await stack.until_started(run, "model.shop.endless")
         await cancel(stack, run)
-    await ended(stack, run, seconds=40)
+    await ended(stack, run)
     assert broken == [run]
     await told_once(stack, run, status)
     lineage = await stack.lineage(run)
@@ -216,7 +217,7 @@ async def test_an_attempt_tells_first_what_a_dead_worker_left_on_the_disk(stack:
     subject = subjects.lineage("default", "dev", "shop", "left", "START")
     await dead.put(Outgoing(subject, {}, "{}", "left"))
     await dead.close()
-    (child,) = children(stack)
+    (child,) = dbt_processes(stack.dbt)
     child.kill()
 
     async def told() -> bool:

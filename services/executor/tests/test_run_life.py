@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 import asyncio
-import os
 from collections import Counter
 from datetime import UTC, datetime
 from itertools import pairwise
+from pathlib import Path
 from typing import Any
 
-import psutil
 import pytest
 
 from floe_chassis.stream_reader import read_stream
-from floe_chassis.testing import eventually
-from floe_chassis.topology import DLQ, EXECUTOR_CANCELLATIONS, RUNS
+from floe_chassis.testing import all_handled, eventually
+from floe_chassis.topology import DLQ, EXECUTOR_CANCELLATIONS, RUNS, RUNS_BUCKET
 from floe_contracts.compiled_product import CompiledConcurrency, CompiledOrchestration, CompiledRetries
 from floe_contracts.errors import ContractError
 from floe_contracts.events import (
@@ -30,15 +29,17 @@ from floe_contracts.events import (
 )
 from floe_contracts.openlineage.naming import run_id
 from floe_contracts.runs import RunStatus
+from floe_executor.adapters.state.cancellation_store import CancellationStore
 from floe_executor.errors import AttemptsExhausted, NothingLive, RetryRefused, RunTimedOut
 
-from .test_executor import ENDLESS, WORK, open_jobs
+from .dbt_processes import dbt_processes, runs
+from .lasting_models import ENDLESS, endless_once
+from .test_executor import open_jobs
 
 pytestmark = [pytest.mark.bus, pytest.mark.dbt]
 
 Stack = Any  # of conftest.py
 ONE = {"models/one.sql": "select 1 as id"}
-SLOW = {"models/slow.sql": WORK}
 HELD = {"models/endless.sql": ENDLESS}
 BROKEN_ONCE = {
     "seeds/raw.csv": "id\n1\n",
@@ -56,7 +57,7 @@ def orchestration(**fields: Any) -> CompiledOrchestration:
     )
 
 
-async def ended(stack: Stack, run: str, seconds: float = 30) -> RunEvent:
+async def ended(stack: Stack, run: str, seconds: float = 150) -> RunEvent:
     """The terminal event of a run."""
     ends = {"run.completed", "run.failed", "run.cancelled", "run.superseded"}
 
@@ -83,27 +84,19 @@ async def _settled(stack: Stack, run: str) -> bool:
     return run not in {stored.record.run_id async for stored in stack.store.pending()}
 
 
-async def cancel(stack: Stack, run: str, reason: str = "not needed") -> None:
-    request = CancellationRequested(
+def cancellation(run: str, reason: str = "not needed") -> CancellationRequested:
+    return CancellationRequested(
         tenant="default", environment="dev", product="shop", run_id=run, requester="ann", reason=reason
     )
-    await stack.bus.publish(request, id=f"cancel:{run}")
+
+
+async def cancel(stack: Stack, run: str, reason: str = "not needed") -> None:
+    await stack.bus.publish(cancellation(run, reason), id=f"cancel:{run}:{reason}")
 
 
 async def heard(stack: Stack) -> None:
     """Every cancellation that was asked for has been recorded."""
-
-    async def all_of_them() -> bool:
-        consumer = await stack.bus.js.consumer_info(RUNS, EXECUTOR_CANCELLATIONS)
-        return not consumer.num_pending and not consumer.num_ack_pending
-
-    await eventually(all_of_them)
-
-
-def children(stack: Stack) -> list[psutil.Process]:
-    """The dbt processes that run: each leads a process group."""
-    running = [child for child in psutil.Process(stack.dbt.pid).children() if child.status() != psutil.STATUS_ZOMBIE]
-    return [child for child in running if os.getpgid(child.pid) == child.pid]
+    await eventually(lambda: all_handled(stack.bus, RUNS, EXECUTOR_CANCELLATIONS))
 
 
 def lake_files(stack: Stack) -> list[str]:
@@ -118,14 +111,14 @@ async def test_a_running_run_is_cancelled_with_its_processes_and_lineage(stack: 
     await stack.start()
     run = await stack.request(await stack.compile(HELD | ONE))
     await stack.until_started(run, "model.shop.endless")
-    (child,) = children(stack)
+    (child,) = dbt_processes(stack.dbt)
     await cancel(stack, run)
     cancelled = await ended(stack, run)
     assert isinstance(cancelled, RunCancelled)
     assert (cancelled.requester, cancelled.reason, cancelled.attempt) == ("ann", "not needed", 1)
     assert {node.unique_id: node.status for node in cancelled.nodes} in ({"model.shop.one": "success"}, {})
     await told_once(stack, run, RunStatus.CANCELLED)
-    assert not child.is_running() or child.status() == psutil.STATUS_ZOMBIE
+    assert not runs(child)
     lineage = await stack.lineage(run)
     assert lineage[-1]["eventType"] == "ABORT"
     assert lineage[-1]["run"]["runId"] == run
@@ -199,7 +192,7 @@ async def test_a_run_is_cancelled_whose_executor_is_gone(stack: Stack) -> None:
     await stack.until_started(run, "model.shop.endless")
     stack.services.remove(first)
     await first.stop()
-    await cancel(stack, run)
+    await CancellationStore(lambda: stack.bus.key_value(RUNS_BUCKET)).add(cancellation(run))
     await stack.start()
     cancelled = await ended(stack, run)
     assert isinstance(cancelled, RunCancelled)
@@ -267,7 +260,7 @@ async def test_a_run_that_takes_too_long_is_ended(stack: Stack) -> None:
     (problem,) = failed.problems
     assert problem.code == RunTimedOut.code
     assert problem.message == "the run was ended after 2 s, since its first attempt began"
-    assert children(stack) == []
+    assert dbt_processes(stack.dbt) == []
     assert failed.seconds.queued is not None
     await told_once(stack, run, RunStatus.FAILED)
 
@@ -301,14 +294,14 @@ async def test_what_is_live_is_run_as_it_is_when_it_is_asked_for(stack: Stack) -
 # ---- attempts
 
 
-async def test_a_dead_dbt_is_tried_again_after_the_wait_and_builds_the_rest(stack: Stack) -> None:
+async def test_a_dead_dbt_is_tried_again_after_the_wait_and_builds_the_rest(stack: Stack, tmp_path: Path) -> None:
     """Nodes that were built before dbt died are not built again, and land with the others."""
     await stack.start()
     waits = orchestration(retries=CompiledRetries(max_attempts=2, delay_seconds=1, backoff="constant"))
-    files = {"models/one.sql": "select 1 as id", "models/two.sql": f"-- depends_on: {{{{ ref('one') }}}}\n{WORK}"}
+    files = ONE | {"models/two.py": endless_once(tmp_path / "begun", "one")}
     run = await stack.request(await stack.compile(files, orchestration=waits))
-    await stack.until_started(run, "model.shop.two")
-    (child,) = children(stack)
+    await eventually((tmp_path / "begun").exists, timeout=120)
+    (child,) = dbt_processes(stack.dbt)
     child.kill()
     completed = await stack.completed(run)
     assert completed.attempt == 2
@@ -332,8 +325,8 @@ async def test_no_more_attempts_are_told_than_were_made(stack: Stack) -> None:
     two = orchestration(retries=CompiledRetries(max_attempts=2, delay_seconds=0, backoff="constant"))
     run = await stack.request(await stack.compile(HELD, orchestration=two))
     for attempt in (1, 2):
-        await eventually(lambda attempt=attempt: _begun(stack, run, attempt), timeout=30)
-        (child,) = children(stack)
+        await eventually(lambda attempt=attempt: _begun(stack, run, attempt), timeout=120)
+        (child,) = dbt_processes(stack.dbt)
         child.kill()
     failed = await stack.failed(run)
     assert failed.attempt == 2
@@ -345,11 +338,12 @@ async def _begun(stack: Stack, run: str, attempt: int) -> bool:
     return any(isinstance(event, NodeStarted) and event.attempt == attempt for event in await stack.events(run))
 
 
-async def test_an_attempt_that_a_stopped_worker_gave_up_is_not_counted(stack: Stack) -> None:
+async def test_an_attempt_that_a_stopped_worker_gave_up_is_not_counted(stack: Stack, tmp_path: Path) -> None:
     once = orchestration(retries=CompiledRetries(max_attempts=1, delay_seconds=0, backoff="constant"))
     first = await stack.start()
-    run = await stack.request(await stack.compile(SLOW | ONE, orchestration=once))
-    await stack.until_started(run, "model.shop.slow")
+    files = ONE | {"models/slow.py": endless_once(tmp_path / "begun", "one")}
+    run = await stack.request(await stack.compile(files, orchestration=once))
+    await eventually((tmp_path / "begun").exists, timeout=120)
     stack.services.remove(first)
     await first.stop()
     assert (await stack.record(run)).interruptions == 1

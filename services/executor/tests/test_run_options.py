@@ -34,9 +34,10 @@ from floe_executor.runs.attempt import Attempt
 from floe_executor.runs.landings import Landings
 
 from .conftest import ORCHESTRATION
-from .test_executor import ENDLESS
+from .dbt_processes import dbt_processes
+from .lasting_models import ENDLESS
 from .test_postgres_products import compute_of
-from .test_run_life import cancel, children, ended, orchestration, stack_place
+from .test_run_life import cancel, ended, orchestration, stack_place
 
 pytestmark = [pytest.mark.bus, pytest.mark.dbt]
 
@@ -152,7 +153,7 @@ async def backfill_end(stack: Stack, backfill: str) -> BackfillCompleted:
         ends = await backfill_ends(stack, backfill)
         return ends[0] if ends else None
 
-    event = await eventually(found, timeout=60)
+    event = await eventually(found, timeout=150)
     assert event is not None
     return event
 
@@ -252,7 +253,7 @@ async def test_cancelling_a_backfill_ends_all_of_its_runs(stack: Stack) -> None:
     cancelled = await ended(stack, first)
     assert isinstance(cancelled, RunCancelled)
     assert cancelled.reason == "wrong artifact"
-    assert children(stack) == []
+    assert dbt_processes(stack.dbt) == []
     assert [stored async for stored in stack.store.pending()] == []
     assert await stack.store.partitions(stack_place(), "parts") == ("p0",)
 

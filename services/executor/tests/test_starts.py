@@ -496,7 +496,7 @@ async def test_a_schedule_that_changes_takes_effect_from_then_on(starts: Starts)
     assert [request.event.nominal_time for request in found] == [
         (minute + timedelta(minutes=number)).isoformat() for number in (1, 2)
     ]
-    await starts.compile(submission="s4", schedule=disabled)
+    await starts.until_live(await starts.compile(submission="s4", schedule=disabled))
     starts.clock.time += timedelta(days=2)
     await starts.looked()
     assert len(await starts.requests()) == 2
