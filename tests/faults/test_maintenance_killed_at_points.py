@@ -126,6 +126,7 @@ async def test_it_is_killed_while_it_maintains(
     catalog_points.arm(point)
     policy = {
         "after_commits": commits,
+        "schedule": "0 0 29 2 *",
         "compaction": {"min_input_files": 2},
         "manifests": {"enabled": False},
         "expiry": {"max_age_days": 0, "min_snapshots": 1},

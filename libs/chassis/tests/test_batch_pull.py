@@ -33,8 +33,14 @@ async def pull(bus: Bus, bus_settings: ChassisSettings) -> BatchPull:
 
 
 async def publish(bus: Bus, count: int, body: bytes = b"{}") -> None:
+    """The server stores a message a moment before it counts it for the consumer; both are waited for."""
     for number in range(count):
         await bus.publish_raw(SUBJECT, body, {}, f"{number}")
+
+    async def counted() -> bool:
+        return (await bus.js.consumer_info(LINEAGE, CONSUMER)).num_pending == count
+
+    await eventually(counted)
 
 
 async def test_a_batch_is_what_there_is_and_comes_at_once(bus: Bus, pull: BatchPull) -> None:
@@ -75,8 +81,16 @@ async def test_what_is_not_acknowledged_comes_again_through_another(bus: Bus, pu
         await message.nak()
     other = BatchPull(bus, LINEAGE, CONSUMER)
     await other.open()
-    told = [delivered(message) for message in await eventually(lambda: other.fetch(5, 1))]
-    assert [(each.sequence, each.deliveries) for each in told] == [(number, 2) for number in range(2, 6)]
+    told: list[tuple[int, int]] = []
+
+    async def all_told() -> bool:
+        for message in await other.fetch(5, 1):
+            told.append((delivered(message).sequence, delivered(message).deliveries))
+            await message.ack()
+        return len(told) == 4
+
+    await eventually(all_told)
+    assert sorted(told) == [(number, 2) for number in range(2, 6)]
 
 
 async def test_a_consumer_that_is_not_there_is_an_error(bus: Bus, pull: BatchPull) -> None:
@@ -87,8 +101,8 @@ async def test_a_consumer_that_is_not_there_is_an_error(bus: Bus, pull: BatchPul
 
 async def test_a_consumer_that_goes_while_it_is_waited_for_is_an_error(bus: Bus, pull: BatchPull) -> None:
     await publish(bus, 1)
-    assert len(await pull.fetch(5, 5)) == 1
-
+    (message,) = await pull.fetch(5, 5)
+    await message.ack()
     waiting = asyncio.create_task(pull.fetch(5, 30))
     await eventually(lambda: _waiting(bus))
     await bus.js.delete_consumer(LINEAGE, CONSUMER)

@@ -13,7 +13,7 @@ from floe_chassis.bus import Bus
 from floe_chassis.dead_letters import DeadLetter, bury, read_dead_letter, watch_advisories
 from floe_chassis.service import Service
 from floe_chassis.settings import ChassisSettings
-from floe_chassis.testing import eventually
+from floe_chassis.testing import all_handled, eventually
 from floe_chassis.topology import ADVISORIES, DEAD_LETTERS, DLQ, SPECS
 from floe_contracts.cloudevents import Received
 from floe_contracts.errors import ContractError, Permanent
@@ -100,7 +100,12 @@ async def test_advisories_about_others_and_about_ourselves_are_left_alone(
     (letter,) = await eventually(dead_letters)
     assert letter.consumer == DEAD_LETTERS
     assert "not an advisory" in letter.reason
-    await eventually(lambda: advised(bus))
+
+    async def all_advised() -> bool:
+        stored = (await bus.js.stream_info(ADVISORIES)).state.messages
+        return stored == 3 and await all_handled(bus, ADVISORIES, DEAD_LETTERS)
+
+    await eventually(all_advised)
     assert (await bus.js.stream_info(DLQ)).state.messages == 1
     assert (await bus.js.stream_info(ADVISORIES)).state.messages == 3
 

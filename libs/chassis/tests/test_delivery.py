@@ -74,7 +74,10 @@ async def test_a_handler_knows_the_place_of_an_event_in_its_stream(submit: Submi
     assert sorted(number for number in seen if number is not None) == [sequences[0], *sequences]
 
 
-async def test_transient_errors_are_delivered_again_after_a_growing_delay(submit: Submit, compiler: Start) -> None:
+async def test_transient_errors_are_delivered_again_after_a_growing_delay(
+    submit: Submit, compiler: Start, with_consumers: Change
+) -> None:
+    await with_consumers(ack_wait=60.0)  # nothing but the delay brings a message back
     seen: list[float] = []
 
     async def handle(_: Message) -> None:
@@ -85,8 +88,8 @@ async def test_transient_errors_are_delivered_again_after_a_growing_delay(submit
     await compiler(handle, retry_seconds=0.3)
     await submit()
     await eventually(lambda: len(seen) == 3)
-    assert 0.29 < seen[1] - seen[0] < 0.9
-    assert 0.59 < seen[2] - seen[1] < 1.5
+    assert seen[1] - seen[0] > 0.29
+    assert seen[2] - seen[1] > 0.59
 
 
 def test_the_delay_doubles_up_to_a_minute() -> None:
@@ -240,7 +243,7 @@ async def test_a_message_is_kept_while_it_cannot_be_buried(
 async def test_heartbeat_a_long_handler_is_not_run_by_a_second_replica(
     bus: Bus, submit: Submit, compiler: Start, with_consumers: Change
 ) -> None:
-    await with_consumers(ack_wait=1.5)
+    await with_consumers(ack_wait=3.0)
     running, most, ended = 0, 0, 0
 
     async def handle(_: Message) -> None:
@@ -262,7 +265,7 @@ async def test_heartbeat_a_long_handler_is_not_run_by_a_second_replica(
 async def test_concurrency_works_without_duplicates_and_a_slow_message_holds_none_back(
     bus: Bus, bus_settings: ChassisSettings, with_consumers: Change
 ) -> None:
-    await with_consumers(ack_wait=1.5)
+    await with_consumers(ack_wait=3.0)
     handled: Counter[str] = Counter()
     before_slow = 0
 

@@ -69,7 +69,7 @@ async def test_a_stolen_lease_is_lost(bus: Bus, short: ChassisSettings) -> None:
     lease = await taken(bus, short)
     bucket = await bus.key_value(LEASES_BUCKET)
     await bucket.put(KEY, b'{"owner": "thief"}')
-    with pytest.raises(LeaseLost, match="somebody else"):
+    with pytest.raises(LeaseLost, match=r"somebody else|was lost"):
         await lease.verify()
     assert lease.lost.is_set()
     await lease.release()
@@ -102,7 +102,7 @@ async def test_a_renewal_whose_answer_was_lost_is_taken_up(bus: Bus, short: Chas
 async def test_a_short_outage_does_not_lose_a_lease_and_a_long_one_does(
     own_server: NatsServer, own_bus: Bus, own_settings: ChassisSettings
 ) -> None:
-    settings = own_settings.model_copy(update={"lease_seconds": 6.0})
+    settings = own_settings.model_copy(update={"lease_seconds": 12.0})
     await apply(own_bus, declared(settings))
     lease = await taken(own_bus, settings)
     bucket = await own_bus.key_value(LEASES_BUCKET)
@@ -119,7 +119,7 @@ async def test_a_short_outage_does_not_lose_a_lease_and_a_long_one_does(
     await eventually(renewed)
     assert not lease.lost.is_set()
     own_server.kill()
-    await asyncio.wait_for(lease.lost.wait(), 20)
+    await asyncio.wait_for(lease.lost.wait(), 40)
     await lease.release()
 
 
@@ -140,7 +140,7 @@ async def test_a_server_that_stalls_does_not_lose_a_lease(
 async def test_a_lease_is_confirmed_once_the_bus_is_back_and_not_after_it_was_lost(
     own_server: NatsServer, own_bus: Bus, own_settings: ChassisSettings
 ) -> None:
-    settings = own_settings.model_copy(update={"lease_seconds": 6.0})
+    settings = own_settings.model_copy(update={"lease_seconds": 12.0})
     await apply(own_bus, declared(settings))
     lease = await taken(own_bus, settings)
     own_server.kill()
@@ -151,5 +151,5 @@ async def test_a_lease_is_confirmed_once_the_bus_is_back_and_not_after_it_was_lo
     assert not lease.lost.is_set()
     own_server.kill()
     with pytest.raises(LeaseLost):
-        await asyncio.wait_for(lease.confirm(), 20)
+        await asyncio.wait_for(lease.confirm(), 40)
     await lease.release()

@@ -104,7 +104,7 @@ def test_it_dies_when_its_owner_is_killed_and_frees_the_store(tmp_path: Path, wa
                 NatsServer(store).start()
         finally:
             os.kill(owner.pid, signal.SIGKILL)
-    _, alive = psutil.wait_procs(children, timeout=5)
+    _, alive = psutil.wait_procs(children, timeout=30)
     assert not alive
     again = NatsServer(store)
     again.start()

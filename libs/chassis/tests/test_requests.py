@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import sys
 import threading
@@ -187,7 +188,7 @@ async def test_a_reader_that_is_gone_ends_the_work(bus: Bus, answering: Answerer
     def failing(_: bytes) -> None:
         raise ValueError("no room on the disk")
 
-    await answering(stream, pieces_ahead=2, asker_silence=0.3)
+    await answering(stream, pieces_ahead=2, asker_silence=0.3 if leaves == "silent" else 20.0)
     if leaves == "fails":
         with pytest.raises(ValueError, match="no room"):
             await ask_echo(bus, on_data=failing)
@@ -472,7 +473,9 @@ async def test_after_a_restart_of_the_server_it_answers_again(
     await eventually(lambda: own_bus.connected and service.bus.connected, 20)
 
     async def answered() -> bool:
-        return (await ask_echo(own_bus)).text == "hello"
+        with contextlib.suppress(Unreachable):  # the server may know its asker again before its answerer
+            return (await ask_echo(own_bus)).text == "hello"
+        return False
 
     assert await eventually(answered)
     await service.stop()

@@ -13,10 +13,10 @@ from floe_chassis.nats_server import NatsServer
 from floe_chassis.service import Service
 from floe_chassis.settings import ChassisSettings
 from floe_chassis.testing import eventually
-from floe_chassis.topology import COMPILER, EXECUTOR, RUNS, SPECS, Topology, declared
+from floe_chassis.topology import COMPILER, EXECUTOR_CANCELLATIONS, RUNS, SPECS, Topology, declared
 from floe_chassis.topology_apply import apply
 from floe_contracts.cloudevents import Received
-from floe_contracts.events import RunRequested, SpecSubmitted
+from floe_contracts.events import CancellationRequested, SpecSubmitted
 
 Submit = Callable[..., Awaitable[int]]
 Start = Callable[..., Awaitable[Service]]
@@ -116,14 +116,14 @@ async def test_pull_requests_do_not_pile_up_in_an_outage(
 ) -> None:
     most, handled = 0, 0
 
-    async def handle(_: Received[RunRequested]) -> None:
+    async def handle(_: Received[CancellationRequested]) -> None:
         nonlocal most, handled
         await asyncio.sleep(0.15)
-        most = max(most, (await own_bus.js.consumer_info(RUNS, EXECUTOR)).num_ack_pending or 0)
+        most = max(most, (await own_bus.js.consumer_info(RUNS, EXECUTOR_CANCELLATIONS)).num_ack_pending or 0)
         handled += 1
 
     service = Service("executor", own_settings)
-    service.subscribe(EXECUTOR, RunRequested, handle)
+    service.subscribe(EXECUTOR_CANCELLATIONS, CancellationRequested, handle)
     await service.start()
     own_server.kill()
     await eventually(lambda: not service.bus.connected)
@@ -131,8 +131,8 @@ async def test_pull_requests_do_not_pile_up_in_an_outage(
     await asyncio.sleep(3.2)
     own_server.start()
     for number in range(5):
-        event = RunRequested(
-            tenant="default", environment="dev", product="shop", artifact_digest=DIGEST, requester="r", reason="r"
+        event = CancellationRequested(
+            tenant="default", environment="dev", product="shop", run_id="r", requester="r", reason="r"
         )
         await own_bus.publish(event, id=f"r{number}")
     await eventually(lambda: handled == 5)

@@ -186,11 +186,13 @@ class _Collector(BaseHTTPRequestHandler):
 
 
 PROGRAM = """
-    import logging, sys
+    import logging, os, sys
     import structlog
     from opentelemetry import metrics, trace
+    from floe_chassis import telemetry
     from floe_chassis.settings import ChassisSettings
     from floe_chassis.telemetry import configure
+    telemetry._PARTING_SECONDS = float(os.environ.get("PARTING_SECONDS", telemetry._PARTING_SECONDS))
     file = sys.argv[2] if len(sys.argv) > 2 else None
     configure("compiler", ChassisSettings(log_format=sys.argv[1], log_file=file))
     configure("other", ChassisSettings(log_level="ERROR"))
@@ -252,7 +254,7 @@ def test_exporters_run_only_where_an_endpoint_is_set() -> None:
         collector.paths = []  # type: ignore[attr-defined]
         Thread(target=collector.serve_forever, daemon=True).start()
         endpoint = f"http://127.0.0.1:{collector.server_port}"
-        run_program("json", OTEL_EXPORTER_OTLP_ENDPOINT=endpoint)
+        run_program("json", OTEL_EXPORTER_OTLP_ENDPOINT=endpoint, PARTING_SECONDS="30")
         assert set(collector.paths) == {"/v1/traces", "/v1/metrics"}  # type: ignore[attr-defined]
         collector.paths = []  # type: ignore[attr-defined]
         _, lines = run_program("json", OTEL_EXPORTER_OTLP_ENDPOINT=endpoint, OTEL_SDK_DISABLED="true")

@@ -103,6 +103,7 @@ async def test_an_event_that_is_not_finished_comes_again_in_its_place(
                 seen.append(event)
                 if len(seen) < 2:
                     continue
+                await eventually(lambda: pending(bus, 0))
                 if way == "error":
                     raise LookupError("of the reader's own")
                 break
@@ -228,6 +229,7 @@ async def test_a_killed_reader_loses_nothing(bus: Bus, bus_settings: ChassisSett
         return floor is not None and floor.stream_seq == 2
 
     await eventually(two_acknowledged)
+    await eventually(lambda: pending(bus, 0))
     process.send_signal(signal.SIGKILL)
     process.wait()
     process.stdout.close()

@@ -57,7 +57,7 @@ def test_a_refused_token_is_renewed_and_the_request_made_again(
 
 @pytest.mark.parametrize(("early", "refused"), [("true", 0), ("false", 1)], ids=["early", "once it is refused"])
 def test_a_token_is_renewed_before_it_ends_or_after(served: SqlCatalog, early: str, refused: int) -> None:
-    with serving(served, tokens=Tokens({"floe": "s3cret"}, lifetime_seconds=1)) as server:
+    with serving(served, tokens=Tokens({"floe": "s3cret"}, lifetime_seconds=4)) as server:
         catalog = open_catalog(server.properties | {"token-refresh-enabled": early})
         server.asked.clear()
         answered = 0

@@ -15,6 +15,7 @@ pytestmark = pytest.mark.bus
 
 POLICY = {
     "after_commits": 6,
+    "schedule": "0 0 29 2 *",
     "compaction": {"min_input_files": 2},
     "manifests": {"enabled": False},
     "expiry": {"max_age_days": 0, "min_snapshots": 1},
@@ -42,8 +43,11 @@ async def test_a_table_that_others_write_to_stays_small(
         assert len(read()) == 12
         table = lake.load_table(f"{NAMESPACE}.orders")
         assert len(table.snapshots()) == len(table.inspect.data_files()) == 1
-        compacted = [one.event for one in await told(EventKind.TABLE_COMMITTED) if one.event.maintenance]
-        assert [one.snapshot_id for one in compacted] == [table.current_snapshot().snapshot_id]
+
+        async def compacted() -> list:
+            return [one.event for one in await told(EventKind.TABLE_COMMITTED) if one.event.maintenance]
+
+        assert [one.snapshot_id for one in await eventually(compacted)] == [table.current_snapshot().snapshot_id]
         write(times=2)
         committed = await eventually(lambda: _so_many(told, 9), timeout=60)
         assert len({received.attributes.id for received in committed}) == 9

@@ -51,8 +51,8 @@ async def test_what_is_noted_is_found_after_an_attempt_that_did_not_end(pins: Sn
 
 
 async def test_a_pin_outlives_the_buckets_time_while_it_is_held(bus: Bus) -> None:
-    """In a bucket that forgets after a second."""
-    await bus.js.create_key_value(bucket="short_pins", ttl=1)
+    """In a bucket that forgets after three seconds."""
+    await bus.js.create_key_value(bucket="short_pins", ttl=3)
     pins = SnapshotPins(partial(bus.key_value, "short_pins"))
     async with pins.hold(TABLE, 1):
         bucket = await bus.key_value("short_pins")

@@ -12,6 +12,7 @@ from floe_catalog.adapters.catalog_products import CatalogProducts
 from floe_catalog.tables.following import Following
 from floe_catalog.tables.registering import Registrar
 from floe_catalog.wiring import assemble
+from floe_chassis.leases import Lease
 from floe_chassis.testing import eventually
 from floe_chassis.topology import CATALOG_PRODUCTS_BUCKET
 from floe_contracts.cloudevents import Attributes, Received
@@ -60,7 +61,7 @@ async def test_a_ref_is_followed_where_it_builds_and_has_its_namespace_everywher
 
 
 async def test_a_retired_product_keeps_its_tables_and_nobody_looks_at_them(
-    service, bus, compiled, live, lake, land, told
+    service, bus, bus_settings, compiled, live, lake, land, told
 ) -> None:
     await bus.publish(compiled(), id="c1")
     land("run-1")
@@ -68,6 +69,10 @@ async def test_a_retired_product_keeps_its_tables_and_nobody_looks_at_them(
     await bus.publish(retired(), id="r1")
     await eventually(lambda: properties_of(lake).get("floe.retired-at"))
     assert await live() == {}
+    # Whoever still looks at the tables, because the product lived when they began, holds this lease.
+    looking = "catalog-tables.default.dev.shop-orders"
+    lease = await eventually(lambda: Lease.acquire(bus, bus_settings, looking))
+    await lease.release()
     land("run-2")
     other = compiled(product="other")
     await bus.publish(other, id="o1")

@@ -120,7 +120,11 @@ async def test_tables_of_others_below_the_namespace_are_told_of(service, bus, co
     await eventually(lambda: told_so(told, "created", "committed", "dropped"))
     dropped = (await told("dropped"))[0].event
     assert dropped.last_snapshot_id == (await told("committed"))[0].event.snapshot_id
-    assert await states() == ()
+
+    async def forgotten() -> bool:
+        return await states() == ()
+
+    await eventually(forgotten)
 
 
 async def test_taking_a_table_back_and_forth_is_told_each_time(service, bus, compiled, lake, land, told) -> None:

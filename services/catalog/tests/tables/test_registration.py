@@ -152,10 +152,11 @@ async def test_a_run_at_work_is_not_disturbed(
 
 
 async def test_a_table_that_its_run_did_not_land_is_missed(
-    service, bus, compiled, node, completed, told, dead_letters
+    service, bus, compiled, node, completed, told, settled
 ) -> None:
     event = compiled(nodes=(node("orders", "id: bigint", enforced=False),))
     await bus.publish(event, id="c1")
+    await eventually(lambda: settled("FLOE_ARTIFACTS", "catalog"))
     built = NodeOutcome(unique_id="model.shop.orders", status="success", seconds=1.0)
     run = completed("run-1", nodes=(built,), artifact_digest=event.artifact_digest)
     await bus.publish(run, id="run-1")
