@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import shutil
 import signal
-import socket
 import subprocess
 import urllib.error
 from collections.abc import Callable, Iterator, Mapping
@@ -18,6 +17,8 @@ import pytest
 from cube_client import CubeAnswer, CubeClient  # found by the path that conftest.py adds
 from cube_home import CONFIGURATION, CubeHome
 from tokens import SECRET, token
+
+from floe_chassis.testing import free_port
 
 T = TypeVar("T")
 _SHIM: Final = Path(__file__).with_name("native_shim.cjs")
@@ -45,9 +46,7 @@ class CubeServer:
         self._folder = folder
         self._environment = environment
         self._process: subprocess.Popen[bytes] | None = None
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            self._port: int = probe.getsockname()[1]
+        self._port = free_port()
 
     @property
     def url(self) -> str:

@@ -12,7 +12,8 @@ from models import OWNED, TOTAL
 
 def test_a_bundle_is_served_to_whom_its_rows_belong(cube_home: CubeHome, tmp_path: Path) -> None:
     claims = {"tenant_id": "verification"}
-    with served_cube(cube_home, tmp_path, {"model/orders.yml": OWNED}, claims=claims) as (cube, bundles):
+    files, patient = {"model/orders.yml": OWNED}, {"FLOE_CUBE_ANSWER_SECONDS": "60"}
+    with served_cube(cube_home, tmp_path, files, claims=claims, environment=patient) as (cube, bundles):
         assert cube.client({"tenant_id": "acme"}).load(TOTAL).data == [{"orders.total": "12"}]
         assert cube.client({"tenant_id": "globex"}).load(TOTAL).data == [{"orders.total": "11"}]
         assert cube.client({}).load(TOTAL).status == 403

@@ -7,7 +7,6 @@ import json
 import os
 import re
 import signal
-import socket
 import sys
 from contextlib import suppress
 from pathlib import Path
@@ -20,6 +19,8 @@ from mcp.client import Client
 from mcp.client.stdio import StdioServerParameters, stdio_client
 from served_example import ServedExample
 from tokens import SECRET, token
+
+from floe_chassis.testing import free_port
 
 PAGE = Path(__file__).parents[2] / "docs" / "how-to" / "query.md"
 VIEW = "weekly_revenue_by_brand"
@@ -110,9 +111,7 @@ async def test_waiting_for_an_answer(cube: CubeServer, tmp_path: Path) -> None:
 
 
 async def test_the_program_in_python_asks_floe_mcp(cube: CubeServer, tmp_path: Path) -> None:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = str(probe.getsockname()[1])
+    port = str(free_port())
     (program,) = blocks("python")
     (tmp_path / "ask.py").write_text(program.replace("8765", port))
     serving = block("floe mcp").replace("8765", port)

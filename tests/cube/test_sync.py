@@ -7,7 +7,6 @@ import contextlib
 import os
 import random
 import signal
-import socket
 import sys
 from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
@@ -24,7 +23,7 @@ from floe_chassis.http_server import HttpServer
 from floe_chassis.requests import ask
 from floe_chassis.settings import ChassisSettings
 from floe_chassis.stream_reader import read_stream
-from floe_chassis.testing import eventually
+from floe_chassis.testing import eventually, free_port
 from floe_chassis.topology import EVENTS
 from floe_contracts import subjects
 from floe_contracts.cloudevents import Received, decode
@@ -151,15 +150,12 @@ def product(bus: Bus, bus_settings: ChassisSettings) -> Product:
 @pytest.fixture
 def variables(bus: Bus, bus_settings: ChassisSettings, cube_home: CubeHome) -> dict[str, str]:
     """The environment of the service, at a place that stays."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
     return {
         "FLOE_NATS_URL": bus_settings.nats_url,
         "FLOE_BLOBS_URL": str(bus_settings.blobs_url),
         "FLOE_RETRY_SECONDS": "0.2",
         "FLOE_ACK_WAIT": "2",
-        "FLOE_HTTP_PORT": str(port),
+        "FLOE_HTTP_PORT": str(free_port()),
         "FLOE_SHUTDOWN_GRACE": "3",
         "FLOE_LOG_LEVEL": "ERROR",
         "FLOE_SEMANTIC_CUBE_TOKEN": "of this test",

@@ -42,7 +42,7 @@ from floe_chassis.service import Service
 from floe_chassis.settings import ChassisSettings
 from floe_chassis.stream_follower import Start, StreamFollower
 from floe_chassis.stream_reader import read_stream
-from floe_chassis.testing import eventually
+from floe_chassis.testing import eventually, free_port
 from floe_chassis.topology import (
     ARTIFACTS,
     CATALOG_PRODUCTS_BUCKET,
@@ -127,12 +127,9 @@ def public_keys(keys: Path) -> dict[str, str]:
 @pytest.fixture(scope="module")
 def url(tmp_path_factory: pytest.TempPathFactory, public_keys: Mapping[str, str]) -> Iterator[str]:
     """A server that runs the committed file; only its addresses and its store are the test's own."""
-    with socket.socket() as bus, socket.socket() as monitor:
-        for probe in (bus, monitor):
-            probe.bind((HOST, 0))
-        port, monitor_port = bus.getsockname()[1], monitor.getsockname()[1]
+    port = free_port()
     store = tmp_path_factory.mktemp("store")
-    places = ["-a", HOST, "-p", str(port), "-m", str(monitor_port), "-l", str(store / "log")]
+    places = ["-a", HOST, "-p", str(port), "-m", str(free_port()), "-l", str(store / "log")]
     environment = {**public_keys, "FLOE_NATS_STORE": str(store)}
     server = subprocess.Popen([find_binary(), "-c", str(FILE), *places], env=environment)
     try:

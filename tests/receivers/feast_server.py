@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import signal
-import socket
 import sqlite3
 import subprocess
 import urllib.error
@@ -16,6 +15,8 @@ from typing import Any, Final
 from urllib.parse import urlencode
 
 import yaml
+
+from floe_chassis.testing import free_port
 
 FEAST: Final = Path(__file__).parents[2] / ".venv-receivers" / "bin" / "feast"
 KEY: Final = "key-of-feast"
@@ -34,9 +35,7 @@ class FeastServer:
     def __init__(self, folder: Path) -> None:
         self._folder = folder
         self._process: subprocess.Popen[bytes] | None = None
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            self._port: int = probe.getsockname()[1]
+        self._port = free_port()
         (folder / "feature_store.yaml").write_text(yaml.safe_dump(_store(folder)))
 
     @property

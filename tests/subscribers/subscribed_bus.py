@@ -15,7 +15,7 @@ from types import ModuleType
 from floe_chassis.bus import Bus
 from floe_chassis.nats_server import HOST, find_binary
 from floe_chassis.settings import ChassisSettings
-from floe_chassis.testing import eventually
+from floe_chassis.testing import eventually, free_port
 from floe_chassis.topology import declared
 from floe_chassis.topology_apply import apply
 from floe_contracts.openlineage.envelope import content_id, message_headers, message_subject, read_envelope
@@ -32,13 +32,6 @@ def script(name: str) -> ModuleType:
         return importlib.import_module(name)
     finally:
         sys.path.remove(str(FOLDER))
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind((HOST, 0))
-        port: int = probe.getsockname()[1]
-        return port
 
 
 class SubscribedBus:

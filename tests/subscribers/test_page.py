@@ -21,12 +21,12 @@ import pytest
 
 from floe_chassis.bus import Bus
 from floe_chassis.nats_server import HOST, find_binary
-from floe_chassis.testing import eventually
+from floe_chassis.testing import eventually, free_port
 from floe_client import ConsumerGone, connect
 from floe_contracts.errors import Unreachable
 from floe_contracts.openlineage import envelope
 
-from .subscribed_bus import SubscribedBus, free_port, tell
+from .subscribed_bus import SubscribedBus, tell
 
 ROOT = Path(__file__).parents[2]
 HERE = Path(__file__).parent
@@ -166,7 +166,7 @@ async def test_from_nothing_to_the_first_event(tmp_path: Path) -> None:
     }
     async with running("bash", "-ec", script, folder=tmp_path, **environment):
         seed = tmp_path / "keys" / "subscriber-bi.seed"
-        await eventually(seed.exists, 60)
+        await eventually((tmp_path / "keys" / "nats.env").exists, 60)  # the last that is written there
 
         async def first() -> list[str | None]:
             async with connect(environment["FLOE_NATS_URL"], subscriber="bi", seed_file=seed, wait=True) as floe:

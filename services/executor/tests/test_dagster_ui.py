@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import queue
-import socket
 import subprocess
 import sys
 import time
@@ -17,6 +16,7 @@ from typing import Any
 
 import pytest
 
+from floe_chassis.testing import free_port
 from floe_contracts.compiled_product import CompiledPartitions
 from floe_contracts.nodes import Check, Column, Node, NodeGraph
 from floe_executor.adapters.dagster_graph.product_definition import ProductDefinition
@@ -85,9 +85,7 @@ def built(tmp_path: Path) -> Iterator[DagsterRuns]:
 def ask(built: DagsterRuns, tmp_path: Path) -> Iterator[Ask]:
     """Asks a webserver on that instance by GraphQL."""
     (tmp_path / "workspace.yaml").write_text(WORKSPACE)
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
+    port = free_port()
     with (tmp_path / "webserver.log").open("w") as log:
         server = subprocess.Popen(
             [sys.executable, "-m", "dagster_webserver", "-h", "127.0.0.1", "-p", str(port), "-w", "workspace.yaml"],
@@ -118,7 +116,11 @@ def ask(built: DagsterRuns, tmp_path: Path) -> Iterator[Ask]:
             time.sleep(0.2)
     yield ask
     server.terminate()
-    server.wait(30)
+    try:
+        server.wait(30)
+    except subprocess.TimeoutExpired:
+        server.kill()
+        server.wait()
 
 
 def test_assets_checks_and_runs_are_there_and_linked(ask: Ask, built: DagsterRuns) -> None:

@@ -29,6 +29,8 @@ _ACCOUNTS: Final = 1000
 _LOOK_AGAIN: Final = 0.02
 
 _numbers = itertools.count()
+# Below those that systems give to whoever asks for any; each process begins elsewhere.
+_ports = itertools.count(20_000 + os.getpid() * 127 % 12_000)
 
 
 async def eventually(predicate: Callable[[], T | Awaitable[T]], timeout: float = 30) -> T:  # noqa: ASYNC109
@@ -73,6 +75,15 @@ async def all_handled(bus: Bus, stream: str, consumer: str) -> bool:
     info = await bus.js.consumer_info(stream, consumer)
     floor = (info.ack_floor.stream_seq if info.ack_floor else 0) or 0
     return info.num_pending == 0 and info.num_ack_pending == 0 and floor >= last
+
+
+def free_port() -> int:
+    """A port of 127.0.0.1 for a server that is about to start, or to start again: nobody is given it meanwhile."""
+    while True:
+        port = next(_ports)
+        with contextlib.suppress(OSError), socket.socket() as probe:
+            probe.bind(("127.0.0.1", port))
+            return port
 
 
 def held_by_its_server(client: socket.socket) -> bool:

@@ -11,7 +11,6 @@ import pwd
 import secrets
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 import tempfile
@@ -24,6 +23,8 @@ from typing import Any, Final
 from urllib.parse import quote, unquote, urlsplit
 
 import pytest
+
+from floe_chassis.testing import free_port
 
 ADDRESS_VARIABLE: Final = "FLOE_TEST_POSTGRES_URL"
 _HOST: Final = "127.0.0.1"
@@ -141,7 +142,7 @@ class PostgresServer:
             self._make_cluster()
         kept = self.port
         for _ in range(_PORT_TRIES):
-            self.port = kept or _free_port()
+            self.port = kept or free_port()
             settings = {**_SETTINGS, "listen_addresses": _HOST, "port": str(self.port)}
             options = [part for name, value in settings.items() for part in ("-c", f"{name}={value}")]
             self._process = self._launch("postgres", "-D", str(self.folder / "data"), *options)
@@ -280,10 +281,3 @@ def _spawn(command: list[str], folder: Path) -> subprocess.Popen[bytes]:
             start_new_session=True,
             env={"PATH": os.environ.get("PATH", os.defpath), "LC_ALL": "C", "TZ": "UTC"},
         )
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind((_HOST, 0))
-        port: int = probe.getsockname()[1]
-        return port

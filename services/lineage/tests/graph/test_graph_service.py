@@ -7,6 +7,7 @@ import errno
 import json
 import uuid
 from collections.abc import AsyncIterator
+from contextlib import suppress
 from typing import Any
 
 import psutil
@@ -56,7 +57,12 @@ def facets_of(told: list[Event], job: str) -> dict[str, Any]:
 
 
 def column_children() -> list[psutil.Process]:
-    return [one for one in psutil.Process().children() if "floe_lineage.adapters.column_child" in one.cmdline()]
+    found = []
+    for one in psutil.Process().children():
+        with suppress(psutil.NoSuchProcess):  # it has ended meanwhile
+            if "floe_lineage.adapters.column_child" in one.cmdline():
+                found.append(one)
+    return found
 
 
 async def derived(stack: Stack, dataset: str = "mart", field: str = "contact") -> list[tuple[str, list[str], bool]]:

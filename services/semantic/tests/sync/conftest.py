@@ -57,8 +57,13 @@ def start(bus: Bus, environment: dict[str, str]) -> Start:
     async def run(**settings: str) -> AsyncIterator[Service]:
         service = create_app({**environment, **settings})
         await service.start()
+
+        async def knows_the_states() -> bool:
+            return (await service.readiness())["states"] == "ok"
+
         try:
             async with HttpServer(service):
+                await eventually(knows_the_states)
                 yield service
         finally:
             await service.stop()

@@ -27,7 +27,7 @@ from floe_contracts.semantic_requests import (
     ServedProduct,
     SyncBundle,
 )
-from floe_contracts.semantic_states import KEPT_BUNDLES, cube_instance_key
+from floe_contracts.semantic_states import KEPT_BUNDLES, CubeInstance, cube_instance_key
 from floe_semantic.errors import BundleUnknown, NothingToServe, ProductUnserved
 
 from .fixture_types import Served, Shown, State, Told
@@ -49,7 +49,8 @@ async def gone(bus: Bus, cube: PlayedCube) -> None:
     bucket, key = await bus.key_value(CUBE_INSTANCES_BUCKET), cube_instance_key(PROD, cube.instance)
 
     async def written() -> bool:
-        return bool(await entries_below(bucket, key))
+        noted = [CubeInstance.model_validate_json(entry.value or b"") for entry in await entries_below(bucket, key)]
+        return any(instance.bundle_digest == cube.serving for instance in noted)
 
     await cube.poll()
     await eventually(written)
@@ -187,7 +188,11 @@ async def test_a_rollback_that_cube_refuses_holds_nothing_back(
     await eventually(lambda: polled(cube, 200))
     await cube.say("refused", error="no")
     assert ((await listed(bus)).status, (await state()).pinned) == ("failed", False)
+    assert await cube.poll() == 200  # what it serves is offered again
     await served(cube, "c", shop)
+    after = (await state()).served
+    assert after is not None
+    assert after.cause == "c"
 
 
 async def test_a_bundle_without_its_files_is_not_rolled_back_to(

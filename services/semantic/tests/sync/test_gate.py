@@ -198,7 +198,12 @@ async def test_a_compiler_that_is_cut_off_leaves_nothing(pretended: Callable[[st
     checking = asyncio.create_task(CubeCompiler(home, node, 60).check({"a.yml": "x"}))
 
     def running() -> list[psutil.Process]:
-        return [child for child in psutil.Process().children() if str(home) in " ".join(child.cmdline())]
+        found = []
+        for child in psutil.Process().children():
+            with suppress(psutil.NoSuchProcess):  # it has ended meanwhile
+                if str(home) in " ".join(child.cmdline()):
+                    found.append(child)
+        return found
 
     (child,) = await eventually(running)
     checking.cancel()

@@ -5,8 +5,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
-import random
-import socket
 import sys
 from collections import Counter
 from collections.abc import AsyncIterator, Callable
@@ -18,7 +16,7 @@ import pytest
 from floe_chassis.bus import Bus
 from floe_chassis.fault_points import FOLDER
 from floe_chassis.stream_reader import read_stream
-from floe_chassis.testing import all_handled, eventually
+from floe_chassis.testing import all_handled, eventually, free_port
 from floe_chassis.topology import ARTIFACTS, EVENTS, SEMANTIC
 from floe_contracts import subjects
 from floe_contracts.events import SemanticSynced, SemanticWithdrawn
@@ -47,9 +45,7 @@ asyncio.run(main())
 @pytest.fixture
 def address() -> str:
     """Where the service listens, whenever it is started."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return f"http://127.0.0.1:{probe.getsockname()[1]}"
+    return f"http://127.0.0.1:{free_port()}"
 
 
 @pytest.fixture
@@ -165,13 +161,19 @@ async def test_a_service_that_is_killed_at_any_moment(
     state: State,
     told: Told,
 ) -> None:
-    chance = random.Random(11)  # noqa: S311
     artifact = ""
+
+    async def listens() -> bool:
+        with contextlib.suppress(aiohttp.ClientError):
+            return (await cube.ask("GET", "/healthz"))[0] == 200
+        return False
+
     for number in range(6):
         graph = without_orders if number % 2 else shop
         artifact = await publish.compiled(f"a{number}", graph, row_owner=("brand", f"claim_{number}"))
         async with serving() as process:
-            await asyncio.sleep(chance.uniform(0.5, 2.0))
+            await eventually(listens, timeout=60)
+            await asyncio.sleep(number * 0.1)  # later each time: all is done within a few tenths of a second
             process.kill()
             await process.wait()
     async with serving():
