@@ -75,7 +75,7 @@ def shop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Path, list[
     runs.append(called("run", folder, "--vars", "{orders: 6}")["run_id"])
     yield folder, runs
     stack.send_signal(signal.SIGINT)
-    assert stack.wait(20) == 0
+    assert stack.wait(60) == 0
     stack.stdout.close()
 
 

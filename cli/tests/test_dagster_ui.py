@@ -11,6 +11,7 @@ import subprocess
 import sys
 import urllib.request
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -33,6 +34,12 @@ def _ask(address: str, query: str) -> dict[str, Any]:
     with urllib.request.urlopen(request, timeout=60) as answer:  # noqa: S310
         data: dict[str, Any] = json.load(answer)["data"]
         return data
+
+
+def _is_dagster(process: psutil.Process) -> bool:
+    with suppress(psutil.NoSuchProcess):
+        return "dagster" in " ".join(process.cmdline())
+    return False
 
 
 @pytest.fixture
@@ -81,7 +88,7 @@ async def test_the_ui_shows_runs_and_dies_with_the_stack(stack: tuple[subprocess
     assert (run["jobName"], run["status"]) == ("default__dev__shop", "SUCCESS")
 
     children = psutil.Process(process.pid).children(recursive=True)
-    ui = [child for child in children if "dagster" in " ".join(child.cmdline())]
+    ui = [child for child in children if _is_dagster(child)]
     assert ui, "the UI is a child of the stack"
     os.kill(process.pid, signal.SIGKILL)
     process.wait()

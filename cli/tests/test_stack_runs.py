@@ -51,7 +51,7 @@ def up(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     assert any(line.startswith("ready") for line in stack.stdout)
     yield folder
     stack.send_signal(signal.SIGINT)
-    assert stack.wait(20) == 0
+    assert stack.wait(60) == 0
     stack.stdout.close()
 
 
@@ -158,7 +158,7 @@ async def test_a_run_that_works_is_ended(floe: Floe, write: Callable[..., Path])
         runs = json.loads(said.stdout)["runs"]
         return runs[0]["run_id"] if runs else None
 
-    run = await eventually(lambda: asyncio.to_thread(started), timeout=40)
+    run = await eventually(lambda: asyncio.to_thread(started), timeout=90)
     assert run is not None
     said = await asyncio.to_thread(floe, "runs", "cancel", run[:12], folder, "--reason", "takes too long")
     assert said.out == f"asked for the end of run {run}\n"

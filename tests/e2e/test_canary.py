@@ -11,6 +11,7 @@ import base64
 import json
 import subprocess
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
@@ -182,9 +183,11 @@ class Attempts:
         own = psutil.Process(self._stack.process.pid)
         self.told.planted = "\n".join(own.environ().values())
         for child in own.children(recursive=True):
-            command = child.cmdline()
-            read_by_projects = any("floe_dbt" in part for part in command)
-            self.told.processes.append("\n".join([*command, *(child.environ().values() if read_by_projects else ())]))
+            with suppress(psutil.NoSuchProcess):
+                command = child.cmdline()
+                read_by_projects = any("floe_dbt" in part for part in command)
+                values = child.environ().values() if read_by_projects else ()
+                self.told.processes.append("\n".join([*command, *values]))
 
 
 async def _rejected(bus: Any, submission: str) -> ArtifactRejected | None:

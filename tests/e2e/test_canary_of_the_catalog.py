@@ -12,6 +12,7 @@ import secrets
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, Final
 
@@ -20,6 +21,7 @@ import psutil
 import pyarrow as pa
 import pytest
 from canary_search import Search
+from nats.js.errors import KeyNotFoundError
 from pyiceberg.catalog import Catalog
 from pyiceberg.catalog.sql import SqlCatalog
 
@@ -29,13 +31,15 @@ from floe_chassis.nats_server import NatsServer
 from floe_chassis.settings import ChassisSettings
 from floe_chassis.stream_reader import read_stream
 from floe_chassis.testing import eventually
-from floe_chassis.topology import EVENTS, declared
+from floe_chassis.topology import EVENTS, TABLES_BUCKET, declared
 from floe_chassis.topology_apply import apply
 from floe_contracts.artifacts import CompiledArtifacts
 from floe_contracts.cloudevents import decode
 from floe_contracts.digests import canonical_json
 from floe_contracts.events import ArtifactCompiled, TableMaintained
 from floe_contracts.nodes import NodeGraph
+from floe_contracts.openlineage.naming import Place
+from floe_contracts.table_states import TableState, table_state_key
 from floe_lakehouse.catalogs import open_catalog
 from floe_lakehouse.testing.rest_server import RestServer, serving
 from floe_lakehouse.testing.rest_tokens import Tokens
@@ -49,6 +53,7 @@ IDENTIFIER: Final = f"default.dev.{PRODUCT}.main.numbers"
 COMMITS: Final = 4
 POLICY: Final = {
     "after_commits": COMMITS,
+    "schedule": "0 0 29 2 *",
     "compaction": {"min_input_files": 2},
     "expiry": {"max_age_days": 0, "min_snapshots": 1},
 }
@@ -216,19 +221,36 @@ async def maintained(bus: Bus, outcome: str) -> list[TableMaintained]:
     return [event for event in events if isinstance(event, TableMaintained) and event.outcome == outcome]
 
 
+async def maintained_at(bus: Bus) -> str | None:
+    """When maintenance of the table last came to its end; what is committed from then on makes it due again."""
+    bucket = await bus.key_value(TABLES_BUCKET)
+    with suppress(KeyNotFoundError):
+        entry = await bucket.get(table_state_key(Place("default", "dev", PRODUCT), IDENTIFIER))
+        return TableState.model_validate_json(entry.value or b"", extra="ignore").maintained_at
+    return None
+
+
+def command_lines(service: psutil.Process) -> Iterator[str]:
+    for process in (service, *service.children(recursive=True)):
+        with suppress(psutil.NoSuchProcess):
+            yield " ".join(process.cmdline())
+
+
 async def work(bus: Bus, lake: Lake, service: psutil.Process) -> None:
     """Have the table maintained, and have that fail."""
     await publish(bus, lake)
     await asyncio.to_thread(append, lake, COMMITS)
 
-    async def done() -> bool:
-        lake.commands |= {" ".join(one.cmdline()) for one in (service, *service.children(recursive=True))}
-        return len(await maintained(bus, "done")) >= 2
+    async def done() -> str | None:
+        lake.commands.update(command_lines(service))
+        return await maintained_at(bus)
 
     await eventually(done, timeout=240)
-    table = await asyncio.to_thread(append, lake, COMMITS)
+    assert len(await maintained(bus, "done")) >= 2
+    table = await asyncio.to_thread(append, lake, COMMITS - 1)
     (path,) = {task.file.file_path for task in table.scan(limit=1).plan_files() if task.file.record_count > 1}
     await asyncio.to_thread(lambda: lake.bucket().Object(path.removeprefix("s3://lake/")).delete())
+    await asyncio.to_thread(append, lake, 1)
     await eventually(lambda: maintained(bus, "failed"), timeout=240)
 
 

@@ -18,6 +18,7 @@ from floe_chassis import topology
 from floe_chassis.bus import Bus
 from floe_chassis.key_values import keys_below
 from floe_chassis.stream_reader import read_stream
+from floe_chassis.testing import all_handled
 from floe_contracts import subjects
 from floe_contracts.errors import Unreachable
 from floe_contracts.events import RunCompleted, RunFailed, RunRequested
@@ -159,8 +160,7 @@ class Facts:
 
         async def nothing_left() -> bool:
             for stream, consumer in _CONSUMERS:
-                info = await self.bus.js.consumer_info(stream, consumer)
-                assert (info.num_pending, info.num_ack_pending) == (0, 0), consumer
+                assert await all_handled(self.bus, stream, consumer), consumer
             return not await self.pending()
 
         await until(nothing_left)

@@ -43,7 +43,7 @@ class Stack:
         self.root = root
         self.server = server
         self.environment = {name: value for name, value in os.environ.items() if not name.startswith("FLOE_")}
-        self.environment |= {**environment, **_QUICK}
+        self.environment |= {**_QUICK, **environment}
         self._processes: dict[str, subprocess.Popen[bytes]] = {}
         self._logged: dict[str, int] = {}
 
@@ -79,12 +79,17 @@ class Stack:
 
     def log(self, name: str) -> list[dict[str, Any]]:
         """What the running process of a service has logged."""
-        lines = (self.root / f"{name}.log").read_bytes()[self._logged[name] :].splitlines()
+        *lines, _unfinished = (self.root / f"{name}.log").read_bytes()[self._logged[name] :].split(b"\n")
         return [json.loads(line) for line in lines if line.startswith(b"{")]
 
     def logged(self, name: str, event: str) -> int:
         """How often the running process of a service has logged the event."""
         return sum(line.get("event") == event for line in self.log(name))
+
+    def leases_lost(self) -> int:
+        """How often the executors have lost a lease; nothing else costs a run an attempt."""
+        executors = (name for name in self._logged if name.startswith("executor"))
+        return sum(self.logged(name, "lease.lost") for name in executors)
 
     def kill(self, *names: str) -> list[psutil.Process]:
         """End services by SIGKILL; the processes that they had started, which have to go too."""

@@ -18,6 +18,7 @@ from floe_contracts.subjects import ROOT, EventKind
 
 from .conftest import Publish, Recovery
 from .facts import Facts, listening
+from .fault_points import Points
 from .processes import Stack, assert_gone
 from .products import QUICK, SLOW, SLOW_MODEL, SLOW_ROWS, TABLES
 
@@ -79,50 +80,47 @@ def _is_staged(record: Any) -> bool:
     return isinstance(record, dict) and bool(record.get("landing"))
 
 
-def _is_landed(event: dict[str, Any]) -> bool:
-    return event["eventType"] == "COMPLETE" and ".land." in event["job"]["name"]
-
-
 def _is_complete(event: dict[str, Any]) -> bool:
     return event["eventType"] == "COMPLETE" and "." not in event["job"]["name"]
 
 
-@pytest.mark.parametrize(
-    ("moment", "pattern", "fits"),
-    [
-        ("staged", f"$KV.{RUNS_BUCKET}.>", _is_staged),
-        ("landing", subjects.lineage_pattern(), _is_landed),
-    ],
-    ids=["staged", "landing"],
-)
-async def test_executor_killed_while_it_lands(
-    stack: Stack,
-    bus: Bus,
-    facts: Facts,
-    compiled: Publish,
-    recovery: Recovery,
-    request: pytest.FixtureRequest,
-    moment: str,
-    pattern: str,
-    fits: Callable[[dict[str, Any]], bool],
+async def assert_lands_what_it_built(facts: Facts, run: str) -> None:
+    """Nothing was built again."""
+    await facts.assert_ended_once(QUICK, run, TABLES)
+    built = [event.data["attempt"] for event in await facts.events(EventKind.NODE_STARTED, QUICK, run)]
+    assert set(built) == {1}
+
+
+async def test_executor_killed_when_all_is_staged(
+    stack: Stack, bus: Bus, facts: Facts, compiled: Publish, recovery: Recovery
 ) -> None:
     digest = await compiled(QUICK)
-    async with listening(bus, pattern) as heard:
-        run = await facts.request(QUICK, digest, request.node.name)
-        await heard(fits)
+    async with listening(bus, f"$KV.{RUNS_BUCKET}.>") as heard:
+        run = await facts.request(QUICK, digest, "all-staged")
+        await heard(_is_staged)
         left = stack.kill("executor")
     recovery()
     record = await facts.record(QUICK, run)
     assert record is not None
     assert record.landing
-    if moment == "landing":
-        assert 0 < facts.landed(QUICK, run).total() < len(TABLES)
     stack.start("executor")
     assert_gone(left)
-    await facts.assert_ended_once(QUICK, run, TABLES)
-    # What the first attempt built was landed; nothing was built again.
-    built = [event.data["attempt"] for event in await facts.events(EventKind.NODE_STARTED, QUICK, run)]
-    assert set(built) == {1}
+    await assert_lands_what_it_built(facts, run)
+
+
+async def test_executor_killed_between_two_tables(
+    stack: Stack, points: Points, facts: Facts, compiled: Publish, recovery: Recovery
+) -> None:
+    digest = await compiled(QUICK)
+    points.arm("between-tables")
+    run = await facts.request(QUICK, digest, "one-landed")
+    await points.until_reached("between-tables")
+    left = stack.kill("executor")
+    recovery()
+    assert facts.landed(QUICK, run).total() == 1
+    stack.start("executor")
+    assert_gone(left)
+    await assert_lands_what_it_built(facts, run)
 
 
 @asynccontextmanager

@@ -34,8 +34,7 @@ async def test_readers_killed_while_events_wait(
     await facts.quiet()
     await _assert_tables_told_once(facts, product, run)
     await _assert_rendered_once(facts, product)
-    forwarded = await asyncio.to_thread(Path(stack.environment["FLOE_LINEAGE_FILE"]).read_bytes)
-    await _assert_lineage_forwarded(facts, forwarded.splitlines())
+    await until(lambda: _lineage_forwarded(facts, Path(stack.environment["FLOE_LINEAGE_FILE"])))
 
 
 async def _assert_tables_told_once(facts: Facts, product: str, run: str) -> None:
@@ -55,6 +54,8 @@ async def _assert_rendered_once(facts: Facts, product: str) -> None:
     assert await until(rendered) == [artifact.headers["ce-id"]]
 
 
-async def _assert_lineage_forwarded(facts: Facts, lines: list[bytes]) -> None:
+async def _lineage_forwarded(facts: Facts, file: Path) -> bool:
     stored = await facts.stored(topology.LINEAGE, subjects.lineage_pattern())
-    assert lines == [message.body for message in stored]
+    forwarded = await asyncio.to_thread(file.read_bytes)
+    assert forwarded.splitlines() == [message.body for message in stored]
+    return True

@@ -7,6 +7,7 @@ import socket
 import subprocess
 import time
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -46,7 +47,7 @@ def canary() -> Iterator[str]:
 def server(canary: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[WarmDbt]:
     """A fork server with room for two children and one that waits."""
     folder = tmp_path_factory.mktemp("server")
-    with WarmDbt(folder, max_children=2, max_waiting=1, request_seconds=3.0, cancel_seconds=3.0) as warm:
+    with WarmDbt(folder, max_children=2, max_waiting=1, request_seconds=3.0, cancel_seconds=10.0) as warm:
         yield warm
 
 
@@ -65,9 +66,14 @@ def wait_until() -> Wait:
 
 def dbt_children(warm: WarmDbt) -> list[psutil.Process]:
     """The dbt processes that the server runs at the moment: each leads a process group."""
-    if warm.pid is None:
-        return []
-    return [child for child in psutil.Process(warm.pid).children() if os.getpgid(child.pid) == child.pid]
+    pid = warm.pid
+    return [] if pid is None else [child for child in psutil.Process(pid).children() if _leads_a_group(child.pid)]
+
+
+def _leads_a_group(pid: int) -> bool:
+    with suppress(ProcessLookupError):
+        return os.getpgid(pid) == pid
+    return False
 
 
 @pytest.fixture

@@ -71,7 +71,7 @@ def test_interrupt_of_the_client_cancels_the_query(dbt, make_project, begun, chi
     before = child.cpu_times().user
     wait_until(lambda: child.cpu_times().user > before + 0.5, "the query is running")  # only then it can be interrupted
     client.send_signal(signal.SIGINT)
-    output, _ = client.communicate(timeout=20)
+    output, _ = client.communicate(timeout=60)
     assert client.returncode == 2
     assert "CANCEL query model.shop.forever" in output
 
@@ -81,7 +81,7 @@ def test_dbt_that_does_not_end_when_cancelled_is_killed(dbt, endless, begun, wai
     client = begun(endless.start(dbt, "build"))
     wait_until((endless.sources / "sleeping").exists, "the model sleeps")  # until then dbt ends by itself
     client.send_signal(signal.SIGINT)
-    client.communicate(timeout=20)
+    client.communicate(timeout=60)
     assert client.returncode == 128 + signal.SIGKILL
 
 

@@ -141,7 +141,7 @@ def test_a_project_that_takes_dbt_too_long_is_refused_and_not_tried_again(dbt, m
     with pytest.raises(DbtParseFailed, match=r"dbt took more than 0\.3 s") as refused:
         _parse(dbt, project, timeout=0.3)
     assert isinstance(refused.value, Permanent)
-    wait_until(lambda: not children(), "the child is gone", seconds=5)
+    wait_until(lambda: not children(), "the child is gone")
 
 
 SLOW = (

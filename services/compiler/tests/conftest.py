@@ -77,7 +77,7 @@ def canary() -> Iterator[str]:
 def dbt_folder(canary: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     """The folder of a fork server that all compilers of the session share, so that dbt warms up once."""
     folder = tmp_path_factory.mktemp("dbt")
-    shared.acquire(folder)
+    shared.acquire(folder).wait_ready()
     yield folder
     shared.release(folder)
 
@@ -169,7 +169,7 @@ class Submissions:
                     return event
             return None
 
-        event = await eventually(found, timeout=30)
+        event = await eventually(found, timeout=60)
         assert event is not None
         return event
 

@@ -5,13 +5,14 @@ from __future__ import annotations
 import asyncio
 import os
 import sys
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from floe_chassis.bus import Bus
-from floe_chassis.testing import eventually
+from floe_chassis.testing import all_handled, eventually
 from floe_chassis.topology import COMPILER, PRODUCTS_BUCKET, SPECS
 from floe_compiler.adapters.git_program import GitProgram, Quota
 from floe_compiler.adapters.git_repositories import GitRepositories
@@ -97,12 +98,7 @@ async def test_a_push_that_breaks_off_is_taken_up_and_nothing_is_said_twice(
         name = read_repository(origin.url).name
         pushed = GitPushed(tenant="default", repository=name, url=origin.url, ref=MAIN, after=commit, delivery=commit)
         await bus.publish(pushed, id=push_event_id(pushed))
-
-        async def nothing_left() -> bool:
-            info = await bus.js.consumer_info(SPECS, COMPILER)
-            return (info.num_pending, info.num_ack_pending) == (0, 0)
-
-        await eventually(nothing_left, timeout=40)
+        await eventually(lambda: all_handled(bus, SPECS, COMPILER), timeout=60)
         return commit
 
     first = await push(**product("orders"), **product("billing"))
@@ -190,8 +186,10 @@ async def test_a_git_that_hangs_is_ended_with_all_that_it_started(tmp_path: Path
     assert caught.value.code == "FLOE-GIT-006"
 
     def gone() -> bool:
-        status = Path(f"/proc/{started.read_text().strip()}/stat")
-        return not status.exists() or status.read_text().split()[2] == "Z"
+        with suppress(FileNotFoundError, ProcessLookupError):  # nothing was started, or it is gone
+            pid = started.read_text().strip()
+            return not pid or Path(f"/proc/{pid}/stat").read_text().split()[2] == "Z"
+        return True
 
     if sys.platform == "linux":
         await eventually(gone)

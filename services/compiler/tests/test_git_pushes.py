@@ -15,7 +15,7 @@ from floe_chassis.bus import Bus
 from floe_chassis.dead_letters import DeadLetter, read_dead_letter
 from floe_chassis.source_bundles import bundle_digest
 from floe_chassis.stream_reader import read_stream
-from floe_chassis.testing import eventually
+from floe_chassis.testing import all_handled, eventually
 from floe_chassis.topology import COMPILER, DLQ, PRODUCTS_BUCKET, SPECS
 from floe_compiler.adapters.product_registry import ProductRegistry
 from floe_contracts.events import (
@@ -35,7 +35,7 @@ from .git_origin import Files, Origin
 pytestmark = [pytest.mark.bus, pytest.mark.dbt]
 
 MAIN = "refs/heads/main"
-SECONDS = 40
+SECONDS = 60
 Start = Callable[..., Awaitable[object]]
 
 
@@ -66,19 +66,13 @@ class Pushes:
         given = {"url": self.origin.url, "delivery": str(uuid.uuid4())} | fields
         name = given.pop("repository", None) or read_repository(given["url"]).name
         pushed = GitPushed(tenant="default", repository=name, ref=ref, **given)
-        stored = await self.bus.publish(pushed, id=push_event_id(pushed))
-        await self.quiet(stored.seq)
+        await self.bus.publish(pushed, id=push_event_id(pushed))
+        await self.quiet()
         return pushed
 
-    async def quiet(self, sequence: int = 0) -> None:
-        """Wait until nothing is left to do; the server counts a message as pending only a moment after it stored it."""
-
-        async def nothing_left() -> bool:
-            info = await self.bus.js.consumer_info(SPECS, COMPILER)
-            handled = info.ack_floor.stream_seq if info.ack_floor else 0
-            return handled >= sequence and (info.num_pending, info.num_ack_pending) == (0, 0)
-
-        await eventually(nothing_left, timeout=SECONDS)
+    async def quiet(self) -> None:
+        """Wait until nothing is left to do."""
+        await eventually(lambda: all_handled(self.bus, SPECS, COMPILER), timeout=SECONDS)
 
     async def push(self, files: Files, **fields: str) -> str:
         commit = self.origin.commit(files)
