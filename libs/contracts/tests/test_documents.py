@@ -157,6 +157,13 @@ def test_a_problem_says_where_what_and_how_to_mend_it(
     assert first.hint is None if hint is None else hint in (first.hint or "")
 
 
+def test_a_field_may_be_called_what_pydantic_calls_keys() -> None:
+    (problem,) = floe_problems('"[key]": 1\n' + FLOE)
+    assert told(problem) == (1, 1, "[key]", "'[key]' is not a field here")
+    (problem,) = floe_problems(FLOE.replace("{column: brand, claim", '{column: brand, "[key]": x, claim'))
+    assert told(problem) == (16, 29, "governance.rowOwner.[key]", "'[key]' is not a field here")
+
+
 @pytest.mark.parametrize("path", ["/etc", "../other", "a/../../b", "a\\b"])
 def test_a_path_must_stay_inside_the_product(path: str) -> None:
     (problem,) = floe_problems(FLOE.replace("path: dbt", f"path: {path}"))
@@ -279,7 +286,7 @@ KEYS = st.sampled_from(
         "threads",
         "storage",
         "catalogs",
-        "[key]",
+        '"[key]"',
     ]
 )
 SCALARS = st.sampled_from(

@@ -143,7 +143,7 @@ def _written_path(
             kind_at = len(path)
             continue
         unwritten = missing and index == len(location) - 1
-        if isinstance(value, dict) and isinstance(part, str) and (part in value or unwritten) and part != "[key]":
+        if isinstance(value, dict) and isinstance(part, str) and (part in value or unwritten):
             path.append(part)
             value = value.get(part)
         elif isinstance(value, list) and isinstance(part, int) and part < len(value):
