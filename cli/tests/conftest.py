@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from floe_chassis.settings import ChassisSettings
-from floe_cli.main import main
+from floe_cli.main import run_command
 from floe_contracts.digests import digest_of
 from floe_contracts.events import ArtifactCompiled
 
@@ -58,12 +58,10 @@ def floe(capsys: pytest.CaptureFixture[str]) -> Callable[..., Outcome]:
 
     def run(*arguments: object) -> Outcome:
         capsys.readouterr()
-        with pytest.raises(SystemExit) as ended:
-            main([str(argument) for argument in arguments])
+        code = run_command([str(argument) for argument in arguments])
         said = capsys.readouterr()
         assert "Traceback" not in said.out + said.err
-        code = ended.value.code
-        return Outcome(code if isinstance(code, int) else 0, said.out, said.err)
+        return Outcome(code, said.out, said.err)
 
     return run
 

@@ -369,7 +369,7 @@ def test_the_digest_is_the_same_under_other_versions_of_python(
     folder = made(stack, tmp_path / "versions", "governed")
     inherited = {name: value for name, value in os.environ.items() if not name.startswith("FLOE_")}
     done = subprocess.run(
-        [python, "-c", "from floe_cli.main import main; main()", "compile", str(folder)],
+        [python, "-c", "from floe_cli.program import program; program()", "compile", str(folder)],
         capture_output=True,
         text=True,
         timeout=170,

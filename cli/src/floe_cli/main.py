@@ -1,4 +1,4 @@
-"""The entry point of `floe`: the group of commands, exit codes, and how errors are shown."""
+"""The group of commands of `floe`, their exit codes, and how errors are shown."""
 
 from __future__ import annotations
 
@@ -77,12 +77,12 @@ def floe() -> None:
     """A data platform runtime: from floe.yaml and a dbt project to governed, traced tables."""
 
 
-def main(arguments: list[str] | None = None) -> None:
-    """Run `floe`, and exit with the code that DESIGN section 8 gives to the outcome."""
-    sys.exit(_run(arguments))
+def run_command(arguments: list[str] | None = None) -> int:
+    """Run `floe` to its end, and say the exit code that DESIGN section 8 gives to the outcome.
 
-
-def _run(arguments: list[str] | None) -> int:
+    Args:
+        arguments: what was typed after `floe`; None for what this process was started with.
+    """
     try:
         result: Any = floe.main(args=arguments, prog_name="floe", standalone_mode=False)
     except click.UsageError as error:

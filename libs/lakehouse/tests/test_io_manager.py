@@ -462,7 +462,7 @@ MEMORY = """
 
     schema = pa.schema({"id": pa.int64(), "text": pa.string(), "other": pa.int64()})
     before = peak()
-    write = ArrowWrite(identifier=("a", "t"), name="1", file_size_bytes=8 * 2**20)
+    write = ArrowWrite(identifier=("a", "t"), name="1", file_size_bytes=2 * 2**20)
     write_arrow(catalog, pa.RecordBatchReader.from_batches(schema, batches()), write)
     table = catalog.load_table(("a", "t"))
     read = sum(batch.num_rows for batch in open_reader(table))
@@ -473,11 +473,11 @@ MEMORY = """
 
 def test_memory_stays_flat_both_ways(tmp_path: Path) -> None:
     peaks = []
-    for parts in (10, 30):
+    for parts in (10, 40):
         folder = tmp_path / str(parts)
         folder.mkdir()
         program = [sys.executable, "-c", textwrap.dedent(MEMORY), str(folder), str(parts)]
         done = subprocess.run(program, capture_output=True, text=True, check=True, env=dict(os.environ))
         peaks.append(float(done.stdout))
     small, large = peaks
-    assert large < small + 80, peaks
+    assert large < small + 120, peaks  # the thirty parts more are 210 MB of Arrow; what is kept for reuse varies by 40
