@@ -128,7 +128,7 @@ def up(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     yield folder
     stack.send_signal(signal.SIGINT)
     assert stack.stdout.read() == "stopping\n"
-    assert stack.wait(20) == 0
+    assert stack.wait(60) == 0
     assert not (folder / ".floe" / "stack.json").exists()
 
 

@@ -414,7 +414,7 @@ async def test_the_gateway_buries_what_another_service_gave_up(connect: Connect,
     await operator.js.purge_stream(SPECS)
     await operator.js.publish(subject, b"given up")
     reading = await compiler.js.pull_subscribe_bind("compiler", SPECS)
-    (message,) = await reading.fetch(1, timeout=5)
+    (message,) = await reading.fetch(1, timeout=30)
     await message.term()
     gateway = Service("gateway", settings(url, keys / "gateway.seed"))
     watch_advisories(gateway)
@@ -584,14 +584,14 @@ async def test_the_lineage_service_looks_back_and_sets_its_own_consumers_back(co
         await operator.publish_raw(ANY_LINEAGE, b"{}", {}, f"reset-{uuid.uuid4()}-{number}")
     consumer = LineageConsumer(lineage, "lineage-http")
     pulling = await lineage.js.pull_subscribe_bind("lineage-http", LINEAGE)
-    for message in await pulling.fetch(3, timeout=5):
+    for message in await pulling.fetch(3, timeout=30):
         await message.ack_sync()
     first = await consumer.first_from(1)
     assert first is not None
     assert (await consumer.backlog()).settled >= first.sequence
     assert await StoredEvents(lineage).read(first.sequence) == b"{}"
     await consumer.set_back(first.sequence)
-    again = await pulling.fetch(1, timeout=5)
+    again = await pulling.fetch(1, timeout=30)
     assert again[0].metadata.sequence.stream == first.sequence
     assert await consumer.first_from(datetime(2000, 1, 1, tzinfo=UTC)) == first
     await pulling.unsubscribe()

@@ -211,7 +211,7 @@ async def test_what_a_subscriber_gives_up_is_no_dead_letter(stored: Bus, read: R
         await event.term()
         # One of floe's own consumers after it: advisories come in their order.
         own = await stored.js.pull_subscribe_bind("lineage-file", LINEAGE)
-        (message,) = await own.fetch(1, timeout=5)
+        (message,) = await own.fetch(1, timeout=30)
         await message.term()
 
         async def letters() -> list[str]:
@@ -232,7 +232,7 @@ async def test_one_subscriber_holds_few_connections(subscribed: SubscribedBus) -
         for _ in range(limit):
             stack.push_async_callback((await nats.connect(subscribed.url, nkeys_seed=seed)).close)
         with pytest.raises(NatsError, match="maximum"):
-            await nats.connect(subscribed.url, nkeys_seed=seed, allow_reconnect=False, connect_timeout=5)
+            await nats.connect(subscribed.url, nkeys_seed=seed, allow_reconnect=False, connect_timeout=30)
 
 
 def test_who_subscribes_to_what_is_checked(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:

@@ -147,7 +147,7 @@ async def test_a_lease_is_confirmed_once_the_bus_is_back_and_not_after_it_was_lo
     await eventually(lambda: not own_bus.connected)
     confirming = asyncio.create_task(lease.confirm())
     own_server.start()
-    await asyncio.wait_for(confirming, 20)
+    await asyncio.wait_for(confirming, 60)
     assert not lease.lost.is_set()
     own_server.kill()
     with pytest.raises(LeaseLost):

@@ -264,7 +264,7 @@ async def test_closing_while_it_waits_ends_the_drain(make: Make) -> None:
     draining = asyncio.create_task(spool.run())
     await asyncio.sleep(0)
     await spool.close()
-    await asyncio.wait_for(draining, 20)
+    await asyncio.wait_for(draining, 60)
 
 
 async def test_a_disk_that_became_full_keeps_nothing_from_leaving(

@@ -172,7 +172,7 @@ async def test_a_missing_consumer_is_waited_for_and_never_made(
     assert "service.waiting" not in capsys.readouterr().out
     assert (await admin.js.stream_info(SPECS)).state.consumer_count == 0
     await apply(admin, topology)
-    await asyncio.wait_for(starting, 20)
+    await asyncio.wait_for(starting, 60)
     assert set((await service.readiness()).values()) == {"ok"}
     await admin.close()
 

@@ -89,7 +89,7 @@ def test_dbt_that_does_not_end_when_cancelled_is_killed(dbt, endless, begun, wai
 def test_termination_of_the_client_ends_dbt(dbt, endless, begun):
     client = begun(endless.start(dbt, "build"))
     client.terminate()
-    client.communicate(timeout=20)
+    client.communicate(timeout=60)
     assert client.returncode == 128 + signal.SIGTERM
 
 
@@ -98,7 +98,7 @@ def test_killed_child_is_told_from_dbts_own_codes(dbt, endless, begun, children)
     client = begun(endless.start(dbt, "build"))
     (child,) = children()
     child.kill()
-    output, _ = client.communicate(timeout=20)
+    output, _ = client.communicate(timeout=60)
     assert client.returncode == 128 + signal.SIGKILL
     assert "floe-dbt: dbt was killed by SIGKILL" in output
 
@@ -127,8 +127,8 @@ def test_killed_server_takes_its_children_along_and_is_started_again(
         os.kill(before, signal.SIGKILL)
         wait_until(lambda: not any(map(_is_alive, running)), "the children are gone")
         with pytest.raises(DbtUnavailable, match="broke off"):
-            invoking.result(timeout=20)
-    told, _ = client.communicate(timeout=20)
+            invoking.result(timeout=60)
+    told, _ = client.communicate(timeout=60)
     assert client.returncode == 3
     assert "broke off" in told
     wait_until(lambda: dbt.pid not in (None, before), "another server is ready", seconds=60)

@@ -131,7 +131,7 @@ def test_dbt_that_died_may_be_tried_again(dbt, make_project, children, wait_unti
         wait_until(children, "dbt is running")
         children()[0].kill()
         with pytest.raises(DbtDied) as died:
-            parsing.result(timeout=20)
+            parsing.result(timeout=60)
     assert isinstance(died.value, Transient)
     assert "signal 9" in died.value.message
 

@@ -126,13 +126,13 @@ def test_thresholds_are_set_back_by_the_last_one():
     def other() -> None:
         with collecting_seldom():
             inside.set()
-            leave.wait(10)
+            leave.wait(60)
 
     thread = threading.Thread(target=other)
     with collecting_seldom():
         assert gc.get_threshold() > before
         thread.start()
-        assert inside.wait(10)
+        assert inside.wait(60)
     assert gc.get_threshold() > before
     leave.set()
     thread.join()

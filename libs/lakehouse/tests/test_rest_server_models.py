@@ -89,7 +89,7 @@ def test_every_endpoint_that_it_names_is_there(connection: polaris.ApiClient, se
         method, _, path = endpoint.partition(" ")
         for name, value in names.items():
             path = path.replace(name, value)
-        answer = requests.request(method, server.url + path, json={}, headers=headers, timeout=10)
+        answer = requests.request(method, server.url + path, json={}, headers=headers, timeout=60)
         assert answer.status_code != 405, endpoint
         assert "there is no" not in answer.text, endpoint
 
@@ -246,5 +246,5 @@ def test_who_brings_no_token_gets_an_error_of_the_protocol(server: RestServer, c
     with pytest.raises(ApiException) as caught:
         IcebergCatalogAPI(connection).list_namespaces("lake")
     assert problem(caught) == (419, "AuthenticationTimeoutException")
-    answer = requests.get(f"{server.url}/v1/lake/views", timeout=10, headers={"Authorization": "Bearer x"})
+    answer = requests.get(f"{server.url}/v1/lake/views", timeout=60, headers={"Authorization": "Bearer x"})
     assert answer.json()["error"]["code"] == answer.status_code

@@ -165,7 +165,7 @@ async def test_without_jetstream_who_listens_gets_it(bus: Bus, transport) -> Non
     await bus.nc.flush()
     await bus.nc.flush()
     await asyncio.to_thread(transport(subject="anywhere.{eventType}", jetstream="false").emit, run_event(1))
-    message = await heard.next_msg(timeout=10)
+    message = await heard.next_msg(timeout=60)
     assert (message.subject, message.headers["Floe-Event-Type"]) == ("anywhere.start", "START")
 
 

@@ -282,7 +282,7 @@ async def test_what_a_dead_reader_left_in_flight_comes_at_once_and_before_what_f
     events = runs(range(20))
     await publish(events[:10])
     dead = await lineage_bus.js.pull_subscribe_bind("lineage-file", "FLOE_LINEAGE")
-    assert len(await dead.fetch(5, timeout=2)) == 5
+    assert len(await dead.fetch(5, timeout=30)) == 5
     await dead.unsubscribe()
     await publish(events[10:])
     async with running(environment):
@@ -305,7 +305,7 @@ async def test_a_delivery_that_is_lost_on_the_way_comes_before_what_follows(
         await eventually(lambda: receiver.requests)
         await publish(events[1:10])
         lost = await lineage_bus.js.pull_subscribe_bind("lineage-http", "FLOE_LINEAGE")
-        assert len(await lost.fetch(5, timeout=2)) == 5
+        assert len(await lost.fetch(5, timeout=30)) == 5
         await lost.unsubscribe()
         await publish(events[10:])
         go_on.set()

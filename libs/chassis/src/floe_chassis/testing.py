@@ -33,7 +33,7 @@ _numbers = itertools.count()
 _ports = itertools.count(20_000 + os.getpid() * 127 % 12_000)
 
 
-async def eventually(predicate: Callable[[], T | Awaitable[T]], timeout: float = 30) -> T:  # noqa: ASYNC109
+async def eventually(predicate: Callable[[], T | Awaitable[T]], timeout: float = 60) -> T:  # noqa: ASYNC109
     """Wait until a fact holds.
 
     Args:
