@@ -57,7 +57,7 @@ def ended(body: str, stdout: int = subprocess.PIPE) -> subprocess.CompletedProce
 
 
 def test_native_threads_that_are_late_do_not_abort_the_process() -> None:
-    codes = [ended(LEAVE_SOME).returncode for _ in range(5)]  # two of five, where the interpreter is taken apart
+    codes = [ended(LEAVE_SOME).returncode for _ in range(5)]  # some two of five abort where they can
     assert codes == [2] * 5
 
 

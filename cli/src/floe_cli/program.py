@@ -22,7 +22,7 @@ def _leave(ended: list[int]) -> None:
     """End the process before Python takes the interpreter apart.
 
     A thread of the blob store's native library that asks for Python's lock while that happens is unwound by CPython
-    (before 3.14), which Rust answers with abort(): a command that had done its work ended with SIGABRT, now and then.
+    before 3.14 (gh-87135), which Rust answers with abort(): a command that had done its work ended with SIGABRT.
     """
     if not ended:
         return
